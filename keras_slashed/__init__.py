@@ -1,0 +1,1 @@
+from keras_slashed import ops

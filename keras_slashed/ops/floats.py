@@ -1,0 +1,46 @@
+"""How tensors enter the computations: as floats, wide enough, in range."""
+
+import keras
+from keras import ops
+
+# An amplitude beyond this is clipped to it. Its square, the sum of many such
+# squares, the gradient of a rate and a sample then stay finite in the dtype the
+# amplitude came in. In float16 that is a rate of 1.7e7 nats in one entry.
+_LARGEST_AMPLITUDE = {
+    "float16": 2.0**12,
+    "bfloat16": 2.0**52,
+    "float32": 2.0**52,
+    "float64": 2.0**500,
+}
+
+
+def to_float_tensor(x):
+    """Return x as a tensor of a float dtype (integers become `floatx`)."""
+    if isinstance(x, keras.Variable):
+        # TensorFlow in eager mode takes no Keras variable in a custom gradient.
+        x = x.value
+    if not isinstance(x, keras.KerasTensor):
+        x = ops.convert_to_tensor(x)
+    if not keras.backend.is_float_dtype(x.dtype):
+        x = ops.cast(x, keras.config.floatx())
+    return x
+
+
+def at_least_float32(x):
+    """Cast a float tensor to float32, unless it is float64 already."""
+    # Not `keras.backend.result_type`: on JAX and torch it turns float64 into
+    # float32, and so do `ops.maximum` and `ops.minimum`.
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    return x if dtype == "float64" else ops.cast(x, "float32")
+
+
+def widen_amplitude(amplitude):
+    """Return an amplitude in float32 or float64, clipped to a safe range.
+
+    Squares and sums of float16 overflow from 256 on, those of float32 from
+    1.8e19 on.
+    """
+    amplitude = to_float_tensor(amplitude)
+    dtype = keras.backend.standardize_dtype(amplitude.dtype)
+    largest = _LARGEST_AMPLITUDE[dtype]
+    return ops.clip(at_least_float32(amplitude), -largest, largest)
