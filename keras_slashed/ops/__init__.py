@@ -1,3 +1,19 @@
+"""Elementwise functions of an amplitude, and its rate."""
+
+from keras_slashed.ops.amplitude import amplitude_to_normal
+from keras_slashed.ops.amplitude import normal_to_amplitude
+from keras_slashed.ops.amplitude import rate
+from keras_slashed.ops.normalize_rate import normalize_rate
 from keras_slashed.ops.stdplus import log_stdplus
 from keras_slashed.ops.stdplus import stdplus
 from keras_slashed.ops.stdplus import stdplus_inverse
+
+__all__ = [
+    "amplitude_to_normal",
+    "log_stdplus",
+    "normal_to_amplitude",
+    "normalize_rate",
+    "rate",
+    "stdplus",
+    "stdplus_inverse",
+]

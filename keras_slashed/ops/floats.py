@@ -44,3 +44,10 @@ def widen_amplitude(amplitude):
     dtype = keras.backend.standardize_dtype(amplitude.dtype)
     largest = _LARGEST_AMPLITUDE[dtype]
     return ops.clip(at_least_float32(amplitude), -largest, largest)
+
+
+def cast_in_range(x, dtype):
+    """Cast to a dtype; what float16 cannot hold becomes its largest number."""
+    if keras.backend.standardize_dtype(dtype) == "float16":
+        x = ops.clip(x, -65504.0, 65504.0)
+    return ops.cast(x, dtype)

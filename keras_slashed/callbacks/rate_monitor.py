@@ -1,0 +1,102 @@
+"""RateMonitor: the rate each layer really reaches, epoch by epoch."""
+
+import keras
+
+
+class RateMonitor(keras.callbacks.Callback):
+    """Log the achieved rate of every keras_slashed layer of a model, in nats.
+
+    After each epoch `history.history` and the progress line hold
+    `<layer name>_rate`, the mean rate of an instance over the epoch's training
+    batches, and with validation data `val_<layer name>_rate`. Batches count by
+    their number of instances, masked positions do not count. It needs no train
+    step of its own and works on every backend, with nested models too.
+
+    Layers reported: `FixedRateVIB` (once, not its parts), `RateNormalization`
+    and `SlashedNormalSampling`. Two layers of one name are told apart by their
+    paths. Pass it to `fit`, or to `evaluate` to see `<layer name>_rate` in the
+    progress line.
+
+    Example:
+
+    >>> model = keras.Sequential([
+    ...     keras.layers.Dense(8),
+    ...     keras_slashed.layers.FixedRateVIB(rate=2.0, name="bottleneck"),
+    ...     keras.layers.Dense(1),
+    ... ])
+    >>> model.compile("sgd", "mse")
+    >>> history = model.fit(
+    ...     keras.random.normal((64, 4)), keras.ops.zeros((64, 1)), verbose=0,
+    ...     callbacks=[keras_slashed.callbacks.RateMonitor()],
+    ... )
+    >>> round(history.history["bottleneck_rate"][0], 4)
+    2.0
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._in_fit = False
+        self._validation_rates = {}
+        self._counting_test_function = None
+
+    def on_train_begin(self, logs=None):
+        self._in_fit = True
+        self._count_inference()
+
+    def on_train_end(self, logs=None):
+        self._in_fit = False
+        self._stop_counting_inference()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._validation_rates = {}
+        for tracker in self._trackers().values():
+            tracker.reset(training=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs.update(self._results(training=True))
+            logs.update({f"val_{name}": rate for name, rate in self._validation_rates.items()})
+
+    def on_test_begin(self, logs=None):
+        if not self._in_fit:
+            self._count_inference()
+        for tracker in self._trackers().values():
+            tracker.reset(training=False)
+
+    def on_test_end(self, logs=None):
+        self._counting_test_function = self.model.test_function
+        self._validation_rates = self._results(training=False)
+        if not self._in_fit:
+            self._stop_counting_inference()
+            if logs is not None:
+                logs.update(self._validation_rates)
+
+    def _results(self, training):
+        results = {
+            f"{name}_rate": tracker.result(training) for name, tracker in self._trackers().items()
+        }
+        return {name: rate for name, rate in results.items() if rate is not None}
+
+    def _trackers(self):
+        """Return the rate trackers of the model's layers by name."""
+        layers, parts = [], set()
+        for layer in self.model._flatten_layers():
+            if hasattr(layer, "rate_tracker") and id(layer) not in parts:
+                layers.append(layer)
+                parts.update(id(part) for part in layer._flatten_layers(include_self=False))
+        names = [layer.name for layer in layers]
+        return {
+            layer.name if names.count(layer.name) == 1 else layer.path: layer.rate_tracker
+            for layer in layers
+        }
+
+    def _count_inference(self):
+        for tracker in self._trackers().values():
+            tracker.at_inference = True
+        # A test function traced without the counting would go on without it.
+        if self.model.test_function is not self._counting_test_function:
+            self.model.make_test_function(force=True)
+
+    def _stop_counting_inference(self):
+        for tracker in self._trackers().values():
+            tracker.at_inference = False

@@ -1,0 +1,7 @@
+"""Keras layers whose input, an amplitude, is the rate."""
+
+from keras_slashed.layers.fixed_rate_vib import FixedRateVIB
+from keras_slashed.layers.rate_normalization import RateNormalization
+from keras_slashed.layers.slashed_normal_sampling import SlashedNormalSampling
+
+__all__ = ["FixedRateVIB", "RateNormalization", "SlashedNormalSampling"]

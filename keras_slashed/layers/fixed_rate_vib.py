@@ -1,0 +1,123 @@
+"""FixedRateVIB: an information bottleneck that carries a given rate."""
+
+import keras
+
+from keras_slashed.layers.rate_normalization import RateNormalization
+from keras_slashed.layers.slashed_normal_sampling import SlashedNormalSampling
+
+
+@keras.saving.register_keras_serializable(package="keras_slashed")
+class FixedRateVIB(keras.layers.Layer):
+    """A variational information bottleneck of a fixed rate.
+
+    `RateNormalization` scales the amplitude to the rate, then
+    `SlashedNormalSampling` draws from its posterior. Put it before the layer
+    that reads the latent, as one puts `Dropout`: the loss needs no KL term and
+    no weight to tune, since the rate is what the layer is told.
+
+    In training the layer draws. At inference it returns the posterior mean,
+    deterministic as `Dropout` is; with `inference="sample"` it draws there too,
+    for predictions averaged over draws.
+
+    Args:
+        rate: Mean rate of an instance, a positive number of nats. For a
+            classifier of C classes `log(C)` is a good first choice.
+        normalization: "batch", "instance" or "feature"; see
+            `RateNormalization`.
+        part: "both", or "mean" to scale the real part only.
+        momentum: Of the moving mean square that inference uses, in [0, 1).
+        num_samples: None, or the number S of draws from each posterior.
+        inference: "mean" or "sample".
+        kl_weight: Weight of the rate in the loss, 0 by default: a fixed rate is
+            a constant.
+        seed: Integer seed of the noise, for reproducible draws.
+        **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        amplitude: Float tensor of shape `(batch, ..., 2K)`.
+        mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
+            count neither in a mean square nor in the loss.
+        training: Whether the layer is in training.
+
+    Input shape:
+        `(batch, ..., 2K)`: real parts, then imaginary parts.
+
+    Output shape:
+        `(batch, ..., K)`, or `(batch, ..., S, K)` with `num_samples=S`.
+
+    Raises:
+        ValueError: An argument out of its range, or an odd last axis.
+
+    Example:
+
+    >>> layer = keras_slashed.layers.FixedRateVIB(rate=2.3, seed=0)
+    >>> z = layer(keras.ops.ones((32, 512)), training=True)
+    >>> tuple(z.shape)
+    (32, 256)
+
+    Reference:
+        Slashed Normal, section 6.1 and appendix E (Eq. 43 and 44).
+    """
+
+    def __init__(
+        self,
+        rate,
+        normalization="batch",
+        part="both",
+        momentum=0.99,
+        num_samples=None,
+        inference="mean",
+        kl_weight=0.0,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.rate_normalization = RateNormalization(
+            rate,
+            normalization,
+            part,
+            momentum,
+            dtype=self.dtype_policy,
+            name="rate_normalization",
+        )
+        self.sampling = SlashedNormalSampling(
+            kl_weight, num_samples, inference, seed, dtype=self.dtype_policy, name="sampling"
+        )
+        self.supports_masking = True
+
+    @property
+    def rate(self):
+        """The target: the mean rate of an instance in nats."""
+        return self.rate_normalization.rate
+
+    @property
+    def kl_weight(self):
+        """The variable that weighs the rate in the loss."""
+        return self.sampling.kl_weight
+
+    @property
+    def rate_tracker(self):
+        """The rate reached, for `RateMonitor`."""
+        return self.sampling.rate_tracker
+
+    def build(self, amplitude_shape):
+        self.rate_normalization.build(amplitude_shape)
+        self.sampling.build(amplitude_shape)
+
+    def call(self, amplitude, mask=None, training=None):
+        amplitude = self.rate_normalization(amplitude, mask=mask, training=training)
+        return self.sampling(amplitude, mask=mask, training=training)
+
+    def compute_output_shape(self, amplitude_shape):
+        return self.sampling.compute_output_shape(amplitude_shape)
+
+    def get_config(self):
+        normalization = self.rate_normalization.get_config()
+        sampling = self.sampling.get_config()
+        own = ("rate", "normalization", "part", "momentum")
+        config = super().get_config()
+        config.update({key: normalization[key] for key in own})
+        config.update(
+            {key: sampling[key] for key in ("num_samples", "inference", "kl_weight", "seed")}
+        )
+        return config

@@ -1,0 +1,157 @@
+"""RateNormalization: amplitudes scaled to a rate, with running statistics."""
+
+import keras
+from keras import ops
+
+from keras_slashed.layers.rate_tracker import RateTracker
+from keras_slashed.ops.amplitude import rate as rate_of
+from keras_slashed.ops.normalize_rate import amplitude_mean_square
+from keras_slashed.ops.normalize_rate import normalize_rate
+from keras_slashed.validation import NORMALIZATIONS
+from keras_slashed.validation import PARTS
+from keras_slashed.validation import check_amplitude_shape
+from keras_slashed.validation import check_choice
+from keras_slashed.validation import check_momentum
+from keras_slashed.validation import check_rate
+
+
+@keras.saving.register_keras_serializable(package="keras_slashed")
+class RateNormalization(keras.layers.Layer):
+    """Scale amplitudes so that they carry a rate, as BatchNormalization scales.
+
+    `psi <- psi sqrt(rate / s)`, where the mean square `s` is
+
+    - "batch": the mean of `||psi||^2` over all instances of the batch,
+    - "instance": each instance's own `||psi||^2`,
+    - "feature": for each latent dimension k, K times the mean of
+      `a_k^2 + b_k^2` over all instances.
+
+    "batch" and "feature" use the batch's mean square in training and update a
+    moving mean square; at inference they use the moving one:
+
+    - in `fit()`, or called with `training=True`: the batch's mean square; the
+      mean rate of the batch is `rate` to rounding;
+    - in `evaluate()` and `predict()`, or called without `training`: the moving
+      mean square, debiased so that it is right from the first training step
+      on. Before that the layer passes amplitudes through unscaled;
+    - frozen (`layer.trainable = False`): as at inference, in `fit()` too.
+
+    All axes but the last are alike: each position of a sequence is an instance.
+
+    Args:
+        rate: Mean rate of an instance, a positive number of nats.
+        normalization: "batch", "instance" or "feature".
+        part: "both", or "mean" to scale the real part only; the imaginary
+            part passes through and its square adds to the rate.
+        momentum: Of the moving mean square, in [0, 1).
+        **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        amplitude: Float tensor of shape `(batch, ..., 2K)`.
+        mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
+            count in no mean square.
+        training: Whether to use and update with the batch's mean square.
+
+    Input shape:
+        `(batch, ..., 2K)`: real parts, then imaginary parts.
+
+    Output shape:
+        The same.
+
+    Raises:
+        ValueError: An argument out of its range, or an odd last axis.
+
+    Example:
+
+    >>> layer = keras_slashed.layers.RateNormalization(2.25)
+    >>> amplitude = layer(keras.ops.ones((8, 4)), training=True)
+    >>> float(keras_slashed.ops.rate(amplitude)[0])
+    2.25
+
+    Reference:
+        Slashed Normal, Eq. 20, section 4.2 and appendix E.
+    """
+
+    def __init__(self, rate, normalization="batch", part="both", momentum=0.99, **kwargs):
+        super().__init__(**kwargs)
+        check_rate("rate", rate)
+        check_choice("normalization", normalization, NORMALIZATIONS)
+        check_choice("part", part, PARTS)
+        check_momentum(momentum)
+        self.rate = float(rate)
+        self.normalization = normalization
+        self.part = part
+        self.momentum = float(momentum)
+        self.supports_masking = True
+
+    def build(self, amplitude_shape):
+        check_amplitude_shape(amplitude_shape)
+        num_latents = amplitude_shape[-1] // 2
+        self.input_spec = keras.layers.InputSpec(
+            min_ndim=2, axes={-1: amplitude_shape[-1]}, allow_last_axis_squeeze=False
+        )
+        if self.normalization != "instance":
+            # Sums of a moving mean square and of the weight it has gathered:
+            # their quotient is debiased.
+            self.moving_mean_square = self._add_statistic(
+                "moving_mean_square", () if self.normalization == "batch" else (num_latents,)
+            )
+            self.moving_weight = self._add_statistic("moving_weight", ())
+        self.rate_tracker = RateTracker(self)
+
+    def _add_statistic(self, name, shape):
+        # A float16 or bfloat16 policy would lose small updates.
+        dtype = "float64" if self.variable_dtype == "float64" else "float32"
+        return self.add_weight(
+            shape=shape,
+            initializer="zeros",
+            dtype=dtype,
+            trainable=False,
+            autocast=False,
+            aggregation="mean",
+            name=name,
+        )
+
+    def call(self, amplitude, mask=None, training=None):
+        if self.normalization == "instance":
+            mean_square = None
+        elif training and self.trainable:
+            mean_square = amplitude_mean_square(amplitude, self.normalization, self.part, mask)
+            self._update_moving_mean_square(mean_square, mask)
+        else:
+            mean_square = self._debiased_mean_square(amplitude.shape[-1] // 2)
+        amplitude = normalize_rate(amplitude, self.rate, self.normalization, self.part, mean_square)
+        self.rate_tracker.update(rate_of(amplitude), mask, training)
+        return amplitude
+
+    def _update_moving_mean_square(self, mean_square, mask):
+        step = 1.0 - self.momentum
+        if mask is not None:
+            # A batch without any instance has nothing to say.
+            step = step * ops.cast(ops.any(mask), self.moving_weight.dtype)
+        for moving, value in (
+            (self.moving_mean_square, mean_square),
+            (self.moving_weight, 1.0),
+        ):
+            old = ops.convert_to_tensor(moving)
+            moving.assign(old + step * (ops.cast(value, moving.dtype) - old))
+
+    def _debiased_mean_square(self, num_latents):
+        weight = ops.convert_to_tensor(self.moving_weight)
+        seen = weight > 0.0
+        unscaled = self.rate if self.normalization == "batch" else self.rate / num_latents
+        mean_square = ops.convert_to_tensor(self.moving_mean_square)
+        return ops.where(seen, mean_square / ops.where(seen, weight, 1.0), unscaled)
+
+    def compute_output_shape(self, amplitude_shape):
+        return amplitude_shape
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            rate=self.rate,
+            normalization=self.normalization,
+            part=self.part,
+            momentum=self.momentum,
+        )
+        return config

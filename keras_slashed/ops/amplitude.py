@@ -1,0 +1,153 @@
+"""Amplitudes and the normals they stand for (Eq. 10 to 16)."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_slashed.ops.floats import at_least_float32
+from keras_slashed.ops.floats import cast_in_range
+from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.floats import widen_amplitude
+from keras_slashed.ops.stdplus import stdplus
+from keras_slashed.ops.stdplus import stdplus_inverse
+from keras_slashed.validation import check_amplitude_shape
+from keras_slashed.validation import check_prior_shape
+
+_SQRT_2 = math.sqrt(2.0)
+
+
+def amplitude_to_normal(amplitude, prior_mean=None, prior_stddev=None):
+    """Return the mean and the standard deviation of an amplitude's posterior.
+
+    `mean = prior_mean + sqrt(2) prior_stddev a` and
+    `stddev = |prior_stddev| stdplus(sqrt(2) b)`, where `a` and `b` are the first
+    and the last K entries of the amplitude. Its KL divergence from the prior is
+    the squared norm of the amplitude, whatever the prior.
+
+    Args:
+        amplitude: Float tensor of shape `(..., 2K)`.
+        prior_mean: Prior mean, broadcastable to `(..., K)`. 0 by default.
+        prior_stddev: Prior standard deviation, broadcastable to `(..., K)`. 1
+            by default. Of any sign: it also mirrors the mean.
+
+    Returns:
+        Two tensors `(mean, stddev)` of shape `(..., K)` in the amplitude's
+        dtype, computed in float32 or wider.
+
+    Raises:
+        ValueError: The amplitude's last axis is not even, or a prior does not
+            broadcast to `(..., K)`.
+
+    Example:
+
+    >>> mean, stddev = keras_slashed.ops.amplitude_to_normal([[1.0, 0.0]])
+    >>> round(float(mean[0, 0]), 4), float(stddev[0, 0])
+    (1.4142, 1.0)
+
+    Reference:
+        Slashed Normal, Eq. 15.
+    """
+    amplitude = to_float_tensor(amplitude)
+    check_amplitude_shape(amplitude.shape)
+    dtype = amplitude.dtype
+    mean, stddev = relative_normal(amplitude)
+    if prior_stddev is not None:
+        prior_stddev = _prior("prior_stddev", prior_stddev, amplitude.shape)
+        mean = prior_stddev * mean
+        stddev = ops.abs(prior_stddev) * stddev
+    if prior_mean is not None:
+        mean = _prior("prior_mean", prior_mean, amplitude.shape) + mean
+    return cast_in_range(mean, dtype), cast_in_range(stddev, dtype)
+
+
+def relative_normal(amplitude):
+    """Return mean and standard deviation relative to a standard normal prior.
+
+    Both are in float32 or wider, whatever the amplitude's dtype (Eq. 14).
+    """
+    real, imaginary = ops.split(widen_amplitude(amplitude), 2, axis=-1)
+    return _SQRT_2 * real, stdplus(_SQRT_2 * imaginary)
+
+
+def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
+    """Return the amplitude of a normal posterior: `amplitude_to_normal`'s inverse.
+
+    `a = (mean - prior_mean) / (sqrt(2) prior_stddev)` and
+    `b = stdplus_inverse(stddev / |prior_stddev|) / sqrt(2)`.
+
+    Args:
+        mean: Float tensor of shape `(..., K)`.
+        stddev: Positive tensor of a shape that broadcasts with `mean`.
+        prior_mean: Prior mean, broadcastable to `(..., K)`. 0 by default.
+        prior_stddev: Prior standard deviation, not zero, broadcastable to
+            `(..., K)`. 1 by default.
+
+    Returns:
+        A tensor of shape `(..., 2K)` in the dtype of `mean`. A standard
+        deviation of 0 has the amplitude -inf.
+
+    Raises:
+        ValueError: A prior does not broadcast to `(..., K)`.
+
+    Example:
+
+    >>> amplitude = keras_slashed.ops.normal_to_amplitude([2.0], [0.5])
+    >>> round(float(keras_slashed.ops.rate(amplitude)), 4)  # KL(N(2, 1/4) || N(0, 1))
+    2.3181
+
+    Reference:
+        Slashed Normal, Eq. 9 to 15 solved for psi.
+    """
+    mean = to_float_tensor(mean)
+    dtype = mean.dtype
+    real = at_least_float32(mean)
+    stddev = at_least_float32(to_float_tensor(stddev))
+    amplitude_shape = (*mean.shape[:-1], 2 * mean.shape[-1])
+    if prior_mean is not None:
+        real = real - _prior("prior_mean", prior_mean, amplitude_shape)
+    if prior_stddev is not None:
+        prior_stddev = _prior("prior_stddev", prior_stddev, amplitude_shape)
+        real = real / prior_stddev
+        stddev = stddev / ops.abs(prior_stddev)
+    real = real / _SQRT_2
+    imaginary = stdplus_inverse(stddev) / _SQRT_2
+    real = real + ops.zeros_like(stddev)
+    imaginary = imaginary + ops.zeros_like(real)
+    return ops.cast(ops.concatenate([real, imaginary], axis=-1), dtype)
+
+
+def rate(amplitude):
+    """Return the rate: KL(posterior || prior) in nats, the squared norm.
+
+    `rate = sum_k (a_k^2 + b_k^2)`.
+
+    Args:
+        amplitude: Float tensor of shape `(..., 2K)`.
+
+    Returns:
+        A tensor of shape `(...)`, one rate for each amplitude, in float32 or
+        wider. Entries whose square could overflow count as the largest
+        amplitude (2^52 in float32, 2^12 in float16).
+
+    Raises:
+        ValueError: The last axis is not even.
+
+    Example:
+
+    >>> float(keras_slashed.ops.rate([[1.0, 0.5]])[0])
+    1.25
+
+    Reference:
+        Slashed Normal, Eq. 10 and 16.
+    """
+    amplitude = to_float_tensor(amplitude)
+    check_amplitude_shape(amplitude.shape)
+    return ops.sum(ops.square(widen_amplitude(amplitude)), axis=-1)
+
+
+def _prior(name, value, amplitude_shape):
+    if not isinstance(value, keras.KerasTensor):
+        value = to_float_tensor(value)
+    check_prior_shape(name, value.shape, amplitude_shape)
+    return at_least_float32(value)

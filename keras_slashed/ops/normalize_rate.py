@@ -1,0 +1,167 @@
+"""Scaling amplitudes to a rate (section 4.2 of the paper, Eq. 20)."""
+
+import math
+import numbers
+
+import keras
+from keras import ops
+
+from keras_slashed.ops.floats import at_least_float32
+from keras_slashed.ops.floats import cast_in_range
+from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.floats import widen_amplitude
+from keras_slashed.validation import NORMALIZATIONS
+from keras_slashed.validation import PARTS
+from keras_slashed.validation import check_amplitude_shape
+from keras_slashed.validation import check_choice
+from keras_slashed.validation import check_mask_shape
+from keras_slashed.validation import check_rate
+
+
+def normalize_rate(
+    amplitude, rate, normalization="batch", part="both", mean_square=None, mask=None
+):
+    """Scale amplitudes so that their mean rate is `rate`.
+
+    - "batch": `psi sqrt(rate N) / ||psi||_F` over all N instances: their mean
+      rate is `rate`, shared out among them as the encoder likes.
+    - "instance": `psi sqrt(rate) / ||psi||`: each instance has the rate `rate`.
+    - "feature": `psi_k sqrt(rate / K) / sqrt(mean |psi_k|^2)`: each latent
+      dimension k (`a_k` and `b_k` together) has the mean rate `rate / K`.
+
+    The leading axes of the amplitude are all alike instances.
+
+    Args:
+        amplitude: Float tensor of shape `(..., 2K)`.
+        rate: Target rate in nats: a positive number, or a tensor: a scalar, or
+            for "instance" also of shape `(...)`, a rate for each instance.
+        normalization: "batch", "instance" or "feature".
+        part: "both" scales the whole amplitude; "mean" scales the real part
+            alone to `rate`, and the imaginary part passes through and adds its
+            own square to the rate (Table 2, "Mean only").
+        mean_square: A mean square of the raw amplitudes (of their real parts
+            for `part="mean"`) to use in place of this batch's: a scalar,
+            `mean ||psi||^2`, for "batch"; of shape `(K,)`, `mean |psi_k|^2`, for
+            "feature". What `RateNormalization` keeps for inference.
+        mask: Boolean tensor of shape `(...)`. Instances where it is False are
+            left out of the mean squares; they are still scaled.
+
+    Returns:
+        A tensor of the shape and dtype of `amplitude`, computed in float32 or
+        wider. Norms are clamped at 1e-10 (2^-10 for float16) before they
+        divide: a zero amplitude stays zero, with a finite gradient.
+
+    Raises:
+        ValueError: `rate` is a number and not positive and finite, an unknown
+            `normalization` or `part`, an odd last axis, a `mask` or
+            `mean_square` that does not fit.
+
+    Example:
+
+    >>> amplitude = keras.ops.ones((3, 4))
+    >>> scaled = keras_slashed.ops.normalize_rate(amplitude, 2.25)
+    >>> float(keras_slashed.ops.rate(scaled)[0])
+    2.25
+
+    Reference:
+        Slashed Normal, Eq. 20 and section 4.2; appendix E for the mean rate.
+    """
+    check_choice("normalization", normalization, NORMALIZATIONS)
+    check_choice("part", part, PARTS)
+    amplitude = to_float_tensor(amplitude)
+    check_amplitude_shape(amplitude.shape)
+    if mask is not None and not isinstance(mask, keras.KerasTensor):
+        mask = ops.convert_to_tensor(mask, "bool")
+    if isinstance(rate, numbers.Number):
+        check_rate("rate", rate)
+    num_latents = amplitude.shape[-1] // 2
+    if mean_square is None:
+        mean_square = amplitude_mean_square(amplitude, normalization, part, mask)
+    else:
+        mean_square = _given_mean_square(mean_square, normalization, num_latents)
+
+    psi = widen_amplitude(amplitude)
+    if normalization == "feature":
+        rate = rate / num_latents
+    smallest = _smallest_mean_square(amplitude.dtype)
+    # rsqrt of the clamped square: unlike sqrt(rate / x), its derivative does
+    # not overflow at the clamp.
+    scale = _root(rate, psi.dtype) * ops.rsqrt(
+        ops.where(mean_square < smallest, smallest, mean_square)
+    )
+    if normalization == "feature" and part == "both":
+        scale = ops.concatenate([scale, scale], axis=-1)
+    if part == "both":
+        scaled = psi * scale
+    else:
+        real, imaginary = ops.split(psi, 2, axis=-1)
+        scaled = ops.concatenate([real * scale, imaginary], axis=-1)
+    return cast_in_range(scaled, amplitude.dtype)
+
+
+def amplitude_mean_square(amplitude, normalization, part="both", mask=None):
+    """Return the mean square that `normalize_rate` divides by.
+
+    Over instances, for an amplitude of shape `(..., 2K)`: a scalar for "batch",
+    shape `(K,)` for "feature". For "instance" each one's own square, `(..., 1)`.
+    In float32 or wider.
+    """
+    if mask is not None:
+        check_mask_shape(mask.shape, amplitude.shape)
+    square = ops.square(widen_amplitude(amplitude))
+    real, imaginary = ops.split(square, 2, axis=-1)
+    square = real + imaginary if part == "both" else real
+    if normalization == "instance":
+        return ops.sum(square, axis=-1, keepdims=True)
+    if normalization == "batch":
+        square = ops.sum(square, axis=-1)
+        return masked_mean(square, mask)
+    return masked_mean(square, mask, keep_last_axis=True)
+
+
+def masked_mean(x, mask=None, keep_last_axis=False):
+    """Return the mean of x over its instances, those that a mask leaves in.
+
+    Of shape `()`, or `(K,)` if `x` of shape `(..., K)` keeps its last axis. The
+    mean of no instance at all is 0.
+    """
+    axes = list(range(len(x.shape) - (1 if keep_last_axis else 0)))
+    if mask is None:
+        return ops.mean(x, axis=axes) if axes else x
+    mask = ops.cast(mask, "bool")
+    weights = ops.cast(mask, x.dtype)
+    count = ops.sum(weights)
+    # `where` rather than a product, so that what is masked may even be NaN
+    keep = ops.expand_dims(mask, -1) if keep_last_axis else mask
+    total = ops.sum(ops.where(keep, x, 0.0), axis=axes)
+    return total / ops.where(count < 1.0, 1.0, count)
+
+
+def _smallest_mean_square(dtype):
+    # float16 holds neither a smaller norm nor, as the reciprocal, its gradient.
+    return 2.0**-20 if keras.backend.standardize_dtype(dtype) == "float16" else 1e-20
+
+
+def _root(rate, dtype):
+    """Return the square root of the rate, a column if it has one for each instance."""
+    if isinstance(rate, numbers.Number):
+        return math.sqrt(rate)
+    root = ops.cast(ops.sqrt(at_least_float32(to_float_tensor(rate))), dtype)
+    return ops.expand_dims(root, -1) if len(root.shape) else root
+
+
+def _given_mean_square(mean_square, normalization, num_latents):
+    expected = {"batch": (), "feature": (num_latents,)}
+    if normalization not in expected:
+        raise ValueError(
+            'Argument `mean_square` goes with normalization "batch" or "feature": '
+            '"instance" takes the norm of each instance itself.'
+        )
+    mean_square = at_least_float32(to_float_tensor(mean_square))
+    if tuple(mean_square.shape) != expected[normalization]:
+        raise ValueError(
+            f"Argument `mean_square` must have the shape {expected[normalization]} "
+            f'for normalization "{normalization}". '
+            f"Received: mean_square.shape={tuple(mean_square.shape)}"
+        )
+    return mean_square
