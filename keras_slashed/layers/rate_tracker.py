@@ -47,11 +47,11 @@ class RateTracker:
 
     def reset(self, training):
         """Start anew: for training, or for inference."""
-        totals = ops.convert_to_numpy(self._totals).copy()
+        totals = ops.convert_to_numpy(self._totals.value).copy()
         totals[0 if training else 1] = 0.0
         self._totals.assign(totals)
 
     def result(self, training):
         """Return the mean rate since the last reset in nats, or None without any."""
-        total, count = ops.convert_to_numpy(self._totals)[0 if training else 1]
+        total, count = ops.convert_to_numpy(self._totals.value)[0 if training else 1]
         return float(total / count) if count else None

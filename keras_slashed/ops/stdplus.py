@@ -215,7 +215,7 @@ def stdplus(x):
     Example:
 
     >>> [round(float(keras_slashed.ops.stdplus(x)), 4) for x in (-1.0, 0.0, 1.0)]
-    [0.3987, 1.0, 1.7752]
+    [0.3982, 1.0, 1.7738]
 
     Reference:
         Slashed Normal, Eq. 13 and appendix A.
@@ -262,7 +262,7 @@ def stdplus_inverse(y):
     Example:
 
     >>> round(float(keras_slashed.ops.stdplus_inverse(2.0)), 4)
-    1.2701
+    1.2703
 
     Reference:
         Slashed Normal, Eq. 25 solved for x.
