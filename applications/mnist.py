@@ -110,9 +110,7 @@ def main(arguments=None):
         print(f"\nrow {number} of {len(rows)}: {setting.label()}")
         row = results.find_row(results.read_rows(table), **robustness.columns(setting, data))
         if row is None:
-            row = robustness.run(
-                setting, data, output / "checkpoints", verbose=0 if options.quiet else 2
-            )
+            row = robustness.run(setting, data, output, verbose=0 if options.quiet else 2)
             results.append_row(table, {**row, **run})
         print({name: value for name, value in row.items() if name.startswith(("eps", "rate"))})
     text = (

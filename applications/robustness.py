@@ -92,17 +92,19 @@ def build_model(setting, data, num_samples=None):
     )
 
 
-def train(setting, data, folder, verbose=2):
+def train(setting, data, output, verbose=2):
     """Train the classifier of a row, and go on where a killed run stopped.
 
-    Every epoch the state goes to `folder/<label>/checkpoint` and a line to
-    `folder/<label>/history.csv`. A folder left by other settings is refused.
+    Every epoch the state goes to `output/checkpoints/<label>` and a line to
+    `output/history/<label>.csv`. A checkpoint of other settings is refused.
 
     Returns:
         The trained model, and its last line of history as a dict.
     """
-    folder = pathlib.Path(folder) / setting.label()
-    _remember_setting(folder, setting, data)
+    checkpoints = pathlib.Path(output) / "checkpoints" / setting.label()
+    history = pathlib.Path(output) / "history" / f"{setting.label()}.csv"
+    history.parent.mkdir(parents=True, exist_ok=True)
+    _remember_setting(checkpoints, setting, data)
     keras.utils.set_random_seed(setting.seed)
     model = build_model(setting, data)
     steps = math.ceil(len(data.x_train) / setting.batch_size)
@@ -114,7 +116,6 @@ def train(setting, data, folder, verbose=2):
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    history = folder / "history.csv"
     model.fit(
         data.x_train,
         data.y_train,
@@ -127,7 +128,7 @@ def train(setting, data, folder, verbose=2):
         callbacks=[
             RateMonitor(),
             keras.callbacks.CSVLogger(str(history), append=True),
-            keras.callbacks.BackupAndRestore(str(folder / "checkpoint"), delete_checkpoint=False),
+            keras.callbacks.BackupAndRestore(str(checkpoints / "latest"), delete_checkpoint=False),
         ],
     )
     with open(history, newline="") as file:
@@ -180,14 +181,14 @@ def _split(row, *names):
     return {name: row[name] for name in names}, rest
 
 
-def run(setting, data, folder, verbose=2):
+def run(setting, data, output, verbose=2):
     """Train and evaluate one row.
 
     Returns:
         A dict: the row of the table, errors in percent, then what made it.
     """
     start = time.time()
-    model, last_epoch = train(setting, data, folder, verbose)
+    model, last_epoch = train(setting, data, output, verbose)
     trained = time.time()
     errors = evaluate(setting, data, model)
     vib = setting.bottleneck == "vib"
