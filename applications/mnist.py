@@ -12,7 +12,6 @@ import dataclasses
 import pathlib
 
 from applications import datasets
-from applications import mlp
 from applications import optimizers
 from applications import results
 from applications import robustness
@@ -35,7 +34,7 @@ def parse_arguments(arguments=None):
     add("--dataset", choices=("mnist", "digits"), default="mnist", help="digits needs no file")
     add("--data-dir", help="folder with the four original MNIST files")
     add("--tfds-manual-dir", help="folder from which tensorflow-datasets takes those files")
-    add("--bottleneck", nargs="+", choices=mlp.BOTTLENECKS, default=["vib"])
+    add("--bottleneck", nargs="+", choices=("none", "dropout", "vib"), default=["vib"])
     add("--normalization", nargs="+", choices=NORMALIZATIONS, default=["batch"])
     add("--rate-multiplier", nargs="+", type=float, default=[1.0], metavar="R",
         help="the rate is R log(10) nats (default 1)")  # fmt: skip

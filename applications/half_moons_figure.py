@@ -1,0 +1,59 @@
+"""The picture of `applications.half_moons`: Figure 1 of the paper."""
+
+import collections
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+_ACCURACY, _RATE = "tab:blue", "tab:orange"
+
+
+def draw(rows, threshold, path):
+    """Draw accuracy and achieved rate against beta, and against the rate.
+
+    Args:
+        rows: Of half_moons.csv, dicts of strings.
+        threshold: beta_0, from where on the beta-VIB collapses.
+        path: Where the picture goes.
+    """
+    figure, panels = plt.subplots(2, 1, figsize=(7, 6.4), layout="constrained")
+    for panel, tuned in zip(panels, ("beta", "rate")):
+        chosen = [row for row in rows if row["tuned"] == tuned]
+        accuracy_lines = _band(panel, chosen, "accuracy", _ACCURACY, "o-", "accuracy")
+        right = panel.twinx()
+        rate_lines = _band(right, chosen, "achieved_rate", _RATE, "s--", "achieved rate")
+        lines = accuracy_lines + rate_lines
+        if tuned == "beta":
+            lines.append(
+                panel.axvline(
+                    threshold, color="0.4", ls=":", label=rf"$\beta_0 = (1-2p)^2 = {threshold:.2g}$"
+                )
+            )
+        panel.set(xscale="log", ylim=(0.45, 1.03), ylabel="accuracy on true labels")
+        right.set(ylabel="achieved rate (nats)")
+        right.set_yscale("symlog", linthresh=1e-2)
+        right.set_ylim(0, 20)
+        panel.yaxis.label.set_color(_ACCURACY)
+        right.yaxis.label.set_color(_RATE)
+        panel.legend(handles=lines, loc="lower left" if tuned == "beta" else "lower right")
+    panels[0].set(xlabel=r"$\beta$", title=r"$\beta$-VIB: tuning the weight of the rate")
+    panels[1].set(xlabel="rate (nats)", title="FixedRateVIB: tuning the rate itself")
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _band(axes, rows, column, colour, style, label):
+    """Plot the mean over seeds, and the range where there are several."""
+    values = collections.defaultdict(list)
+    for row in rows:
+        values[float(row["value"])].append(float(row[column]))
+    x = sorted(values)
+    lines = axes.plot(x, [np.mean(values[v]) for v in x], style, color=colour, ms=4, label=label)
+    if any(len(v) > 1 for v in values.values()):
+        low, high = [min(values[v]) for v in x], [max(values[v]) for v in x]
+        axes.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)
+    return lines
