@@ -10,6 +10,7 @@ at once and is not trained again; a killed run continues at its last epoch.
 import argparse
 import dataclasses
 import pathlib
+import sys
 
 from applications import datasets
 from applications import optimizers
@@ -100,7 +101,10 @@ def main(arguments=None):
     options = parse_arguments(arguments)
     output = pathlib.Path(options.output)
     table = output / f"table1_{options.dataset}.csv"
-    data = datasets.load(options.dataset, options.data_dir, options.tfds_manual_dir)
+    try:
+        data = datasets.load(options.dataset, options.data_dir, options.tfds_manual_dir)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
     print(f"{data.name} from {data.source}: {len(data.x_train)} training and "
           f"{len(data.x_test)} test images, sha256 {data.sha256[:12]}")  # fmt: skip
     run = describe_run("applications.mnist")

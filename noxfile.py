@@ -1,0 +1,59 @@
+"""All checks, each in an environment of its own: `nox`, or `nox -s lint`.
+
+`nox -s "tests(jax)" -- tests/test_stdplus.py` runs some tests on one backend.
+"""
+
+import pathlib
+import zipfile
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+
+# What each backend's environment holds beside keras: that backend alone, so
+# that a stray import of another fails.
+BACKENDS = {
+    "tensorflow": [".[tensorflow-cpu,applications,test]"],
+    "jax": [".[jax,test]"],
+    "torch": [".[torch,test]"],
+}
+
+
+@nox.session
+def lint(session):
+    """Check style and formatting."""
+    session.install("ruff==0.17.6")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+@nox.parametrize("backend", list(BACKENDS), ids=list(BACKENDS))
+def tests(session, backend):
+    """Run all tests on one backend."""
+    if backend == "torch":
+        # By name and first: a bare `torch` may bring gigabytes of CUDA.
+        session.install("torch==2.13.0")
+    session.install("--editable", *BACKENDS[backend])
+    environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "Agg"}
+    arguments = session.posargs or ["--numprocesses=2", "--durations=10"]
+    session.run("pytest", *arguments, env=environment)
+
+
+@nox.session
+def wheel(session):
+    """Build the wheel, look into it, install it in a bare environment, import it."""
+    folder = session.create_tmp()
+    for old in pathlib.Path(folder).glob("*.whl"):
+        old.unlink()
+    session.install("build")
+    session.run("python", "-m", "build", "--wheel", "--outdir", folder, ".")
+    (path,) = pathlib.Path(folder).glob("*.whl")
+    packages = {name.split("/")[0] for name in zipfile.ZipFile(path).namelist()}
+    strangers = {name for name in packages - {"keras_slashed"} if not name.endswith(".dist-info")}
+    if strangers:
+        session.error(f"the wheel holds more than keras_slashed: {sorted(strangers)}")
+    session.install(f"{path}[jax]")
+    session.chdir(folder)  # away from the checkout, which would be imported instead
+    use = "import keras_slashed as ks; print(ks.layers.FixedRateVIB(2.3), ks.__file__)"
+    session.run("python", "-c", use, env={"KERAS_BACKEND": "jax"})

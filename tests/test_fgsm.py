@@ -1,0 +1,66 @@
+import keras
+import numpy as np
+import pytest
+
+from applications import mlp
+from applications.fgsm import fgsm_errors
+from tests.support import to_numpy
+
+
+def linear_classifier(weights):
+    model = keras.Sequential([keras.Input((weights.shape[0],)), keras.layers.Dense(3)])
+    model.layers[0].set_weights([weights, np.zeros(3, "float32")])
+    return model
+
+
+def test_against_the_closed_form_of_a_linear_classifier():
+    """Softmax regression: grad_x L = W (p - onehot(y))."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(6, 3)).astype("float32")
+    x = rng.normal(size=(53, 6)).astype("float32")  # the last batch is not full
+    y = rng.integers(0, 3, 53)
+    logits = x @ weights
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    direction = np.sign((p - np.eye(3)[y]) @ weights.T)
+    epsilons = (0.0, 0.2, 0.7)
+    expected = [
+        np.mean(np.argmax((x + eps * direction) @ weights, axis=1) != y) for eps in epsilons
+    ]
+    errors = fgsm_errors(linear_classifier(weights), x, y, epsilons, batch_size=20)
+    np.testing.assert_allclose(errors, expected, atol=1e-9)
+    assert errors[0] < errors[2]
+
+
+def test_the_attacked_model_gives_the_direction():
+    weights = np.eye(3, dtype="float32")
+    x = np.array([[1.0, 0.5, 0.0]], "float32")
+    y = np.array([0])
+    # Attacking the negated model pushes the true class up.
+    kinder = linear_classifier(-weights)
+    model = linear_classifier(weights)
+    assert fgsm_errors(model, x, y, (1.0,))[0] == 1.0
+    assert fgsm_errors(model, x, y, (1.0,), attacked_model=kinder)[0] == 0.0
+
+
+@pytest.mark.parametrize("attack_samples", [None, 4])
+def test_a_stochastic_model_draws_anew_for_each_batch(attack_samples):
+    options = dict(
+        input_shape=(4,), num_classes=3, hidden_units=(), bottleneck_units=8, rate=1.0,
+        inference="sample", seed=3,
+    )  # fmt: skip
+    model = mlp.build(**options)
+    attacked = None
+    if attack_samples:
+        attacked = mlp.build(**options, num_samples=attack_samples)
+    x = np.zeros((400, 4), "float32")
+    errors = fgsm_errors(model, x, np.zeros(400, "int32"), (0.0,), attacked, batch_size=40)
+    # 400 times the amplitude 0: the class is a matter of the draw.
+    assert 0.0 < errors[0] < 1.0
+    # The noise goes on from there: nothing is lost between compiled calls.
+    before = noise_state(model)
+    fgsm_errors(model, x, np.zeros(400, "int32"), (0.0,), attacked, batch_size=40)
+    assert noise_state(model) != before
+
+
+def noise_state(model):
+    return [to_numpy(v.value).tolist() for v in model.variables if "seed_generator" in v.path]
