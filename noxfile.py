@@ -35,7 +35,9 @@ def tests(session, backend):
         # By name and first: a bare `torch` may bring gigabytes of CUDA.
         session.install("torch==2.13.0")
     session.install("--editable", *BACKENDS[backend])
-    environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "Agg"}
+    # One thread a process: two processes of PyTorch with two threads each, on small
+    # tensors, spend ten times the time waiting for one another.
+    environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
     arguments = session.posargs or ["--numprocesses=2", "--durations=10"]
     session.run("pytest", *arguments, env=environment)
 
