@@ -17,6 +17,7 @@ The Newton step of the paper's Algorithm 1 cancels near 0, loses the tails to
 the rounding of the exponent, and overflows; the pieces mend each of these.
 """
 
+import math
 from fractions import Fraction
 
 import keras
@@ -64,6 +65,7 @@ def _polynomial(coefficients, x):
 # The first term left out is below a quarter of an ulp at |x| = 1/2, in the
 # derivative too: |c_n| falls like sqrt(2 pi)^-n.
 _LOG_TAYLOR = {"float32": _taylor_coefficients(13), "float64": _taylor_coefficients(27)}
+_INVERSE_TAYLOR = [1.0 / math.factorial(k) for k in range(2, 20)]
 _NEWTON_STEPS = {"float32": 4, "float64": 5}
 _FAR = {"float32": 1e5, "float64": 1e9}  # from here on stdplus(x) rounds to x
 _SPLIT = {"float32": 2.0**8, "float64": 2.0**20}
@@ -115,8 +117,10 @@ def _value(x):
     y = ops.exp(s)
     # exp(s) inherits |s| times the rounding of s. On the right the equation
     # itself mends it; on the left, an exponent whose large part is exact.
-    square_x = ops.clip(x, 1.0, _FAR[dtype])
-    y = ops.where(x > 2.0, ops.sqrt(square_x * square_x + 1.0 + 2.0 * s), y)
+    right = x > 2.0
+    right_x = ops.clip(ops.where(right, x, 2.0), 2.0, _FAR[dtype])
+    root = ops.sqrt(right_x * right_x + 1.0 + 2.0 * ops.where(right, s, 0.0))
+    y = ops.where(right, root, y)
     left_x = ops.clip(x, _ZERO, -1.0)
     head = ops.round(left_x * _SPLIT[dtype]) / _SPLIT[dtype]
     rest = (left_x - head) * (left_x + head)
@@ -151,15 +155,6 @@ def _inverse_value(y):
 def _inverse_derivative(y):
     return 1.0 / _derivative(_stdplus_inverse(y))
 
-
-def _inverse_taylor():
-    coefficients = [Fraction(1, 2)]
-    for k in range(3, 20):
-        coefficients.append(coefficients[-1] / k)
-    return [float(c) for c in coefficients]
-
-
-_INVERSE_TAYLOR = _inverse_taylor()
 
 _log_stdplus = with_derivative(_log_value, _log_derivative)
 _stdplus = with_derivative(_value, _derivative)
