@@ -9,8 +9,12 @@ def with_derivative(function, derivative):
     `custom_jvp` rather than `custom_vjp` (which is what
     `keras.ops.custom_gradient` uses): JAX transposes it for reverse mode, so
     `grad`, `jvp`, `jacfwd`, `hessian` and `vmap` all work, nested as well.
+
+    Called outside of `jit`, function and derivative compile as one each, not
+    operation by operation; inside, they melt into what is compiled there.
     """
-    function = jax.custom_jvp(function)
+    function = jax.custom_jvp(jax.jit(function, inline=True))
+    derivative = jax.jit(derivative, inline=True)
 
     @function.defjvp
     def _(primals, tangents):
