@@ -96,7 +96,7 @@ def parse_arguments(arguments=None):
     add("--flip-probability", type=float, default=0.2, help="p, below 1/2 (default 0.2)")
     add("--betas", nargs="+", type=float, default=list(BETAS))
     add("--rates", nargs="+", type=float, default=list(RATES), help="in nats")
-    add("--epochs", type=int, default=60)
+    add("--epochs", type=int, default=40)
     add("--seeds", nargs="+", type=int, default=[0])
     add("--output", default="runs/half_moons", help="folder of the table and the picture")
     options = parser.parse_args(arguments)
