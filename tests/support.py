@@ -30,6 +30,16 @@ def float64_enabled():
     return contextlib.nullcontext()
 
 
+def dtype_enabled(dtype):
+    """A context in which tensors of this dtype can be made."""
+    return float64_enabled() if dtype == "float64" else contextlib.nullcontext()
+
+
+def tensor(values, dtype):
+    """Return NumPy values as a tensor."""
+    return keras.ops.convert_to_tensor(np.asarray(values, "float64"), dtype=dtype)
+
+
 def gradient(function, x):
     """Return the gradient of sum(function(x)) at a NumPy array or tensor x.
 
@@ -76,3 +86,8 @@ def random_amplitude(shape, dtype="float32", scale=1.0, seed=0):
     """Return a tensor of normal amplitudes."""
     values = np.random.default_rng(seed).normal(size=shape) * scale
     return keras.ops.convert_to_tensor(values.astype("float64"), dtype=dtype)
+
+
+def total_loss(layer):
+    """Return the sum of what a layer or model added to the loss in its last call."""
+    return sum(float(to_numpy(loss)) for loss in layer.losses)

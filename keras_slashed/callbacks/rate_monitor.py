@@ -79,15 +79,11 @@ class RateMonitor(keras.callbacks.Callback):
 
     def _trackers(self):
         """Return the rate trackers of the model's layers by name."""
-        layers, parts = [], set()
-        for layer in self.model._flatten_layers():
-            if hasattr(layer, "rate_tracker") and id(layer) not in parts:
-                layers.append(layer)
-                parts.update(id(part) for part in layer._flatten_layers(include_self=False))
-        names = [layer.name for layer in layers]
+        layers = dict(_layers_with_a_rate(self.model))
+        names = [layer.name for layer in layers.values()]
         return {
-            layer.name if names.count(layer.name) == 1 else layer.path: layer.rate_tracker
-            for layer in layers
+            layer.name if names.count(layer.name) == 1 else path: layer.rate_tracker
+            for path, layer in layers.items()
         }
 
     def _count_inference(self):
@@ -100,3 +96,22 @@ class RateMonitor(keras.callbacks.Callback):
     def _stop_counting_inference(self):
         for tracker in self._trackers().values():
             tracker.at_inference = False
+
+
+def _layers_with_a_rate(layer, path=()):
+    """Yield the paths and layers below a layer that have a rate, each once.
+
+    Paths of our own: `Layer.path` leaves out the functional submodel a layer is
+    in. A layer's parts are not looked into, so `FixedRateVIB` is one.
+    """
+    seen = set()
+    for child in layer._flatten_layers(recursive=False, include_self=False):
+        child_path = (*path, child.name)
+        if hasattr(child, "rate_tracker"):
+            found = [("/".join(child_path), child)]
+        else:
+            found = _layers_with_a_rate(child, child_path)
+        for name, found_layer in found:
+            if id(found_layer) not in seen:
+                seen.add(id(found_layer))
+                yield name, found_layer

@@ -36,7 +36,7 @@ class FixedRateVIB(keras.layers.Layer):
     Call arguments:
         amplitude: Float tensor of shape `(batch, ..., 2K)`.
         mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
-            count neither in a mean square nor in the loss.
+            count neither in a mean square nor in the loss, and draw from the prior.
         training: Whether the layer is in training.
 
     Input shape:
@@ -72,16 +72,12 @@ class FixedRateVIB(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        common = {"dtype": self.dtype_policy, "trainable": self.trainable}
         self.rate_normalization = RateNormalization(
-            rate,
-            normalization,
-            part,
-            momentum,
-            dtype=self.dtype_policy,
-            name="rate_normalization",
+            rate, normalization, part, momentum, name="rate_normalization", **common
         )
         self.sampling = SlashedNormalSampling(
-            kl_weight, num_samples, inference, seed, dtype=self.dtype_policy, name="sampling"
+            kl_weight, num_samples, inference, seed, name="sampling", **common
         )
         self.supports_masking = True
 

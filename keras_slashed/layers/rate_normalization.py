@@ -49,7 +49,7 @@ class RateNormalization(keras.layers.Layer):
     Call arguments:
         amplitude: Float tensor of shape `(batch, ..., 2K)`.
         mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
-            count in no mean square.
+            count in no mean square and come out as zero amplitudes, the prior.
         training: Whether to use and update with the batch's mean square.
 
     Input shape:
@@ -87,9 +87,7 @@ class RateNormalization(keras.layers.Layer):
     def build(self, amplitude_shape):
         check_amplitude_shape(amplitude_shape)
         num_latents = amplitude_shape[-1] // 2
-        self.input_spec = keras.layers.InputSpec(
-            min_ndim=2, axes={-1: amplitude_shape[-1]}, allow_last_axis_squeeze=False
-        )
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: amplitude_shape[-1]})
         if self.normalization != "instance":
             # Sums of a moving mean square and of the weight it has gathered:
             # their quotient is debiased.
@@ -120,7 +118,9 @@ class RateNormalization(keras.layers.Layer):
             self._update_moving_mean_square(mean_square, mask)
         else:
             mean_square = self._debiased_mean_square(amplitude.shape[-1] // 2)
-        amplitude = normalize_rate(amplitude, self.rate, self.normalization, self.part, mean_square)
+        amplitude = normalize_rate(
+            amplitude, self.rate, self.normalization, self.part, mean_square, mask
+        )
         self.rate_tracker.update(rate_of(amplitude), mask, training)
         return amplitude
 

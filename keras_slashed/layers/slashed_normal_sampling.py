@@ -8,6 +8,7 @@ from keras_slashed.ops.amplitude import rate as rate_of
 from keras_slashed.ops.amplitude import relative_normal
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import cast_in_range
+from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
 from keras_slashed.validation import check_mask_shape
@@ -51,6 +52,8 @@ class SlashedNormalSampling(keras.layers.Layer):
         mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
             add nothing to the loss.
         training: Whether the layer is in training.
+        amplitude_mask: Another name of `mask`, under which Keras passes the
+            amplitude's own mask on where a prior is given too.
 
     Input shape:
         `(batch, ..., 2K)`: real parts, then imaginary parts.
@@ -103,7 +106,17 @@ class SlashedNormalSampling(keras.layers.Layer):
         )
         self.rate_tracker = RateTracker(self)
 
-    def call(self, amplitude, prior_mean=None, prior_stddev=None, mask=None, training=None):
+    def call(
+        self,
+        amplitude,
+        prior_mean=None,
+        prior_stddev=None,
+        mask=None,
+        training=None,
+        amplitude_mask=None,
+    ):
+        # With a prior beside the amplitude, Keras calls the latter's mask so.
+        mask = amplitude_mask if mask is None else mask
         if mask is not None:
             check_mask_shape(mask.shape, amplitude.shape)
         rates = rate_of(amplitude)
@@ -134,8 +147,8 @@ class SlashedNormalSampling(keras.layers.Layer):
 
     def _aligned(self, name, prior, amplitude_shape):
         """Return a prior that broadcasts with z, widened."""
+        prior = at_least_float32(to_float_tensor(prior))
         check_prior_shape(name, prior.shape, amplitude_shape)
-        prior = at_least_float32(prior)
         if self.num_samples is not None and len(prior.shape) > 1:
             prior = ops.expand_dims(prior, -2)
         return prior

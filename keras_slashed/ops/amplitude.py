@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import cast_in_range
+from keras_slashed.ops.floats import clip_amplitude
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.floats import widen_amplitude
 from keras_slashed.ops.stdplus import stdplus
@@ -84,11 +85,13 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
             `(..., K)`. 1 by default.
 
     Returns:
-        A tensor of shape `(..., 2K)` in the dtype of `mean`. A standard
-        deviation of 0 has the amplitude -inf.
+        A tensor of shape `(..., 2K)` in the dtype of `mean`, clipped to the
+        range of `rate`: a standard deviation of 0, whose amplitude is -inf,
+        has a finite one that stands for 0 as well.
 
     Raises:
-        ValueError: A prior does not broadcast to `(..., K)`.
+        ValueError: `mean` is a scalar, or a prior does not broadcast to
+            `(..., K)`.
 
     Example:
 
@@ -101,6 +104,10 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
     """
     mean = to_float_tensor(mean)
     dtype = mean.dtype
+    if len(mean.shape) == 0:
+        raise ValueError(
+            "Argument `mean` must have a last axis, of the K latent dimensions. Received: a scalar."
+        )
     real = at_least_float32(mean)
     stddev = at_least_float32(to_float_tensor(stddev))
     amplitude_shape = (*mean.shape[:-1], 2 * mean.shape[-1])
@@ -114,7 +121,8 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
     imaginary = stdplus_inverse(stddev) / _SQRT_2
     real = real + ops.zeros_like(stddev)
     imaginary = imaginary + ops.zeros_like(real)
-    return ops.cast(ops.concatenate([real, imaginary], axis=-1), dtype)
+    amplitude = ops.concatenate([real, imaginary], axis=-1)
+    return ops.cast(clip_amplitude(amplitude, dtype), dtype)
 
 
 def rate(amplitude):
@@ -128,7 +136,7 @@ def rate(amplitude):
     Returns:
         A tensor of shape `(...)`, one rate for each amplitude, in float32 or
         wider. Entries whose square could overflow count as the largest
-        amplitude (2^52 in float32, 2^12 in float16).
+        amplitude, 2^52, or 2^12 in float16.
 
     Raises:
         ValueError: The last axis is not even.

@@ -6,12 +6,8 @@ from keras import ops
 # An amplitude beyond this is clipped to it. Its square, the sum of many such
 # squares, the gradient of a rate and a sample then stay finite in the dtype the
 # amplitude came in. In float16 that is a rate of 1.7e7 nats in one entry.
-_LARGEST_AMPLITUDE = {
-    "float16": 2.0**12,
-    "bfloat16": 2.0**52,
-    "float32": 2.0**52,
-    "float64": 2.0**500,
-}
+_LARGEST_AMPLITUDE = {"float16": 2.0**12}
+_LARGEST_ELSEWHERE = 2.0**52
 
 
 def to_float_tensor(x):
@@ -41,9 +37,14 @@ def widen_amplitude(amplitude):
     1.8e19 on.
     """
     amplitude = to_float_tensor(amplitude)
-    dtype = keras.backend.standardize_dtype(amplitude.dtype)
-    largest = _LARGEST_AMPLITUDE[dtype]
-    return ops.clip(at_least_float32(amplitude), -largest, largest)
+    return clip_amplitude(at_least_float32(amplitude), amplitude.dtype)
+
+
+def clip_amplitude(amplitude, dtype):
+    """Clip an amplitude, of whatever dtype, to the range that is safe in `dtype`."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    largest = _LARGEST_AMPLITUDE.get(dtype, _LARGEST_ELSEWHERE)
+    return ops.clip(amplitude, -largest, largest)
 
 
 def cast_in_range(x, dtype):

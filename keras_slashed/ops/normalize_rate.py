@@ -44,7 +44,8 @@ def normalize_rate(
             `mean ||psi||^2`, for "batch"; of shape `(K,)`, `mean |psi_k|^2`, for
             "feature". What `RateNormalization` keeps for inference.
         mask: Boolean tensor of shape `(...)`. Instances where it is False are
-            left out of the mean squares; they are still scaled.
+            left out: they count in no mean square, and come out as zeros, that
+            is as the prior, at no rate.
 
     Returns:
         A tensor of the shape and dtype of `amplitude`, computed in float32 or
@@ -80,7 +81,7 @@ def normalize_rate(
     else:
         mean_square = _given_mean_square(mean_square, normalization, num_latents)
 
-    psi = widen_amplitude(amplitude)
+    psi = _unmasked(widen_amplitude(amplitude), mask)
     if normalization == "feature":
         rate = rate / num_latents
     smallest = _smallest_mean_square(amplitude.dtype)
@@ -103,38 +104,34 @@ def amplitude_mean_square(amplitude, normalization, part="both", mask=None):
     """Return the mean square that `normalize_rate` divides by.
 
     Over instances, for an amplitude of shape `(..., 2K)`: a scalar for "batch",
-    shape `(K,)` for "feature". For "instance" each one's own square, `(..., 1)`.
-    In float32 or wider.
+    shape `(K,)` for "feature"; 0 if all are masked. For "instance" each one's
+    own square, `(..., 1)`. In float32 or wider.
     """
-    if mask is not None:
-        check_mask_shape(mask.shape, amplitude.shape)
-    square = ops.square(widen_amplitude(amplitude))
+    square = ops.square(_unmasked(widen_amplitude(amplitude), mask))
     real, imaginary = ops.split(square, 2, axis=-1)
     square = real + imaginary if part == "both" else real
     if normalization == "instance":
         return ops.sum(square, axis=-1, keepdims=True)
+    total = ops.sum(square, axis=list(range(len(square.shape) - 1)))
     if normalization == "batch":
-        square = ops.sum(square, axis=-1)
-        return masked_mean(square, mask)
-    return masked_mean(square, mask, keep_last_axis=True)
-
-
-def masked_mean(x, mask=None, keep_last_axis=False):
-    """Return the mean of x over its instances, those that a mask leaves in.
-
-    Of shape `()`, or `(K,)` if `x` of shape `(..., K)` keeps its last axis. The
-    mean of no instance at all is 0.
-    """
-    axes = list(range(len(x.shape) - (1 if keep_last_axis else 0)))
+        total = ops.sum(total)
+    # Not `ops.mean`: on torch it computes float64 in float32.
     if mask is None:
-        return ops.mean(x, axis=axes) if axes else x
-    mask = ops.cast(mask, "bool")
-    weights = ops.cast(mask, x.dtype)
-    count = ops.sum(weights)
-    # `where` rather than a product, so that what is masked may even be NaN
-    keep = ops.expand_dims(mask, -1) if keep_last_axis else mask
-    total = ops.sum(ops.where(keep, x, 0.0), axis=axes)
+        count = ops.cast(ops.size(square), square.dtype) / square.shape[-1]
+    else:
+        count = ops.sum(ops.cast(mask, square.dtype))
     return total / ops.where(count < 1.0, 1.0, count)
+
+
+def _unmasked(amplitude, mask):
+    """Return the amplitude with zeros where the mask is False, in gradients as well.
+
+    `where` rather than a product, so that what is masked may even be NaN.
+    """
+    if mask is None:
+        return amplitude
+    check_mask_shape(mask.shape, amplitude.shape)
+    return ops.where(ops.expand_dims(ops.cast(mask, "bool"), -1), amplitude, 0.0)
 
 
 def _smallest_mean_square(dtype):

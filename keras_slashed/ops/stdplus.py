@@ -153,7 +153,20 @@ def _inverse_value(y):
 
 
 def _inverse_derivative(y):
-    return 1.0 / _derivative(_stdplus_inverse(y))
+    """Return `(y - 1/y) / x`, x = stdplus_inverse(y), without its 0/0 at 1."""
+    r = 2.0 * ops.log(y)
+    near = ops.abs(r) < 1.0
+    far = y > _FAR[_dtype(y)]
+    zero = y == 0.0
+    # With x = r sqrt(f(r)) near 1: y^2 - 1 = expm1(r) = r + r^2 f(r)
+    near_y = ops.where(near, y, 1.0)
+    near_r = 2.0 * ops.log(near_y)
+    f = _polynomial(_INVERSE_TAYLOR, near_r)
+    series = (1.0 + near_r * f) / (ops.sqrt(f) * near_y)
+    other = ops.where(near | far | zero, 2.0, y)
+    slope = (other - 1.0) * (other + 1.0) / (other * _stdplus_inverse(other))
+    slope = ops.where(near, series, slope)
+    return ops.where(zero, float("inf"), ops.where(far, 1.0, slope))
 
 
 _log_stdplus = with_derivative(_log_value, _log_derivative)

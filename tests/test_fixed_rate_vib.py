@@ -1,0 +1,156 @@
+"""FixedRateVIB: a normalization and a sampling in one layer."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_slashed.layers import FixedRateVIB
+from keras_slashed.layers import RateNormalization
+from keras_slashed.layers import SlashedNormalSampling
+from tests.support import gradient
+from tests.support import to_numpy
+from tests.support import total_loss
+
+AMPLITUDE = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+MASK = np.arange(8) < 5
+
+
+@pytest.mark.parametrize(
+    "normalization",
+    [
+        {},
+        {"normalization": "instance"},
+        {"normalization": "feature", "momentum": 0.5},
+        {"part": "mean"},
+    ],
+)
+@pytest.mark.parametrize(
+    "sampling",
+    [{}, {"inference": "sample"}, {"num_samples": 3, "kl_weight": 0.5}],
+)
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_equals_its_two_parts(normalization, sampling, mask):
+    """Outputs, losses and statistics, in training and afterwards at inference."""
+    vib = FixedRateVIB(2.3, seed=1, **normalization, **sampling)
+    scale = RateNormalization(2.3, **normalization)
+    draw = SlashedNormalSampling(seed=1, **{"kl_weight": 0.0, "inference": "mean", **sampling})
+    for training in (True, True, False):
+        z = vib(AMPLITUDE, mask=mask, training=training)
+        scaled = scale(AMPLITUDE, mask=mask, training=training)
+        expected = draw(scaled, mask=mask, training=training)
+        np.testing.assert_allclose(to_numpy(z), to_numpy(expected), rtol=1e-6)
+        np.testing.assert_allclose(total_loss(vib), total_loss(draw), rtol=1e-6)
+    assert len(vib.losses) == 1
+    for one, other in zip(vib.weights, scale.weights + draw.weights, strict=True):
+        np.testing.assert_allclose(to_numpy(one), to_numpy(other), rtol=1e-6)
+
+
+@pytest.mark.parametrize("normalization", ["batch", "instance", "feature"])
+def test_rate_reached_in_training(normalization):
+    """Whatever the scale of the amplitude; the loss at weight 1 is the rate."""
+    layer = FixedRateVIB(2.3, normalization, kl_weight=1.0)
+    layer(7.0 * AMPLITUDE, training=True)
+    np.testing.assert_allclose(total_loss(layer), 2.3, rtol=1e-6)
+    np.testing.assert_allclose(layer.rate_tracker.result(training=True), 2.3, rtol=1e-6)
+
+
+def test_kl_weight():
+    """No loss by default; a weight assigned later counts."""
+    layer = FixedRateVIB(2.3)
+    layer(AMPLITUDE, training=True)
+    assert total_loss(layer) == 0.0
+    assert layer.kl_weight is layer.sampling.kl_weight
+    layer.kl_weight.assign(0.5)
+    layer(AMPLITUDE, training=True)
+    np.testing.assert_allclose(total_loss(layer), 1.15, rtol=1e-6)
+
+
+def test_gradient_of_the_loss():
+    """With part="mean" the rate is that of the real parts and what b adds to it."""
+
+    def loss(amplitude):
+        layer = FixedRateVIB(2.3, part="mean", kl_weight=0.5)
+        layer(amplitude, training=True)
+        return layer.losses[0]
+
+    expected = np.concatenate([np.zeros((8, 2)), 2.0 * 0.5 * AMPLITUDE[:, 2:] / 8], axis=-1)
+    np.testing.assert_allclose(to_numpy(gradient(loss, AMPLITUDE)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_properties():
+    layer = FixedRateVIB(np.float32(1.5), kl_weight=0.25)
+    assert layer.rate == 1.5
+    assert not layer.built
+    layer.build((None, 4))
+    assert float(to_numpy(layer.kl_weight)) == 0.25
+    assert layer.get_config()["kl_weight"] == 0.25
+    assert layer.rate_normalization.built
+    assert layer.sampling.built
+
+
+def test_inference_is_the_mean_by_default():
+    """As Dropout, it is deterministic at inference; and the seed's state stays."""
+    layer = FixedRateVIB(2.3)
+    layer(AMPLITUDE, training=True)
+    first, second = (to_numpy(layer(AMPLITUDE)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    scaled = to_numpy(layer.rate_normalization(AMPLITUDE))
+    np.testing.assert_allclose(first, np.sqrt(2.0) * scaled[:, :2], rtol=1e-6)
+    drawn = FixedRateVIB(2.3, inference="sample")
+    assert np.all(to_numpy(drawn(AMPLITUDE)) != to_numpy(drawn(AMPLITUDE)))
+
+
+def test_mixed_precision_of_its_parts():
+    layer = FixedRateVIB(2.3, dtype="mixed_bfloat16")
+    for part in (layer.rate_normalization, layer.sampling):
+        assert part.compute_dtype == "bfloat16"
+        assert part.variable_dtype == "float32"
+
+
+def test_fit_learns():
+    """One latent dimension must find the one direction of eight that counts."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(256, 8)).astype("float32")
+    y = (x @ generator.normal(size=(8, 1)) > 0.0).astype("float32")
+    bottleneck = FixedRateVIB(4.0, seed=1)
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.Dense(2),
+            bottleneck,
+            keras.layers.Dense(1, "sigmoid"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.05), "binary_crossentropy", metrics=["accuracy"])
+    _, before = model.evaluate(x, y, verbose=0)
+    history = model.fit(x, y, batch_size=32, epochs=10, verbose=0).history
+    loss, accuracy = model.evaluate(x, y, verbose=0)
+    assert before < 0.8
+    assert accuracy > 0.95
+    assert loss < history["loss"][0]
+    # The rate held all along, while the encoder's own scale went where it would.
+    reached = bottleneck.rate_tracker.result(training=True)
+    np.testing.assert_allclose(reached, 4.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rate", 0.0),
+        ("rate", "2"),
+        ("normalization", "layer"),
+        ("part", "imaginary"),
+        ("momentum", 1.0),
+        ("num_samples", 0),
+        ("inference", "median"),
+        ("kl_weight", -1.0),
+    ],
+)
+def test_arguments_are_checked(name, value):
+    with pytest.raises(ValueError, match=rf"`{name}` must .*Received: {name}={value!r}"):
+        FixedRateVIB(**{"rate": 1.0, name: value})
+
+
+def test_build_needs_an_even_last_axis():
+    with pytest.raises(ValueError, match=r"An amplitude must have the shape \(\.\.\., 2K\)"):
+        FixedRateVIB(1.0)(np.ones((8, 3), "float32"))
