@@ -93,6 +93,7 @@ def test_missing_tensorflow_datasets_names_three_ways(monkeypatch):
         (idx_bytes(np.zeros((3, 4), "uint8"))[:-1], "cut short"),
         (gzip.compress(idx_bytes(np.zeros(9, "uint8")))[:-9], "damaged gzip"),
     ],
+    ids=["empty", "not IDX", "cut short", "cut gzip"],
 )
 def test_damaged_files(tmp_path, content, message):
     path = tmp_path / "train-images-idx3-ubyte"

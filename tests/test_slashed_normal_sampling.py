@@ -143,6 +143,18 @@ def test_prior_may_be_a_number():
     np.testing.assert_allclose(draws(prior=(0.5, 2.0)), expected, rtol=1e-6)
 
 
+def test_float16_draws_stay_in_range():
+    """What float16 cannot hold becomes its largest number, with a finite slope."""
+    amplitude = np.array([[60.0, -60.0, 2.0, -2.0]], "float16")
+    stddev = np.array([[6e4, 6e4]], "float16")
+
+    def z(amplitude):
+        return SlashedNormalSampling(inference="mean", dtype="float16")(amplitude, None, stddev)
+
+    np.testing.assert_array_equal(to_numpy(z(amplitude)), [[65504.0, -65504.0]])
+    assert np.isfinite(to_numpy(gradient(z, amplitude))).all()
+
+
 def test_prior_of_low_precision_keeps_the_compute_dtype():
     layer = SlashedNormalSampling(dtype="mixed_float16", seed=1)
     z = layer(AMPLITUDE, *prior_of_shape(8, 2))

@@ -37,15 +37,14 @@ class RateMonitor(keras.callbacks.Callback):
         super().__init__()
         self._in_fit = False
         self._validation_rates = {}
-        self._counting_test_function = None
 
     def on_train_begin(self, logs=None):
         self._in_fit = True
-        self._count_inference()
+        self._count_inference(True)
 
     def on_train_end(self, logs=None):
         self._in_fit = False
-        self._stop_counting_inference()
+        self._count_inference(False)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._validation_rates = {}
@@ -59,15 +58,14 @@ class RateMonitor(keras.callbacks.Callback):
 
     def on_test_begin(self, logs=None):
         if not self._in_fit:
-            self._count_inference()
+            self._count_inference(True)
         for tracker in self._trackers().values():
             tracker.reset(training=False)
 
     def on_test_end(self, logs=None):
-        self._counting_test_function = self.model.test_function
         self._validation_rates = self._results(training=False)
         if not self._in_fit:
-            self._stop_counting_inference()
+            self._count_inference(False)
             if logs is not None:
                 logs.update(self._validation_rates)
 
@@ -86,16 +84,13 @@ class RateMonitor(keras.callbacks.Callback):
             for path, layer in layers.items()
         }
 
-    def _count_inference(self):
-        for tracker in self._trackers().values():
-            tracker.at_inference = True
-        # A test function traced without the counting would go on without it.
-        if self.model.test_function is not self._counting_test_function:
+    def _count_inference(self, count):
+        trackers = self._trackers().values()
+        for tracker in trackers:
+            tracker.at_inference = count
+        if trackers:
+            # A test function that is traced already would go on as before.
             self.model.make_test_function(force=True)
-
-    def _stop_counting_inference(self):
-        for tracker in self._trackers().values():
-            tracker.at_inference = False
 
 
 def _layers_with_a_rate(layer, path=()):

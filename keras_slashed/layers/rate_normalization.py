@@ -82,6 +82,7 @@ class RateNormalization(keras.layers.Layer):
         self.normalization = normalization
         self.part = part
         self.momentum = float(momentum)
+        self.rate_tracker = RateTracker()
         self.supports_masking = True
 
     def build(self, amplitude_shape):
@@ -95,7 +96,7 @@ class RateNormalization(keras.layers.Layer):
                 "moving_mean_square", () if self.normalization == "batch" else (num_latents,)
             )
             self.moving_weight = self._add_statistic("moving_weight", ())
-        self.rate_tracker = RateTracker(self)
+        self.rate_tracker.build(self)
 
     def _add_statistic(self, name, shape):
         # A float16 or bfloat16 policy would lose small updates.

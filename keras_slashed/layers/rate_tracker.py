@@ -16,8 +16,12 @@ class RateTracker:
             write to a variable.
     """
 
-    def __init__(self, layer):
+    def __init__(self):
         self.at_inference = False
+        self._means = None
+
+    def build(self, layer):
+        """Add the weight to a layer."""
         # Rows: training, inference. Columns: mean rate, number of instances. A
         # running mean rather than a sum, which in float32 drifts by 1e-6 over
         # 60,000 instances. With "mean", replicas of a distributed step agree.
@@ -51,11 +55,15 @@ class RateTracker:
 
     def reset(self, training):
         """Start anew: for training, or for inference."""
+        if self._means is None:
+            return
         means = ops.convert_to_numpy(self._means.value).copy()
         means[0 if training else 1] = 0.0
         self._means.assign(means)
 
     def result(self, training):
         """Return the mean rate since the last reset in nats, or None without any."""
+        if self._means is None:
+            return None
         mean, count = ops.convert_to_numpy(self._means.value)[0 if training else 1]
         return float(mean) if count else None

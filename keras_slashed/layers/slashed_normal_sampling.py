@@ -6,7 +6,6 @@ from keras import ops
 from keras_slashed.layers.rate_tracker import RateTracker
 from keras_slashed.ops.amplitude import rate as rate_of
 from keras_slashed.ops.amplitude import relative_normal
-from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.validation import check_amplitude_shape
@@ -86,6 +85,7 @@ class SlashedNormalSampling(keras.layers.Layer):
         self.inference = inference
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.rate_tracker = RateTracker()
         self.supports_masking = True
 
     def build(self, amplitude_shape, prior_mean_shape=None, prior_stddev_shape=None):
@@ -104,7 +104,7 @@ class SlashedNormalSampling(keras.layers.Layer):
             autocast=False,
             name="kl_weight",
         )
-        self.rate_tracker = RateTracker(self)
+        self.rate_tracker.build(self)
 
     def call(
         self,
@@ -133,9 +133,9 @@ class SlashedNormalSampling(keras.layers.Layer):
             noise = keras.random.normal(ops.shape(z), dtype=z.dtype, seed=self.seed_generator)
             z = z + stddev * noise
         if prior_stddev is not None:
-            z = self._aligned("prior_stddev", prior_stddev, amplitude.shape) * z
+            z = self._aligned("prior_stddev", prior_stddev, amplitude.shape, z.dtype) * z
         if prior_mean is not None:
-            z = self._aligned("prior_mean", prior_mean, amplitude.shape) + z
+            z = self._aligned("prior_mean", prior_mean, amplitude.shape, z.dtype) + z
         return cast_in_range(z, self.compute_dtype)
 
     def _add_kl_loss(self, rates, mask):
@@ -145,9 +145,9 @@ class SlashedNormalSampling(keras.layers.Layer):
             rates = ops.sum(rates, axis=list(range(1, len(rates.shape))))
         self.add_loss(self.kl_weight * ops.cast(ops.mean(rates), "float32"))
 
-    def _aligned(self, name, prior, amplitude_shape):
-        """Return a prior that broadcasts with z, widened."""
-        prior = at_least_float32(to_float_tensor(prior))
+    def _aligned(self, name, prior, amplitude_shape, dtype):
+        """Return a prior that broadcasts with z, in z's dtype."""
+        prior = ops.cast(to_float_tensor(prior), dtype)
         check_prior_shape(name, prior.shape, amplitude_shape)
         if self.num_samples is not None and len(prior.shape) > 1:
             prior = ops.expand_dims(prior, -2)

@@ -2,7 +2,6 @@
 
 import math
 
-import keras
 from keras import ops
 
 from keras_slashed.ops.floats import at_least_float32
@@ -54,11 +53,11 @@ def amplitude_to_normal(amplitude, prior_mean=None, prior_stddev=None):
     dtype = amplitude.dtype
     mean, stddev = relative_normal(amplitude)
     if prior_stddev is not None:
-        prior_stddev = _prior("prior_stddev", prior_stddev, amplitude.shape)
+        prior_stddev = _prior("prior_stddev", prior_stddev, amplitude.shape, mean.dtype)
         mean = prior_stddev * mean
         stddev = ops.abs(prior_stddev) * stddev
     if prior_mean is not None:
-        mean = _prior("prior_mean", prior_mean, amplitude.shape) + mean
+        mean = _prior("prior_mean", prior_mean, amplitude.shape, mean.dtype) + mean
     return cast_in_range(mean, dtype), cast_in_range(stddev, dtype)
 
 
@@ -109,12 +108,12 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
             "Argument `mean` must have a last axis, of the K latent dimensions. Received: a scalar."
         )
     real = at_least_float32(mean)
-    stddev = at_least_float32(to_float_tensor(stddev))
+    stddev = ops.cast(to_float_tensor(stddev), real.dtype)
     amplitude_shape = (*mean.shape[:-1], 2 * mean.shape[-1])
     if prior_mean is not None:
-        real = real - _prior("prior_mean", prior_mean, amplitude_shape)
+        real = real - _prior("prior_mean", prior_mean, amplitude_shape, real.dtype)
     if prior_stddev is not None:
-        prior_stddev = _prior("prior_stddev", prior_stddev, amplitude_shape)
+        prior_stddev = _prior("prior_stddev", prior_stddev, amplitude_shape, real.dtype)
         real = real / prior_stddev
         stddev = stddev / ops.abs(prior_stddev)
     real = real / _SQRT_2
@@ -154,8 +153,7 @@ def rate(amplitude):
     return ops.sum(ops.square(widen_amplitude(amplitude)), axis=-1)
 
 
-def _prior(name, value, amplitude_shape):
-    if not isinstance(value, keras.KerasTensor):
-        value = to_float_tensor(value)
+def _prior(name, value, amplitude_shape, dtype):
+    value = to_float_tensor(value)
     check_prior_shape(name, value.shape, amplitude_shape)
-    return at_least_float32(value)
+    return ops.cast(value, dtype)

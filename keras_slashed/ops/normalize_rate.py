@@ -84,6 +84,7 @@ def normalize_rate(
     psi = _unmasked(widen_amplitude(amplitude), mask)
     if normalization == "feature":
         rate = rate / num_latents
+    mean_square = ops.cast(mean_square, psi.dtype)
     smallest = _smallest_mean_square(amplitude.dtype)
     # rsqrt of the clamped square: unlike sqrt(rate / x), its derivative does
     # not overflow at the clamp.
@@ -154,7 +155,7 @@ def _given_mean_square(mean_square, normalization, num_latents):
             'Argument `mean_square` goes with normalization "batch" or "feature": '
             '"instance" takes the norm of each instance itself.'
         )
-    mean_square = at_least_float32(to_float_tensor(mean_square))
+    mean_square = to_float_tensor(mean_square)
     if tuple(mean_square.shape) != expected[normalization]:
         raise ValueError(
             f"Argument `mean_square` must have the shape {expected[normalization]} "

@@ -124,9 +124,11 @@ def _value(x):
     left_x = ops.clip(x, _ZERO, -1.0)
     head = ops.round(left_x * _SPLIT[dtype]) / _SPLIT[dtype]
     rest = (left_x - head) * (left_x + head)
-    # y = exp(-(x^2 + 1) / 2) exp(y^2 / 2), the last factor being near 1
-    tail = 0.5 * ops.exp(2.0 * ops.clip(s, _ZERO, 0.0)) - 0.5 - 0.5 * rest
-    y = ops.where(x < -1.0, ops.exp(-0.5 * head * head) * ops.exp(tail), y)
+    # y = exp(-(head^2 + 1) / 2) exp((y^2 - rest) / 2). The second factor is near
+    # 1 and goes by expm1: XLA would put the product of two exp back together.
+    large = ops.exp(-0.5 * (head * head + 1.0))
+    small = ops.expm1(0.5 * (ops.exp(2.0 * ops.clip(s, _ZERO, 0.0)) - rest))
+    y = ops.where(x < -1.0, large + large * small, y)
     y = ops.where(x < _ZERO, 0.0, y)
     return ops.where(x > _FAR[dtype], x, y)
 
