@@ -63,10 +63,9 @@ def check_amplitude_shape(shape):
 def check_prior_shape(name, shape, amplitude_shape):
     """Raise a ValueError unless a shape broadcasts to `(..., K)`."""
     expected = (*amplitude_shape[:-1], amplitude_shape[-1] // 2)
-    aligned = zip(reversed(shape), reversed(expected))
     if len(shape) > len(expected) or not all(
-        given == 1 or given is None or wanted is None or given == wanted
-        for given, wanted in aligned
+        given == 1 or _may_be_equal(given, wanted)
+        for given, wanted in zip(reversed(shape), reversed(expected))
     ):
         raise ValueError(
             f"Argument `{name}` must broadcast to the posterior's shape {expected}, "
@@ -78,13 +77,46 @@ def check_prior_shape(name, shape, amplitude_shape):
 def check_mask_shape(shape, amplitude_shape):
     """Raise a ValueError unless a mask has the amplitude's leading axes."""
     expected = tuple(amplitude_shape[:-1])
-    if len(shape) != len(expected) or not all(
-        given is None or wanted is None or given == wanted for given, wanted in zip(shape, expected)
-    ):
+    if not _may_be_same_shape(shape, expected):
         raise ValueError(
             "Argument `mask` must have the amplitude's shape without its last axis, "
             f"{expected}. Received: mask.shape={tuple(shape)}"
         )
+
+
+def check_rate_shape(shape, amplitude_shape, normalization):
+    """Raise a ValueError unless a rate is a scalar, or one for each instance."""
+    if len(shape) == 0:
+        return
+    expected = tuple(amplitude_shape[:-1])
+    if normalization != "instance" or not _may_be_same_shape(shape, expected):
+        raise ValueError(
+            'Argument `rate` must be a scalar, or with normalization "instance" a tensor of the '
+            f"amplitude's shape without its last axis, {expected}. "
+            f'Received: normalization="{normalization}", rate.shape={tuple(shape)}'
+        )
+
+
+def check_same_latents(mean_shape, stddev_shape):
+    """Raise a ValueError unless a mean and a standard deviation broadcast together."""
+    aligned = zip(reversed(mean_shape), reversed(stddev_shape))
+    if len(mean_shape) == 0 or not all(
+        1 in (one, other) or _may_be_equal(one, other) for one, other in aligned
+    ):
+        raise ValueError(
+            "Arguments `mean` and `stddev` must broadcast together, and `mean` must have a last "
+            f"axis, of the K latent dimensions. Received: mean.shape={tuple(mean_shape)}, "
+            f"stddev.shape={tuple(stddev_shape)}"
+        )
+
+
+def _may_be_same_shape(shape, expected):
+    return len(shape) == len(expected) and all(map(_may_be_equal, shape, expected))
+
+
+def _may_be_equal(length, other):
+    """Compare the lengths of two axes, either of which may be unknown."""
+    return length is None or other is None or length == other
 
 
 def _is_real(value):

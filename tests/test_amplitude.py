@@ -350,3 +350,9 @@ def test_symbolic_prior_that_does_not_broadcast():
 def test_normal_without_an_axis():
     with pytest.raises(ValueError, match="mean"):
         normal_to_amplitude(2.0, 0.5)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4), (4, 4, 1)])
+def test_mean_and_stddev_that_do_not_fit(shape):
+    with pytest.raises(ValueError, match=r"broadcast together.*mean\.shape=\(5, 4\)"):
+        normal_to_amplitude(np.zeros((5, 4)), np.ones(shape))

@@ -472,3 +472,12 @@ def test_mean_square_of_another_shape(normalization, shape, expected):
 def test_mean_square_for_instances():
     with pytest.raises(ValueError, match=r'`mean_square` goes with .*"batch" or "feature"'):
         normalize_rate(np.ones(SHAPE), 1.0, "instance", mean_square=1.0)
+
+
+@pytest.mark.parametrize(
+    ("normalization", "shape"),
+    [("batch", (6, 2)), ("feature", (4,)), ("instance", (6,)), ("instance", (1, 2))],
+)
+def test_rate_tensor_of_a_shape_that_does_not_fit(normalization, shape):
+    with pytest.raises(ValueError, match=r"`rate` must be a scalar.*Received.*rate\.shape"):
+        normalize_rate(random_amplitude(SHAPE), keras.ops.ones(shape), normalization)

@@ -13,6 +13,7 @@ from keras_slashed.ops.stdplus import stdplus
 from keras_slashed.ops.stdplus import stdplus_inverse
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_prior_shape
+from keras_slashed.validation import check_same_latents
 
 _SQRT_2 = math.sqrt(2.0)
 
@@ -89,8 +90,8 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
         has a finite one that stands for 0 as well.
 
     Raises:
-        ValueError: `mean` is a scalar, or a prior does not broadcast to
-            `(..., K)`.
+        ValueError: `mean` is a scalar, does not broadcast with `stddev`, or a
+            prior does not broadcast to `(..., K)`.
 
     Example:
 
@@ -101,14 +102,11 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
     Reference:
         Slashed Normal, Eq. 9 to 15 solved for psi.
     """
-    mean = to_float_tensor(mean)
+    mean, stddev = to_float_tensor(mean), to_float_tensor(stddev)
+    check_same_latents(mean.shape, stddev.shape)
     dtype = mean.dtype
-    if len(mean.shape) == 0:
-        raise ValueError(
-            "Argument `mean` must have a last axis, of the K latent dimensions. Received: a scalar."
-        )
     real = at_least_float32(mean)
-    stddev = ops.cast(to_float_tensor(stddev), real.dtype)
+    stddev = ops.cast(stddev, real.dtype)
     amplitude_shape = (*mean.shape[:-1], 2 * mean.shape[-1])
     if prior_mean is not None:
         real = real - _prior("prior_mean", prior_mean, amplitude_shape, real.dtype)

@@ -16,6 +16,7 @@ from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
 from keras_slashed.validation import check_mask_shape
 from keras_slashed.validation import check_rate
+from keras_slashed.validation import check_rate_shape
 
 
 def normalize_rate(
@@ -54,8 +55,8 @@ def normalize_rate(
 
     Raises:
         ValueError: `rate` is a number and not positive and finite, an unknown
-            `normalization` or `part`, an odd last axis, a `mask` or
-            `mean_square` that does not fit.
+            `normalization` or `part`, an odd last axis, a `mask`,
+            `mean_square` or tensor `rate` that does not fit.
 
     Example:
 
@@ -75,6 +76,9 @@ def normalize_rate(
         mask = ops.convert_to_tensor(mask, "bool")
     if isinstance(rate, numbers.Number):
         check_rate("rate", rate)
+    else:
+        rate = to_float_tensor(rate)
+        check_rate_shape(rate.shape, amplitude.shape, normalization)
     num_latents = amplitude.shape[-1] // 2
     if mean_square is None:
         mean_square = amplitude_mean_square(amplitude, normalization, part, mask)
@@ -144,7 +148,7 @@ def _root(rate, dtype):
     """Return the square root of the rate, a column if it has one for each instance."""
     if isinstance(rate, numbers.Number):
         return math.sqrt(rate)
-    root = ops.cast(ops.sqrt(at_least_float32(to_float_tensor(rate))), dtype)
+    root = ops.cast(ops.sqrt(at_least_float32(rate)), dtype)
     return ops.expand_dims(root, -1) if len(root.shape) else root
 
 

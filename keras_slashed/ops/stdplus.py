@@ -128,7 +128,7 @@ def _value(x):
     # 1 and goes by expm1: XLA would put the product of two exp back together.
     large = ops.exp(-0.5 * (head * head + 1.0))
     small = ops.expm1(0.5 * (ops.exp(2.0 * ops.clip(s, _ZERO, 0.0)) - rest))
-    y = ops.where(x < -1.0, large + large * small, y)
+    y = ops.where(x < -1.0, large * (1.0 + small), y)
     y = ops.where(x < _ZERO, 0.0, y)
     return ops.where(x > _FAR[dtype], x, y)
 
