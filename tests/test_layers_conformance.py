@@ -83,19 +83,18 @@ def make(config, **kwargs):
     return layer_class(**arguments, **kwargs)
 
 
-def functional(layer, shape=(4,)):
+def functional(layer):
     """Return a model that trains: Dense layers before and after the layer."""
-    inputs = keras.Input(shape)
+    inputs = keras.Input((4,))
     amplitude = keras.layers.Dense(4, name="encoder")(inputs)
     outputs = keras.layers.Dense(1, name="decoder")(layer(amplitude))
     return keras.Model(inputs, outputs)
 
 
-def batch_for(model, batch_size=8, dtype="float32"):
+def batch_for(model, batch_size=8):
     """Return inputs and targets as NumPy arrays."""
-    generator = np.random.default_rng(3)
-    x = generator.normal(size=(batch_size, *model.input_shape[1:])).astype(dtype)
-    return x, np.ones((batch_size, *model.output_shape[1:]), dtype)
+    x = np.random.default_rng(3).normal(size=(batch_size, 4)).astype("float32")
+    return x, np.ones((batch_size, *model.output_shape[1:]), "float32")
 
 
 def restart_noise(*layers):
@@ -248,6 +247,18 @@ def test_time_distributed(config):
     np.testing.assert_allclose(to_numpy(z), np.stack(steps, axis=1), rtol=1e-6)
     np.testing.assert_allclose(total_loss(distributed), losses, rtol=1e-6)
     assert_same_state(layer, alone, rtol=1e-6)
+
+
+@configs("sampling_kl_weight")
+def test_time_distributed_in_fit(config):
+    """The losses of all steps reach a compiled `fit` (on JAX see keras issue 21605)."""
+    encoder = keras.layers.Dense(4, kernel_initializer="identity")
+    distributed = keras.layers.TimeDistributed(make(config))
+    model = keras.Sequential([keras.Input((3, 4)), encoder, distributed])
+    model.compile(keras.optimizers.SGD(0.0))  # no loss but the layer's
+    x = np.random.default_rng(0).normal(size=(8, 3, 4)).astype("float32")
+    history = model.fit(x, batch_size=8, verbose=0).history
+    np.testing.assert_allclose(history["loss"], [0.5 * np.sum(x**2) / 8], rtol=1e-5)
 
 
 @every_computation
@@ -443,7 +454,7 @@ def test_save_and_load_model(config, tmp_path):
     model.save(path)
     loaded = keras.saving.load_model(path)
     assert type(loaded.get_layer("bottleneck")) is config[0]
-    # Statistics, the KL weight and the totals of the rate as well
+    # Statistics, the KL weight and the mean rates as well
     assert_same_state(loaded, model, rtol=0)
     assert_same_predictions(loaded, model)
 
@@ -485,7 +496,7 @@ def test_clone_model(config):
 @every_config
 @pytest.mark.parametrize("how", ["argument", "attribute", "loaded"])
 def test_frozen(config, how):
-    """A frozen layer keeps its state in training, but for the totals of the rate."""
+    """A frozen layer keeps its state in training, but for the mean rates seen."""
     layer = make(config, trainable=how != "argument")
     if how != "argument":
         layer.trainable = False

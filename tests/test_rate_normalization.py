@@ -37,7 +37,7 @@ def reference(amplitude, square, part, rate=RATE):
 
 
 def state(layer):
-    """Return the moving statistic, without the totals for RateMonitor."""
+    """Return the moving statistic, without the mean rates for RateMonitor."""
     return [to_numpy(weight).copy() for weight in layer.weights if "moving" in weight.path]
 
 
