@@ -31,10 +31,20 @@ def lint(session):
 @nox.parametrize("backend", list(BACKENDS), ids=list(BACKENDS))
 def tests(session, backend):
     """Run all tests on one backend."""
+    _test(session, backend)
+
+
+@nox.session
+def oldest(session):
+    """Run all tests with the oldest Keras that pyproject.toml allows."""
+    _test(session, "torch", "keras==3.12.0")
+
+
+def _test(session, backend, *requirements):
     if backend == "torch":
         # By name and first: a bare `torch` may bring gigabytes of CUDA.
         session.install("torch==2.13.0")
-    session.install("--editable", *BACKENDS[backend])
+    session.install("--editable", *BACKENDS[backend], *requirements)
     # One thread a process: two processes of PyTorch with two threads each, on small
     # tensors, spend ten times the time waiting for one another.
     environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}

@@ -293,6 +293,55 @@ def test_nothing_counts_at_inference_after_fit():
         np.testing.assert_array_equal(old, to_numpy(new))
 
 
+def test_an_interrupted_fit_leaves_nothing_behind():
+    """Keras calls no `on_train_end` then."""
+
+    def interrupt(epoch, logs):
+        raise KeyboardInterrupt
+
+    layer, monitor, last = passing(), RateMonitor(), _LastLogs()
+    model = sequential(layer, run_eagerly=True)
+    interruption = keras.callbacks.LambdaCallback(on_epoch_end=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, interruption, monitor=monitor, validation_data=(X, Y))
+    before = [to_numpy(weight).copy() for weight in layer.weights]
+    model.predict(X, verbose=0)
+    for old, new in zip(before, layer.weights, strict=True):
+        np.testing.assert_array_equal(old, to_numpy(new))
+    model.evaluate(X, Y, batch_size=8, verbose=0, callbacks=[monitor, last])
+    assert_rates(last.test, latent_rate=passing_rate())
+
+
+def test_compiled_anew_between_fits():
+    """The monitor keeps no function of the loss before."""
+    monitor = RateMonitor()
+    model = sequential(passing())
+    fit(model, monitor=monitor, validation_data=(X, Y))
+    model.compile("sgd", "mae")
+    (loss,) = fit(model, monitor=monitor, validation_data=(X, Y))["val_loss"]
+    np.testing.assert_allclose(loss, np.mean(np.abs(model.predict(X, verbose=0) - Y)), rtol=1e-5)
+
+
+class _TwoOfOneName(keras.layers.Layer):
+    def __init__(self):
+        super().__init__(name="twins")
+        self.first = passing()
+        self.second = passing()
+
+    def call(self, inputs, training=None):
+        return self.first(inputs, training=training) + self.second(2.0 * inputs, training=training)
+
+
+def test_layers_of_one_path_are_numbered():
+    history = fit(sequential(_TwoOfOneName(), run_eagerly=True))
+    expected = {
+        "twins/latent_rate": passing_rate(),
+        "twins/latent_2_rate": passing_rate(2.0),
+    }
+    rates = {name.split("sequential/")[-1]: value for name, value in history.items()}
+    assert_rates(rates, **expected)
+
+
 def test_traces_once():
     """The monitor makes each function trace once, not once an epoch."""
     scale = _Scale()

@@ -345,3 +345,11 @@ def test_kl_weight_is_not_negative(kl_weight):
 def test_build_needs_an_even_last_axis(shape):
     with pytest.raises(ValueError, match=r"An amplitude must have the shape \(\.\.\., 2K\)"):
         SlashedNormalSampling().build(shape)
+
+
+def test_prior_of_a_later_symbolic_call_is_checked():
+    """Keras builds a layer in its first call alone."""
+    layer = SlashedNormalSampling()
+    layer(keras.Input((4,)))
+    with pytest.raises(ValueError, match="prior_mean"):
+        layer(keras.Input((4,)), prior_mean=keras.Input((3,)))

@@ -1,5 +1,7 @@
 """RateMonitor: the rate each layer really reaches, epoch by epoch."""
 
+import collections
+
 import keras
 
 
@@ -13,9 +15,9 @@ class RateMonitor(keras.callbacks.Callback):
     step of its own and works on every backend, with nested models too.
 
     Layers reported: `FixedRateVIB` (once, not its parts), `RateNormalization`
-    and `SlashedNormalSampling`. Two layers of one name are told apart by their
-    paths. Pass it to `fit`, or to `evaluate` to see `<layer name>_rate` in the
-    progress line.
+    and `SlashedNormalSampling`. Layers of one name are told apart by their
+    paths, and by a number where these are equal too. Pass it to `fit`, or to
+    `evaluate` to see `<layer name>_rate` in the progress line.
 
     Example:
 
@@ -35,20 +37,14 @@ class RateMonitor(keras.callbacks.Callback):
 
     def __init__(self):
         super().__init__()
-        self._in_fit = False
         self._validation_rates = {}
-
-    def on_train_begin(self, logs=None):
-        self._in_fit = True
-        self._count_inference(True)
-
-    def on_train_end(self, logs=None):
-        self._in_fit = False
-        self._count_inference(False)
+        # Test functions of the model: its own, and one traced with inference counted.
+        self._own_test_function = self._counting_test_function = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._validation_rates = {}
         for tracker in self._trackers().values():
+            tracker.at_inference = False  # an interrupted evaluation may have left it on
             tracker.reset(training=True)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -57,17 +53,30 @@ class RateMonitor(keras.callbacks.Callback):
             logs.update({f"val_{name}": rate for name, rate in self._validation_rates.items()})
 
     def on_test_begin(self, logs=None):
-        if not self._in_fit:
-            self._count_inference(True)
-        for tracker in self._trackers().values():
+        trackers = self._trackers().values()
+        if not trackers:
+            return
+        for tracker in trackers:
+            tracker.at_inference = True
             tracker.reset(training=False)
+        # A function traced without the counting would go on without it. Another
+        # own function than last time means that the model was compiled anew.
+        if self._own_test_function is not self.model.test_function:
+            self._own_test_function = self.model.test_function
+            self.model.make_test_function(force=True)
+            self._counting_test_function = self.model.test_function
+        self.model.test_function = self._counting_test_function
 
     def on_test_end(self, logs=None):
+        trackers = self._trackers().values()
+        if not trackers:
+            return
+        for tracker in trackers:
+            tracker.at_inference = False
+        self.model.test_function = self._own_test_function
         self._validation_rates = self._results(training=False)
-        if not self._in_fit:
-            self._count_inference(False)
-            if logs is not None:
-                logs.update(self._validation_rates)
+        if logs is not None:
+            logs.update(self._validation_rates)
 
     def _results(self, training):
         results = {
@@ -77,20 +86,14 @@ class RateMonitor(keras.callbacks.Callback):
 
     def _trackers(self):
         """Return the rate trackers of the model's layers by name."""
-        layers = dict(_layers_with_a_rate(self.model))
-        names = [layer.name for layer in layers.values()]
-        return {
-            layer.name if names.count(layer.name) == 1 else path: layer.rate_tracker
-            for path, layer in layers.items()
-        }
-
-    def _count_inference(self, count):
-        trackers = self._trackers().values()
-        for tracker in trackers:
-            tracker.at_inference = count
-        if trackers:
-            # A test function that is traced already would go on as before.
-            self.model.make_test_function(force=True)
+        layers = list(_layers_with_a_rate(self.model))
+        names = [layer.name for _, layer in layers]
+        trackers, seen = {}, collections.Counter()
+        for path, layer in layers:
+            name = layer.name if names.count(layer.name) == 1 else path
+            seen[name] += 1
+            trackers[name if seen[name] == 1 else f"{name}_{seen[name]}"] = layer.rate_tracker
+        return trackers
 
 
 def _layers_with_a_rate(layer, path=()):

@@ -89,13 +89,7 @@ class SlashedNormalSampling(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, amplitude_shape, prior_mean_shape=None, prior_stddev_shape=None):
-        check_amplitude_shape(amplitude_shape)
-        for name, shape in (
-            ("prior_mean", prior_mean_shape),
-            ("prior_stddev", prior_stddev_shape),
-        ):
-            if shape is not None:
-                check_prior_shape(name, shape, amplitude_shape)
+        _check_shapes(amplitude_shape, prior_mean_shape, prior_stddev_shape)
         self.kl_weight = self.add_weight(
             shape=(),
             initializer=keras.initializers.Constant(self._initial_kl_weight),
@@ -154,6 +148,8 @@ class SlashedNormalSampling(keras.layers.Layer):
         return prior
 
     def compute_output_shape(self, amplitude_shape, prior_mean_shape=None, prior_stddev_shape=None):
+        # Here too: Keras builds a layer in its first call alone.
+        _check_shapes(amplitude_shape, prior_mean_shape, prior_stddev_shape)
         samples = () if self.num_samples is None else (self.num_samples,)
         return (*amplitude_shape[:-1], *samples, amplitude_shape[-1] // 2)
 
@@ -166,3 +162,11 @@ class SlashedNormalSampling(keras.layers.Layer):
             seed=self.seed,
         )
         return config
+
+
+def _check_shapes(amplitude_shape, prior_mean_shape, prior_stddev_shape):
+    check_amplitude_shape(amplitude_shape)
+    if prior_mean_shape is not None:
+        check_prior_shape("prior_mean", prior_mean_shape, amplitude_shape)
+    if prior_stddev_shape is not None:
+        check_prior_shape("prior_stddev", prior_stddev_shape, amplitude_shape)
