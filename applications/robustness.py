@@ -128,7 +128,10 @@ def train(setting, data, output, verbose=2):
         callbacks=[
             RateMonitor(),
             keras.callbacks.CSVLogger(str(history), append=True),
-            keras.callbacks.BackupAndRestore(str(checkpoints / "latest"), delete_checkpoint=False),
+            # Two: one of them is whole, whenever the run is killed.
+            keras.callbacks.BackupAndRestore(
+                str(checkpoints / "latest"), double_checkpoint=True, delete_checkpoint=False
+            ),
         ],
     )
     with open(history, newline="") as file:
