@@ -279,10 +279,10 @@ def test_gradient_with_respect_to_the_rate_of_each_instance():
 # --- Gradients
 
 
-def weighted(normalization, part="both", mask=None, dtype="float32"):
+def weighted(normalization, part="both", mask=None, dtype="float32", rate=2.5):
     """Return an elementwise loss, so that no gradient vanishes by symmetry."""
     weights = random_amplitude(SHAPE, dtype, seed=1)
-    return lambda psi: weights * normalize_rate(psi, 2.5, normalization, part, mask=mask)
+    return lambda psi: weights * normalize_rate(psi, rate, normalization, part, mask=mask)
 
 
 @every_normalization
@@ -320,11 +320,15 @@ def test_gradient_is_orthogonal_to_what_is_scaled(normalization):
 
 @every_normalization
 @every_part
-def test_zero_amplitude(normalization, part, dtype):
+@pytest.mark.parametrize("rate", [2.5, 50000.0])
+def test_zero_amplitude(normalization, part, rate, dtype):
     psi = tensor(np.zeros(SHAPE), dtype)
-    np.testing.assert_array_equal(to_numpy(normalize_rate(psi, 2.5, normalization, part)), 0.0)
-    computed = to_numpy(gradient(weighted(normalization, part, dtype=dtype), psi))
+    np.testing.assert_array_equal(to_numpy(normalize_rate(psi, rate, normalization, part)), 0.0)
+    # Weights of at most 1: what comes from above may be large for reasons of its own.
+    loss = weighted(normalization, part, dtype=dtype, rate=rate)
+    computed = to_numpy(gradient(lambda psi: 0.25 * loss(psi), psi))
     assert np.isfinite(computed).all()
+    assert (computed[..., : SHAPE[-1] // 2] != 0.0).all()
 
 
 @every_normalization

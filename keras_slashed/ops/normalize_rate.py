@@ -95,6 +95,9 @@ def normalize_rate(
     scale = _root(rate, psi.dtype) * ops.rsqrt(
         ops.where(mean_square < smallest, smallest, mean_square)
     )
+    if keras.backend.standardize_dtype(amplitude.dtype) == "float16":
+        # The gradient at zero is this factor: thousands of nats would overflow it.
+        scale = ops.clip(scale, 0.0, 2.0**15)
     if normalization == "feature" and part == "both":
         scale = ops.concatenate([scale, scale], axis=-1)
     if part == "both":

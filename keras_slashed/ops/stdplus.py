@@ -10,7 +10,7 @@ With `s = log(stdplus(x))` the defining equation is `expm1(2 s) - 2 s = x^2`,
 | -1 to -1/2          | Newton                          | exp(s)                    |
 | -1/2 to 1/2         | Taylor                          | exp(s)                    |
 | 1/2 to 2            | Newton                          | exp(s)                    |
-| 2 to `_far(dtype)`  | Newton                          | sqrt(x^2 + 1 + 2 s)       |
+| 2 to `_FAR[dtype]`  | Newton                          | sqrt(x^2 + 1 + 2 s)       |
 | beyond              | log(x)                          | x                         |
 
 The Newton step of the paper's Algorithm 1 cancels near 0, loses the tails to
@@ -129,7 +129,6 @@ def _value(x):
     large = ops.exp(-0.5 * (head * head + 1.0))
     small = ops.expm1(0.5 * (ops.exp(2.0 * ops.clip(s, _ZERO, 0.0)) - rest))
     y = ops.where(x < -1.0, large * (1.0 + small), y)
-    y = ops.where(x < _ZERO, 0.0, y)
     return ops.where(x > _FAR[dtype], x, y)
 
 
