@@ -37,7 +37,7 @@ def _without_folders(argument):
 def _commit():
     try:
         commit = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--", "applications", "keras_slashed")
+        changed = _git("status", "--porcelain", "--", "applications", "benchmarks", "keras_slashed")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return commit[:12] + (" with changes" if changed else "")

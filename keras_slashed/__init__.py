@@ -1,9 +1,10 @@
 """Gaussian latents with a known information rate for Keras 3."""
 
 from keras_slashed import callbacks
+from keras_slashed import config
 from keras_slashed import layers
 from keras_slashed import ops
 
 __version__ = "0.1.0"
 
-__all__ = ["callbacks", "layers", "ops"]
+__all__ = ["callbacks", "config", "layers", "ops"]

@@ -342,8 +342,12 @@ def test_gradient_is_that_of_the_values(function):
     ids=("stdplus", "log_stdplus", "stdplus_inverse", "gradient", "log_gradient"),
 )
 def test_exact_values(function, x, expected, dtype):
+    computed = evaluate(function, x, dtype)
     expected = to_numpy(tensor(expected, dtype))
-    np.testing.assert_array_equal(evaluate(function, x, dtype), expected)
+    # 1 / sqrt(2) is no number of any dtype: its neighbours will do.
+    np.testing.assert_allclose(computed, expected, rtol=float(ml_dtypes.finfo(dtype).eps))
+    exact = expected != to_numpy(tensor(0.5**0.5, dtype))
+    np.testing.assert_array_equal(computed[exact], expected[exact])
 
 
 def extreme_values(dtype):
@@ -367,7 +371,13 @@ def test_no_input_gives_nan(function, dtype):
             assert np.isfinite(computed[finite]).all()
 
 
-@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_nan_stays_nan(function, order, dtype):
+    assert np.isnan(evaluate(derivative(function, order), [np.nan, 0.3], dtype))[0]
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
 def test_no_positive_input_of_the_inverse_gives_nan(order, dtype):
     computed = evaluate(derivative(stdplus_inverse, order), extreme_values(dtype), dtype)
     assert not np.isnan(computed).any()

@@ -1,8 +1,11 @@
 """What each Keras backend needs of its own; only the active one is imported.
 
-Every module here defines `with_derivative(function, derivative)`: the
-elementwise `function` with `derivative` as its derivative in every
-differentiation mode and to every order that the framework offers.
+Every module here defines `with_derivative(function, derivative)`: the elementwise
+`function(x, *others)`, fused into one kernel where the framework can, with
+`derivative(x, *others, y)` as its derivative by x in every differentiation mode
+and to every order that the framework offers. The others are functions of x
+themselves, whose share is in that derivative. It may take the value of y from the
+forward pass, but its own derivative has to get y from x anew.
 """
 
 import keras

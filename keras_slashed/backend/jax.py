@@ -18,7 +18,7 @@ def with_derivative(function, derivative):
 
     @function.defjvp
     def _(primals, tangents):
-        (x,), (tangent,) = primals, tangents
-        return function(x), derivative(x) * tangent
+        y = function(*primals)
+        return y, derivative(*primals, y) * tangents[0]
 
     return function

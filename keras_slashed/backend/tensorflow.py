@@ -1,6 +1,8 @@
-"""Custom derivatives on TensorFlow."""
+"""Custom derivatives and fused kernels on TensorFlow."""
 
 import tensorflow as tf
+
+from keras_slashed.config import is_kernel_compilation_enabled
 
 
 def with_derivative(function, derivative):
@@ -10,9 +12,38 @@ def with_derivative(function, derivative):
     `tf.autodiff.ForwardAccumulator` ignores custom gradients: it
     differentiates the operations of `function` itself.
     """
+    function = _fused(function)
 
-    @tf.custom_gradient
-    def differentiable(x):
-        return function(x), lambda upstream: upstream * derivative(x)
+    def differentiable(x, *others):
+        @tf.custom_gradient
+        def of_x(x):
+            y = function(x, *others)
+            return y, lambda upstream: upstream * derivative(x, *others, y)
+
+        return of_x(tf.convert_to_tensor(x))
 
     return differentiable
+
+
+def _fused(function):
+    """Return the function as one XLA kernel, in eager and in graph mode.
+
+    `jit_scope` rather than `jit_compile`: it is a wish, which a runtime without XLA
+    may ignore (in an exported model, say), and after too many different shapes
+    TensorFlow itself goes back to single operations.
+    """
+
+    def clustered(*inputs):
+        if tf.executing_eagerly() or not is_kernel_compilation_enabled():
+            return function(*inputs)
+        with tf.xla.experimental.jit_scope():
+            return function(*inputs)
+
+    graph = tf.function(clustered, autograph=False, reduce_retracing=True)
+
+    def fused(*inputs):
+        if tf.executing_eagerly() and is_kernel_compilation_enabled():
+            return graph(*inputs)
+        return clustered(*inputs)
+
+    return fused

@@ -1,6 +1,15 @@
-"""Custom derivatives on PyTorch."""
+"""Custom derivatives and fused kernels on PyTorch."""
+
+import logging
+import warnings
 
 import torch
+
+from keras_slashed.config import is_kernel_compilation_enabled
+
+# Fewer elements are not worth the seconds that a first compilation takes.
+_FEWEST_ELEMENTS = 2**14
+_logger = logging.getLogger(__name__)
 
 
 def with_derivative(function, derivative):
@@ -9,27 +18,76 @@ def with_derivative(function, derivative):
     `setup_context` and `generate_vmap_rule` make it work under `torch.func`,
     where `keras.ops.custom_gradient` fails.
     """
+    function = _fused(function)
 
     class Elementwise(torch.autograd.Function):
         generate_vmap_rule = True
 
         @staticmethod
-        def forward(x):
-            return function(x)
+        def forward(*inputs):
+            return function(*inputs)
 
         @staticmethod
         def setup_context(ctx, inputs, output):
-            ctx.save_for_backward(*inputs)
-            ctx.save_for_forward(*inputs)
+            ctx.save_for_backward(*inputs, output)
+            ctx.save_for_forward(*inputs, output)
 
         @staticmethod
         def backward(ctx, upstream):
-            (x,) = ctx.saved_tensors
-            return upstream * derivative(x)
+            *inputs, y = ctx.saved_tensors
+            # Detached: torch would send it a gradient of 0, which times an infinite
+            # derivative is NaN.
+            slope = derivative(*inputs, y.detach())
+            return upstream * slope, *(None for _ in inputs[1:])
 
+    class ElementwiseWithForwardMode(Elementwise):
         @staticmethod
-        def jvp(ctx, tangent):
-            (x,) = ctx.saved_tensors
-            return derivative(x) * tangent
+        def jvp(ctx, tangent, *_):
+            *inputs, y = ctx.saved_tensors
+            return derivative(*inputs, y.detach()) * tangent
 
-    return Elementwise.apply
+    def apply(*inputs):
+        # torch.compile cannot trace a function that has a forward mode.
+        compiling = torch.compiler.is_compiling()
+        return (Elementwise if compiling else ElementwiseWithForwardMode).apply(*inputs)
+
+    return apply
+
+
+class _Compiler:
+    works = True  # until it is seen to fail
+
+
+def _fused(function):
+    """Return the function as one kernel, by torch.compile, for large eager tensors."""
+    # For any number of elements: shapes are flattened before.
+    compiled = torch.compile(function, dynamic=True, fullgraph=True)
+
+    def fused(*inputs):
+        if not _may_compile(inputs[0]):
+            return function(*inputs)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # deprecations within torch
+                y = compiled(*(x.detach().reshape(-1) for x in inputs))
+        except Exception as error:  # of whatever kind, of the compiler's many parts
+            _Compiler.works = False
+            _logger.info("Kernels run operation by operation: %s", error)
+            return function(*inputs)
+        return y.reshape(inputs[0].shape)
+
+    return fused
+
+
+def _may_compile(x):
+    return (
+        _Compiler.works
+        and is_kernel_compilation_enabled()
+        # Not where another compiler, an exporter or a transformation traces.
+        and type(x) in (torch.Tensor, torch.nn.Parameter)
+        and x.device.type in ("cpu", "cuda")
+        and x.numel() >= _FEWEST_ELEMENTS
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+        and not torch._C._are_functorch_transforms_active()
+    )

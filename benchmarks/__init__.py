@@ -1,0 +1,1 @@
+"""Accuracy and speed beside what else there is, run from a checkout."""

@@ -1,0 +1,217 @@
+"""What a training step with FixedRateVIB costs beside one with common layers.
+
+    KERAS_BACKEND=jax python -m benchmarks.layer_speed
+
+Three classifiers 784-width-width-width-10 differ in what stands before the last
+layer alone: FixedRateVIB; BatchNormalization and GaussianDropout, which normalize
+and multiply by noise in much the same way; nothing. A VIB of 512 numbers has 256 latent
+dimensions: it draws, and passes on, half as many. The whole training steps
+(`model.train_step`: forward, backward, Adam) run by turns on one batch that lies on
+the device already. The smaller the width, the less of a step goes into matrix
+products, and the more the layer counts.
+
+Modes: jax jit; tensorflow graph and xla; torch eager and compile (torch.compile, as
+Keras has it with `jit_compile=True`; on a CPU it needs a C++ compiler). Writes
+layer_speed_BACKEND_DEVICE.csv.
+"""
+
+import argparse
+import warnings
+
+import keras
+import numpy as np
+
+from applications import results
+from applications.provenance import describe_run
+from benchmarks import timing
+from keras_slashed.layers import FixedRateVIB
+
+_BACKEND = keras.backend.backend()
+_MODES = {"jax": ("jit",), "tensorflow": ("graph", "xla"), "torch": ("eager", "compile")}
+_REFERENCE = "BatchNormalization + GaussianDropout"
+_CLASSES = 10
+
+
+def bottlenecks(normalization):
+    """Return {name: function that makes the layers before the last one}."""
+    return {
+        _REFERENCE: lambda: [
+            keras.layers.BatchNormalization(),
+            keras.layers.GaussianDropout(0.2, seed=0),
+        ],
+        "FixedRateVIB": lambda: [FixedRateVIB(np.log(_CLASSES), normalization, seed=0)],
+        "nothing": lambda: [],
+    }
+
+
+def build(layers, width):
+    """Return a compiled model; a VIB passes on half as many numbers as it takes."""
+    model = keras.Sequential(
+        [
+            keras.Input((784,)),
+            keras.layers.Dense(width, activation="relu"),
+            keras.layers.Dense(width, activation="relu"),
+            keras.layers.Dense(width),
+            *layers,
+            keras.layers.Dense(_CLASSES),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    # Keras' own compilation is left out: `training_step` compiles.
+    model.compile(keras.optimizers.Adam(1e-4), loss, jit_compile=False)
+    return model
+
+
+def training_step(model, x, y, mode):
+    """Return a function without arguments that trains on the batch.
+
+    Args:
+        model: Of `build`.
+        x: Inputs, a tensor.
+        y: Labels, a tensor.
+        mode: How `model.train_step` is compiled.
+    """
+    model.train_on_batch(x, y)  # makes the states of optimizer and metrics
+    if mode == "jit":
+        import jax
+
+        step = jax.jit(model.train_step, donate_argnums=0)
+        states = ("trainable", "non_trainable", "optimizer", "metrics")
+        variables = [getattr(model, name + "_variables") for name in states[:2]]
+        variables += [model.optimizer.variables, model.metrics_variables]
+        # Copies, since they are given away at each step.
+        state = [[jax.numpy.array(v.value) for v in group] for group in variables]
+
+        def call():
+            nonlocal state
+            logs, state = step(tuple(state), (x, y))
+            return logs, state
+
+        return call
+    if mode == "compile":
+        import torch
+
+        # The compiler gives up on a line of code that it compiled 8 times. Keras calls
+        # every layer from the same line, those of the other models too.
+        torch._dynamo.config.recompile_limit = 256
+        warnings.filterwarnings("ignore", module="torch._dynamo")
+        step = torch.compile(model.train_step)
+    elif mode == "eager":
+        step = model.train_step
+    else:
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")  # it warns of one function traced for several models
+        step = tf.function(model.train_step, jit_compile=mode == "xla")
+    return lambda: step((x, y))
+
+
+def measure_case(case, options):
+    """Time one step of each model by turns.
+
+    Returns:
+        A row for each model, without provenance.
+    """
+    rng = np.random.default_rng(0)
+    batch = case["batch_size"]
+    x = keras.ops.convert_to_tensor(rng.random((batch, 784), "float32"))
+    y = keras.ops.convert_to_tensor(rng.integers(0, _CLASSES, batch), dtype="int32")
+    wait, wait_each = timing.waiter()
+    calls = {}
+    for name, layers in bottlenecks(case["normalization"]).items():
+        keras.utils.set_random_seed(0)
+        try:
+            call = training_step(build(layers(), case["width"]), x, y, case["mode"])
+            wait(call())
+        except Exception as error:  # one that is not to be had leaves the others
+            message = (str(error).strip().splitlines() or [""])[0]
+            print(f"Left out: {name}, {type(error).__name__}: {message[:200]}")
+            continue
+        calls[name] = call
+    if _REFERENCE not in calls:
+        return []
+    samples = timing.measure(calls, wait, wait_each, rounds=options.repeats, budget=options.seconds)
+    ratios = timing.ratios(samples, _REFERENCE)
+    return [
+        {
+            **case,
+            "layers": name,
+            "milliseconds": f"{1e3 * timing.spread(samples[name]).median:.4g}",
+            "ratio": f"{ratios[name].median:.3f}",
+            "ratio_low": f"{ratios[name].low:.3f}",
+            "ratio_high": f"{ratios[name].high:.3f}",
+            "rounds": len(samples[name]),
+        }
+        for name in calls
+    ]
+
+
+def parse_arguments(arguments=None):
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.layer_speed",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    known = _MODES[_BACKEND]
+    add = parser.add_argument
+    add("--width", nargs="+", type=int, default=[512], help="of the hidden layers, even")
+    add("--batch-size", nargs="+", type=int, default=[1024])
+    add(
+        "--normalization",
+        nargs="+",
+        choices=("batch", "instance", "feature"),
+        default=["batch"],
+    )
+    add("--dtype-policy", nargs="+", default=["float32"], help="mixed_bfloat16, ...")
+    add("--modes", nargs="+", choices=known, default=list(known))
+    add("--repeats", type=int, default=15, help="rounds of timings in a case (default 15)")
+    add("--seconds", type=float, default=60.0, help="after which a case ends early (default 60)")
+    add("--output", default="results/stdplus", help="folder of the table")
+    options = parser.parse_args(arguments)
+    if any(width < 2 or width % 2 for width in options.width):
+        parser.error(f"--width must be positive and even, not {options.width}")
+    return options
+
+
+def _cases(options):
+    for policy in options.dtype_policy:
+        for width in options.width:
+            for batch_size in options.batch_size:
+                for normalization in options.normalization:
+                    for mode in options.modes:
+                        yield {
+                            "mode": mode,
+                            "width": width,
+                            "batch_size": batch_size,
+                            "normalization": normalization,
+                            "dtype_policy": policy,
+                            "threads": timing.threads(),
+                        }
+
+
+def main(arguments=None):
+    """Measure every case that the command line asks for."""
+    options = parse_arguments(arguments)
+    run = describe_run("benchmarks.layer_speed")
+    table = timing.table_path(options.output, "layer_speed", run)
+    for case in _cases(options):
+        if timing.is_measured(table, case, run):
+            print("\nMeasured before:", *case.values())
+            rows = [row for row in results.read_rows(table) if results.find_row([row], **case)]
+        else:
+            keras.config.set_dtype_policy(case["dtype_policy"])
+            rows = [{**row, **run} for row in measure_case(case, options)]
+            if not rows:
+                continue
+            timing.replace_rows(table, case, rows)
+        title = "{mode}, width {width}, batch {batch_size}, {dtype_policy}, {normalization}"
+        print(f"\n### A training step, {title.format(**case)}, threads: {case['threads']}\n")
+        header = ["before the last layer", "ms", "ratio", "quartiles"]
+        keys = ("layers", "milliseconds", "ratio")
+        cells = [[*(r[k] for k in keys), f"{r['ratio_low']}-{r['ratio_high']}"] for r in rows]
+        print(results.markdown_table(header, cells), flush=True)
+
+
+if __name__ == "__main__":
+    main()

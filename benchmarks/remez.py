@@ -1,0 +1,115 @@
+"""Rational minimax approximation by Remez' exchange algorithm, in mpmath."""
+
+import mpmath
+
+# The exchange has settled when no error exceeds the levelled one by more.
+_TOLERANCE = mpmath.mpf("1e-3")
+
+
+def fit_rational(x, f, weight, numerator_degree, denominator_degree):
+    """Return the rational p(x) / q(x) whose largest weighted error is least.
+
+    Args:
+        x: Increasing grid, a list of mpmath numbers, dense enough that the error's
+            extrema are on it as good as exactly, and densest where f changes most.
+        f: The function on the grid.
+        weight: What an error is divided by, on the grid, positive.
+        numerator_degree: Degree of p.
+        denominator_degree: Degree of q, whose constant term is 1.
+
+    Returns:
+        Coefficients of p and of q, lowest power first, and the largest of
+        `|p / q - f| / weight` on the grid.
+
+    Raises:
+        ArithmeticError: The exchange did not settle: the degrees are too high for
+            the precision of mpmath, or the grid's spacing does not suit f.
+    """
+    size = numerator_degree + denominator_degree + 2
+    reference = chebyshev_indices(len(x), size)
+    for _ in range(60):
+        p, q, level = _level_errors(
+            *([values[i] for i in reference] for values in (x, f, weight)),
+            numerator_degree,
+            denominator_degree,
+        )
+        errors = weighted_errors(p, q, x, f, weight)
+        worst = max(abs(error) for error in errors)
+        if worst <= abs(level) * (1 + _TOLERANCE):
+            return p, q, worst
+        reference = _alternating_extrema(errors, size)
+    raise ArithmeticError(f"Remez: errors of {float(abs(level))} to {float(worst)}")
+
+
+def weighted_errors(p, q, x, f, weight):
+    """Return `(p / q - f) / weight` on the grid."""
+    polynomial = mpmath.polyval
+    p, q = p[::-1], q[::-1]
+    return [(polynomial(p, xi) / polynomial(q, xi) - fi) / wi for xi, fi, wi in zip(x, f, weight)]
+
+
+def chebyshev_indices(length, count):
+    """Return `count` indices into `length`, dense at both ends as Chebyshev's points."""
+    cosines = [mpmath.cospi(mpmath.mpf(i) / (count - 1)) for i in range(count)]
+    return [int(mpmath.nint((1 - cosine) / 2 * (length - 1))) for cosine in cosines]
+
+
+def _level_errors(x, f, weight, m, n):
+    """Solve `p - f q = (-1)^i level weight q` at m + n + 2 points for p, q, level.
+
+    Divided differences over all the points, of the equation times x^k for k = 0 to
+    n, remove p. That leaves an eigenvalue problem for q, of which one solution at
+    most has no pole between the points (Powell, Approximation Theory and Methods,
+    chapter 10).
+    """
+    divided = [
+        1 / mpmath.fprod(xi - xj for j, xj in enumerate(x) if j != i) for i, xi in enumerate(x)
+    ]
+    signed = [-wi if i % 2 else wi for i, wi in enumerate(weight)]
+    of_f, of_weight = (
+        [
+            mpmath.fsum(d * xi**k * value for d, xi, value in zip(divided, x, values))
+            for k in range(2 * n + 1)
+        ]
+        for values in (f, signed)
+    )
+    rows = range(n + 1)
+    left = mpmath.matrix([[of_f[j + k] for k in rows] for j in rows])
+    right = mpmath.matrix([[-of_weight[j + k] for k in rows] for j in rows])
+    levels, vectors = mpmath.eig(right**-1 * left)
+    for index, level in enumerate(levels):
+        q = [mpmath.re(vectors[k, index] / vectors[0, index]) for k in rows]
+        q_at = [mpmath.polyval(q[::-1], xi) for xi in x]
+        if min(q_at) > 0 and abs(mpmath.im(level)) < abs(level) * _TOLERANCE:
+            level = mpmath.re(level)
+            break
+    else:
+        raise ArithmeticError("Remez: every solution has a pole")
+    p_at = [(fi + level * si) * qi for fi, si, qi in zip(f, signed, q_at)]
+    powers = mpmath.matrix([[xi**k for k in range(m + 1)] for xi in x[: m + 1]])
+    p = list(mpmath.lu_solve(powers, mpmath.matrix(p_at[: m + 1])))
+    return p, q, level
+
+
+def _alternating_extrema(errors, size):
+    """Return the indices of `size` extrema of alternating sign, the largest among them."""
+    extrema = []
+    for i, error in enumerate(errors):
+        if extrema and (error > 0) == (errors[extrema[-1]] > 0):
+            if abs(error) > abs(errors[extrema[-1]]):
+                extrema[-1] = i
+        else:
+            extrema.append(i)
+    if len(extrema) < size:
+        raise ArithmeticError(f"Remez: {len(extrema)} extrema, {size} are needed")
+    while len(extrema) > size:
+        sizes = [abs(errors[i]) for i in extrema]
+        smallest = sizes.index(min(sizes))
+        if len(extrema) == size + 1:
+            del extrema[0 if sizes[0] < sizes[-1] else -1]
+        elif smallest in (0, len(extrema) - 1):
+            del extrema[smallest]
+        else:  # with its smaller neighbour, so that the signs go on alternating
+            first = smallest if sizes[smallest + 1] < sizes[smallest - 1] else smallest - 1
+            del extrema[first : first + 2]
+    return extrema
