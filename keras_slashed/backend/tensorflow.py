@@ -6,18 +6,22 @@ from keras_slashed.config import is_kernel_compilation_enabled
 
 
 def with_derivative(function, derivative):
-    """Give an elementwise function its derivative in reverse mode.
+    """Give an elementwise function its derivative.
 
     The backward rule is made of differentiable operations, so tapes nest.
-    `tf.autodiff.ForwardAccumulator` ignores custom gradients: it
-    differentiates the operations of `function` itself.
     """
-    function = _fused(function)
+    fused = _fused(function)
 
     def differentiable(x, *others):
         @tf.custom_gradient
         def of_x(x):
-            y = function(x, *others)
+            inputs = (x, *others)
+            if tf.executing_eagerly():
+                # Else a tape would keep what the function computes on its way, and
+                # `tf.autodiff.ForwardAccumulator` would differentiate that instead,
+                # as it does in graph mode, where it knows no custom gradient.
+                inputs = tuple(tf.stop_gradient(value) for value in inputs)
+            y = fused(*inputs)
             return y, lambda upstream: upstream * derivative(x, *others, y)
 
         return of_x(tf.convert_to_tensor(x))
@@ -29,7 +33,7 @@ def _fused(function):
     """Return the function as one XLA kernel, in eager and in graph mode.
 
     `jit_scope` rather than `jit_compile`: it is a wish, which a runtime without XLA
-    may ignore (in an exported model, say), and after too many different shapes
+    may ignore (that of an exported model, say), and after too many different shapes
     TensorFlow itself goes back to single operations.
     """
 

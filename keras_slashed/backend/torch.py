@@ -18,14 +18,14 @@ def with_derivative(function, derivative):
     `setup_context` and `generate_vmap_rule` make it work under `torch.func`,
     where `keras.ops.custom_gradient` fails.
     """
-    function = _fused(function)
+    fused = _fused(function)
 
     class Elementwise(torch.autograd.Function):
         generate_vmap_rule = True
 
         @staticmethod
         def forward(*inputs):
-            return function(*inputs)
+            return fused(*inputs)
 
         @staticmethod
         def setup_context(ctx, inputs, output):
@@ -35,23 +35,29 @@ def with_derivative(function, derivative):
         @staticmethod
         def backward(ctx, upstream):
             *inputs, y = ctx.saved_tensors
-            # Detached: torch would send it a gradient of 0, which times an infinite
-            # derivative is NaN.
-            slope = derivative(*inputs, y.detach())
-            return upstream * slope, *(None for _ in inputs[1:])
+            return upstream * slope(*inputs, y), *(None for _ in inputs[1:])
 
     class ElementwiseWithForwardMode(Elementwise):
         @staticmethod
         def jvp(ctx, tangent, *_):
-            *inputs, y = ctx.saved_tensors
-            return derivative(*inputs, y.detach()) * tangent
+            return slope(*ctx.saved_tensors) * tangent
 
-    def apply(*inputs):
-        # torch.compile cannot trace a function that has a forward mode.
-        compiling = torch.compiler.is_compiling()
-        return (Elementwise if compiling else ElementwiseWithForwardMode).apply(*inputs)
+    def slope(*inputs_and_y):
+        if torch.compiler.is_compiling():
+            # It traces no custom function within another, nor second derivatives.
+            return getattr(derivative, "function", derivative)(*inputs_and_y)
+        *inputs, y = inputs_and_y
+        # Detached: torch would send y a gradient of 0, which times an infinite
+        # derivative is NaN.
+        return derivative(*inputs, y.detach())
 
-    return apply
+    def differentiable(*inputs):
+        if torch.compiler.is_compiling():  # it traces no forward mode
+            return Elementwise.apply(*inputs)
+        return ElementwiseWithForwardMode.apply(*inputs)
+
+    differentiable.function = function
+    return differentiable
 
 
 class _Compiler:

@@ -31,20 +31,22 @@ def stdplus(x):
     """Return y, from x."""
     dtype = _dtype(x)
     blocks = COEFFICIENTS[dtype]
-    left = x < blocks.get("CENTRE", blocks["RIGHT"]).start
+    start, end = blocks.get("CENTRE", blocks["RIGHT"]).start, blocks["RIGHT"].end
+    left = x < start
+    right_x = ops.clip(x, start, end)
 
     # exp turns a rounding of its argument, which is up to 90 in float32, into a
     # relative error. So x = head + rest, where -(head^2 + 1) / 2 is exact. Rounded
     # towards 0, for exp_head to be a normal number where y is one; not by `ops.ceil`,
     # which returns float32 for float64.
     left_x = ops.clip(x, _ZERO, -0.5)
-    head = ops.round(left_x * _PLACES[dtype] + 0.5) / _PLACES[dtype]
+    head = ops.round(left_x * _PLACES[dtype] + 0.5) * (1.0 / _PLACES[dtype])
     rest = 0.5 * (head - left_x) * (head + left_x)
     exp_head = ops.exp(-0.5 * (head * head + 1.0))
     expm1_rest = rest * (1.0 + rest * (0.5 + rest * (1 / 6 + rest * (1 / 24))))
     root_t = exp_head * (1.0 + expm1_rest)
     of_t = _rational(blocks["LEFT"], root_t * root_t)
-    q = _divide(_select(left, of_t, _right_rational(x)))
+    q = _divide(_select(left, of_t, _right_rational(right_x)))
 
     # exp_head (1 + expm1_rest) (1 + q) or 1 + x + x q, both as first + scale
     # (offset + factor q). First is the larger part: only the last sum rounds much.
@@ -53,9 +55,9 @@ def stdplus(x):
     positive = x >= 0.0
     first = ops.where(left, scale, ops.where(positive, x, 1.0 + x))
     offset = ops.where(left, expm1_rest, ops.where(positive, 1.0, 0.0))
-    factor = ops.where(left, 1.0 + expm1_rest, ops.clip(x, -1.0, blocks["RIGHT"].end))
+    factor = ops.where(left, 1.0 + expm1_rest, right_x)
     y = first + scale * (offset + factor * q)
-    y = ops.where(left, y / _UP, y)
+    y = ops.where(left, y * (1.0 / _UP), y)
     if dtype == "float64":
         mended = (x > blocks["RIGHT"].start) & (x < _FAR[dtype])
         near_y = ops.where(mended, y, 3.0)
@@ -65,11 +67,11 @@ def stdplus(x):
 
 
 def _right_rational(x):
-    """Return q, as a fraction, of `stdplus(x) = 1 + x + x q`, not far left of 0."""
+    """Return q, as a fraction, of `stdplus(x) = 1 + x + x q`."""
     blocks = COEFFICIENTS[_dtype(x)]
-    right = _rational(blocks["RIGHT"], _clip(blocks["RIGHT"], x))
     if "CENTRE" not in blocks:
-        return right
+        return _rational(blocks["RIGHT"], x)
+    right = _rational(blocks["RIGHT"], _clip(blocks["RIGHT"], x))
     centre = _rational(blocks["CENTRE"], _clip(blocks["CENTRE"], x))
     return _select(x > blocks["RIGHT"].start, right, centre)
 
@@ -82,23 +84,20 @@ def _newton(x, y):
 
 def stdplus_derivative(x, y):
     """Return `x y / (y^2 - 1)` (Eq. 31), which is 0/0 at 0, from x and stdplus(x)."""
-    dtype = _dtype(x)
-    blocks = COEFFICIENTS[dtype]
-    block = blocks["DERIVATIVE_CENTRE"]
+    block = COEFFICIENTS[_dtype(x)]["DERIVATIVE_CENTRE"]
+    far = _FAR[_dtype(x)]
     left, right = x < block.start, x > block.end
-    # -x y / (1 - y^2) = -x y + -x y^3 / (1 - y^2)
-    left_y = -ops.clip(x, _ZERO, 0.0) * y
-    on_left = (left_y * y * y, (1.0 - y) * (1.0 + y))
-    left_or_centre = _select(left, on_left, _rational(block, _clip(block, x)))
-    if "DERIVATIVE_RIGHT" in blocks:
-        # From x alone: the rounding of y would count twice.
-        on_right = _rational(blocks["DERIVATIVE_RIGHT"], _clip(blocks["DERIVATIVE_RIGHT"], x))
-    else:
-        near_x = ops.clip(x, block.end, _FAR[dtype])
-        near_y = ops.where(x < _FAR[dtype], y, near_x)
-        on_right = (1.0 - near_y * (near_y - near_x), (near_y - 1.0) * (near_y + 1.0))
-    first = ops.where(left, left_y, ops.where(right, 1.0, 0.625))
-    return first + _divide(_select(right, on_right, left_or_centre))
+    # In forms that round but once much: -x y + x y^3 / (y^2 - 1) on the left,
+    # 1 + (1 - y (y - x)) / (y^2 - 1) on the right, 5/8 + q in the centre.
+    near_x = ops.clip(x, _ZERO, far)
+    near_y = ops.where(x < far, y, far)
+    product = near_x * near_y
+    denominator = (near_y - 1.0) * (near_y + 1.0)
+    on_left = (product * near_y * near_y, denominator)
+    on_right = (1.0 - near_y * (near_y - near_x), denominator)
+    on_centre = _rational(block, _clip(block, x))
+    q = _divide(_select(left, on_left, _select(right, on_right, on_centre)))
+    return ops.where(left, -product, ops.where(right, 1.0, 0.625)) + q
 
 
 def stdplus_second_derivative(x, y):
@@ -138,15 +137,14 @@ def log_stdplus(x):
     of_t = _rational(blocks["LOG_LEFT"], t)
     # log y by a Newton step, which mends the rounding of y as well
     near_x = ops.clip(x, block.end, _FAR[dtype])
-    right_block = blocks["RIGHT"]
-    y = near_x + (1.0 + _clip(right_block, near_x) * _divide(_right_rational(near_x)))
-    step, log_y = _newton(near_x, y)
+    right_x = _clip(blocks["RIGHT"], near_x)
+    step, log_y = _newton(near_x, near_x + (1.0 + right_x * _divide(_right_rational(right_x))))
     of_x = _rational(block, _clip(block, x))
     q = _divide(_select(left, of_t, _select(right, step, of_x)))
     far = x > _FAR[dtype]
     log_y, q = ops.where(far, ops.log(ops.where(far, x, 1.0)), log_y), ops.where(far, 0.0, q)
     on_left = 0.5 * (t * q - 1.0) - 0.5 * x * x
-    return ops.where(left, on_left, ops.where(right, log_y + q, x * (0.6875 + q)))
+    return ops.where(left, on_left, ops.where(right, log_y + q, x * (0.5625 + q)))
 
 
 def log_stdplus_derivative(x, s):
@@ -237,7 +235,7 @@ def _dtype(x):
 
 def _rational(block, x):
     """Return numerator and denominator at an x of the block's interval."""
-    u = x - block.start
+    u = x - block.start if block.start else x
     return _polynomial(block.numerator, u), _polynomial(block.denominator, u)
 
 
