@@ -119,7 +119,7 @@ BLOCKS = (
         mpmath.exp(-(_LEFT**2) - 1),
         lambda x, y, s: mpmath.expm1(y * y / 2),
         lambda x, y, s: mpmath.exp(-y * y / 2),
-        {"float32": (2, 3), "float64": (6, 6)},
+        {"float32": (3, 3), "float64": (6, 6)},
     ),
     Block(name="CENTRE", start=_LEFT, end=mpf(2), degrees={"float64": (8, 8)}, **_RIGHT),
     Block(name="RIGHT", start=_LEFT, end=mpf(2) ** 15, degrees={"float32": (6, 7)}, **_RIGHT),
