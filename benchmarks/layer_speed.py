@@ -15,7 +15,6 @@ Keras has it with `jit_compile=True`; on a CPU it needs a C++ compiler). Writes
 layer_speed_BACKEND_DEVICE.csv.
 """
 
-import argparse
 import warnings
 
 import keras
@@ -23,11 +22,17 @@ import numpy as np
 
 from applications import results
 from applications.provenance import describe_run
+from benchmarks import command_line
+from benchmarks import frameworks
+from benchmarks import tables
 from benchmarks import timing
 from keras_slashed.layers import FixedRateVIB
 
-_BACKEND = keras.backend.backend()
-_MODES = {"jax": ("jit",), "tensorflow": ("graph", "xla"), "torch": ("eager", "compile")}
+_MODES = {
+    "jax": ("jit",),
+    "tensorflow": ("graph", "xla"),
+    "torch": ("eager", "compile"),
+}.get(frameworks.BACKEND, ())
 _REFERENCE = "BatchNormalization + GaussianDropout"
 _CLASSES = 10
 
@@ -124,8 +129,7 @@ def measure_case(case, options):
             call = training_step(build(layers(), case["width"]), x, y, case["mode"])
             wait(call())
         except Exception as error:  # one that is not to be had leaves the others
-            message = (str(error).strip().splitlines() or [""])[0]
-            print(f"Left out: {name}, {type(error).__name__}: {message[:200]}")
+            print(f"Left out: {name}, {frameworks.in_a_line(error)}")
             continue
         calls[name] = call
     if _REFERENCE not in calls:
@@ -148,29 +152,54 @@ def measure_case(case, options):
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.layer_speed",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    known = _MODES[_BACKEND]
+    parser = command_line.make_parser("benchmarks.layer_speed", __doc__)
     add = parser.add_argument
-    add("--width", nargs="+", type=int, default=[512], help="of the hidden layers, even")
-    add("--batch-size", nargs="+", type=int, default=[1024])
+    add(
+        "--width",
+        nargs="+",
+        type=command_line.positive,
+        default=[512],
+        metavar="N",
+        help="give the hidden layers N units, an even number (default: 512)",
+    )
+    add(
+        "--batch-size",
+        nargs="+",
+        type=command_line.positive,
+        default=[1024],
+        metavar="N",
+        help="train on a batch of N examples (default: 1024)",
+    )
     add(
         "--normalization",
         nargs="+",
         choices=("batch", "instance", "feature"),
         default=["batch"],
+        help="let FixedRateVIB normalize like this (default: batch)",
     )
-    add("--dtype-policy", nargs="+", default=["float32"], help="mixed_bfloat16, ...")
-    add("--modes", nargs="+", choices=known, default=list(known))
-    add("--repeats", type=int, default=15, help="rounds of timings in a case (default 15)")
-    add("--seconds", type=float, default=60.0, help="after which a case ends early (default 60)")
-    add("--output", default="results/stdplus", help="folder of the table")
+    add(
+        "--dtype-policy",
+        nargs="+",
+        default=["float32"],
+        metavar="POLICY",
+        help="compute in these Keras dtype policies, like mixed_bfloat16 (default: float32)",
+    )
+    add(
+        "--modes",
+        nargs="+",
+        choices=_MODES,
+        default=_MODES,
+        help="time these modes of the backend (default: all)",
+    )
+    command_line.add_timing(parser, seconds=60.0)
     options = parser.parse_args(arguments)
-    if any(width < 2 or width % 2 for width in options.width):
-        parser.error(f"--width must be positive and even, not {options.width}")
+    if any(width % 2 for width in options.width):
+        parser.error(f"--width must be even, not {options.width}")
+    for policy in options.dtype_policy:
+        try:
+            keras.dtype_policies.get(policy)
+        except ValueError as error:
+            parser.error(f"--dtype-policy: {error}")
     return options
 
 
@@ -194,17 +223,17 @@ def main(arguments=None):
     """Measure every case that the command line asks for."""
     options = parse_arguments(arguments)
     run = describe_run("benchmarks.layer_speed")
-    table = timing.table_path(options.output, "layer_speed", run)
+    table = tables.table_path(options.output, "layer_speed", run)
     for case in _cases(options):
-        if timing.is_measured(table, case, run):
+        rows = tables.measured_rows(table, case, run)
+        if rows:
             print("\nMeasured before:", *case.values())
-            rows = [row for row in results.read_rows(table) if results.find_row([row], **case)]
         else:
             keras.config.set_dtype_policy(case["dtype_policy"])
             rows = [{**row, **run} for row in measure_case(case, options)]
             if not rows:
                 continue
-            timing.replace_rows(table, case, rows)
+            tables.replace_rows(table, case, rows)
         title = "{mode}, width {width}, batch {batch_size}, {dtype_policy}, {normalization}"
         print(f"\n### A training step, {title.format(**case)}, threads: {case['threads']}\n")
         header = ["before the last layer", "ms", "ratio", "quartiles"]

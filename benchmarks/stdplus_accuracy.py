@@ -5,11 +5,18 @@
 
 Judges stdplus, log_stdplus, stdplus_inverse and their automatic derivatives, the
 paper's Algorithm 1, SciPy and, where it is installed, TensorFlow Probability, in
-each mode of the backend: jit on jax; eager and xla on tensorflow; eager and, if asked
-for, compile on torch. Without a flag, on a random sample of every region
-(accuracy_BACKEND.csv and accuracy.png); with --exhaustive, on every number of
-float32, float16 and bfloat16 (exhaustive_BACKEND.csv); a killed run goes on where it
-was. The exact values are those of `benchmarks.stdplus_oracle`.
+the modes of the backend:
+
+    jax         jit
+    tensorflow  eager, plain, graph (tf.function), xla (tf.function with jit_compile)
+    torch       eager, plain, and, if asked for, compile (torch.compile)
+
+"eager" runs the fused kernels of keras_slashed; "plain" is eager with
+keras_slashed.config.disable_kernel_compilation(), operation by operation, as where
+nothing compiles them. Without a flag, on a random sample of every region
+(accuracy_BACKEND.csv, and accuracy_BACKEND.png of float32); with --exhaustive, on
+every number of float32, float16 and bfloat16 (exhaustive_BACKEND.csv); a killed run
+goes on where it was. The exact values are those of `benchmarks.stdplus_oracle`.
 
 Errors count in ulp of the exact value, over results that are normal numbers. A
 subnormal result that became 0 counts as right. "wrong" counts NaN and infinities
@@ -17,23 +24,35 @@ that should not be, and numbers that should be one; XLA on a CPU reads subnormal
 arguments as 0, which shows for the inverse.
 """
 
-import argparse
 import collections
+import functools
 import pathlib
 
 import numpy as np
 
 from applications import results
 from applications.provenance import describe_run
+from benchmarks import command_line
+from benchmarks import frameworks
+from benchmarks import stdplus_accuracy_figure
 from benchmarks import stdplus_exhaustive
 from benchmarks import stdplus_methods
 from benchmarks import stdplus_oracle
 from benchmarks import stdplus_regions
-from benchmarks import timing
+from benchmarks import tables
 from benchmarks import ulps
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 _OURS = "keras_slashed"
+# The modes that compute alike are run through once, in the fastest of them.
+_EXHAUSTIVE_MODE = {"jax": "jit", "tensorflow": "xla", "torch": "eager"}
+
+
+@functools.lru_cache(maxsize=2)  # of a dtype, for all modes
+def judged_sample(inverse, dtype, count, seed):
+    """Return a sample of x, and {quantity: (exact, rest)} at it."""
+    x = stdplus_regions.sample(inverse, dtype, count, seed)
+    return x, exact_values(x, inverse, dtype)
 
 
 def exact_values(x, inverse, dtype):
@@ -61,7 +80,7 @@ def measure_sample(dtype, mode, count, seed=0, bins=None):
 
     Args:
         dtype: One of `DTYPES`.
-        mode: One of `stdplus_methods.MODES`.
+        mode: One of `frameworks.MODES`.
         count: Random numbers in each interval.
         seed: Of the sample.
         bins: Edges of a picture's bins.
@@ -70,11 +89,11 @@ def measure_sample(dtype, mode, count, seed=0, bins=None):
         {(method, quantity): {region: Tally}}, and of the bins
         {(method, quantity): [Tally, ...]}.
     """
+    frameworks.forget_compiled()
     methods = {_OURS: stdplus_methods.ours(dtype, mode), **stdplus_methods.others(dtype, mode)}
     tallies, binned = collections.defaultdict(dict), {}
     for inverse in (False, True):
-        x = stdplus_regions.sample(inverse, dtype, count, seed)
-        exact = exact_values(x, inverse, dtype)
+        x, exact = judged_sample(inverse, dtype, count, seed)
         edges, names = stdplus_regions.regions(inverse, dtype)
         for method, functions in methods.items():
             for quantity in [name for name in functions if name in exact]:
@@ -123,11 +142,9 @@ def _cell(tally):
 
 def run_sample(options, run):
     """Measure and print what the command line asks for, and draw the picture."""
-    from benchmarks import stdplus_accuracy_figure as figure
-
     output = pathlib.Path(options.output)
-    path = output / f"accuracy_{stdplus_methods.BACKEND}.csv"
-    edges = figure.bins()
+    path = output / f"accuracy_{frameworks.BACKEND}.csv"
+    edges = stdplus_accuracy_figure.bins()
     drawn = False
     for dtype in options.dtypes:
         for mode in options.modes:
@@ -151,14 +168,16 @@ def run_sample(options, run):
                 for (method, quantity), regions in tallies.items()
                 for region, tally in regions.items()
             ]
-            timing.replace_rows(path, {"dtype": dtype, "mode": mode}, rows)
+            case = {"dtype": dtype, "mode": mode, "device": run["device"]}
+            tables.replace_rows(path, case, rows)
             if binned and not drawn:
                 where = f"{run['backend']}, {mode}, {run['device']}"
-                figure.draw(binned, edges, where, output / "accuracy.png")
+                picture = path.with_suffix(".png")
+                stdplus_accuracy_figure.draw(binned, edges, dtype, where, picture)
                 drawn = True
     for name in stdplus_methods.missing():
         print(f"Left out: {name}, which is not installed")
-    print(f"Wrote {path.name}" + (" and accuracy.png" if drawn else ""))
+    print(f"Wrote {path.name}" + (f" and {path.stem}.png" if drawn else ""))
 
 
 def run_exhaustive(options):
@@ -176,34 +195,61 @@ def run_exhaustive(options):
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.stdplus_accuracy",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    modes = [mode for mode in stdplus_methods.MODES if mode != "compile"]
+    parser = command_line.make_parser("benchmarks.stdplus_accuracy", __doc__)
     add = parser.add_argument
-    add("--exhaustive", action="store_true", help="every number of the dtypes")
-    add("--dtypes", "--dtype", nargs="+", choices=DTYPES, help="(default: all that can be)")
-    add("--modes", nargs="+", choices=stdplus_methods.MODES, default=modes)
-    add("--samples", type=int, default=2**17, help="numbers an interval; float64 has a 256th")
-    add("--seed", type=int, default=0, help="of the sample")
-    add("--jobs", type=int, default=1, help="processes of an exhaustive run")
-    add("--limit", type=int, help="chunks after which an exhaustive run pauses")
-    add("--output", default="results/stdplus", help="folder of tables and picture")
+    add("--exhaustive", action="store_true", help="judge every number, not a sample")
+    add(
+        "--dtypes",
+        nargs="+",
+        choices=DTYPES,
+        help="judge these dtypes (default: all, but float64 with --exhaustive)",
+    )
+    add(
+        "--modes",
+        nargs="+",
+        choices=frameworks.MODES,
+        help="judge these modes of the backend (default: all but compile; with --exhaustive "
+        f"{_EXHAUSTIVE_MODE.get(frameworks.BACKEND)} alone)",
+    )
+    add(
+        "--samples",
+        type=command_line.positive,
+        default=2**17,
+        metavar="N",
+        help="draw N numbers in each interval, a 256th of N in float64 (default: 2^17)",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="draw them with this seed (default: 0)")
+    add(
+        "--jobs",
+        type=command_line.positive,
+        default=1,
+        metavar="N",
+        help="with --exhaustive, compute in N processes (default: 1)",
+    )
+    add(
+        "--limit",
+        type=command_line.positive,
+        metavar="N",
+        help="with --exhaustive, pause after N chunks of 2^22 numbers (default: never)",
+    )
     options = parser.parse_args(arguments)
+    if not options.exhaustive and (options.jobs > 1 or options.limit):
+        parser.error("--jobs and --limit go with --exhaustive")
     possible = stdplus_exhaustive.DTYPES if options.exhaustive else DTYPES
     options.dtypes = options.dtypes or possible
     if not set(options.dtypes) <= set(possible):
-        parser.error(f"--exhaustive knows {', '.join(possible)}")
-    if options.jobs < 1 or options.samples < 1:
-        parser.error("--jobs and --samples must be positive")
+        parser.error(f"--exhaustive knows {', '.join(possible)} only")
+    if options.modes is None:
+        options.modes = [mode for mode in frameworks.MODES if mode != "compile"]
+        if options.exhaustive:
+            options.modes = [_EXHAUSTIVE_MODE[frameworks.BACKEND]]
     return options
 
 
 def main(arguments=None):
     """Run what the command line asks for."""
     options = parse_arguments(arguments)
+    options.modes = frameworks.usable(options.modes)
     if options.exhaustive:
         run_exhaustive(options)
     else:

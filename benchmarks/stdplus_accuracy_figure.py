@@ -9,10 +9,14 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-# Of Okabe and Ito, told apart by the colour-blind
-_COLOURS = {"keras_slashed": "#D55E00", "Algorithm 1": "#0072B2"}
+# Told apart by the colour-blind, and in grey: one dark and thick, one light and thin
+_LINES = {
+    "Algorithm 1": {"color": "#E69F00", "lw": 1.3, "label": "Algorithm 1 of the paper"},
+    "keras_slashed": {"color": "#00436B", "lw": 2.2, "label": "keras_slashed"},
+}
 _LEFT, _RIGHT, _NEAR = -13.1, 1e8, 1e-4
-_TITLES = {"y": "stdplus", "gradient": "the gradient"}
+_TITLES = {"y": "stdplus", "gradient": "its gradient"}
+_LEAST = 0.25  # what is drawn of smaller errors
 
 
 def bins(per_decade=18):
@@ -24,42 +28,55 @@ def bins(per_decade=18):
     return np.concatenate([-right[right < -_LEFT][::-1], centre, right])
 
 
-def draw(tallies, edges, device, path):
+def draw(tallies, edges, dtype, where, path):
     """Draw a panel for stdplus and one for its gradient.
 
     Args:
         tallies: {(method, quantity): a Tally for each bin}.
         edges: Of the bins.
-        device: On what it was measured, for the title.
+        dtype: What it was computed in, for the title.
+        where: On what it was measured, for the small print.
         path: Where the picture goes.
     """
-    figure, panels = plt.subplots(2, 1, figsize=(7.5, 6.2), sharex=True, layout="constrained")
+    figure, panels = plt.subplots(2, 1, figsize=(7.5, 6.4), sharex=True, layout="constrained")
+    figure.suptitle(f"Largest error of stdplus and of its gradient in {dtype}")
     for panel, quantity in zip(panels, _TITLES):
-        for method in reversed(_COLOURS):
-            colour, binned = _COLOURS[method], tallies[method, quantity]
-            # An error of 0 goes below the axis.
-            error = [max(t.max_ulp, 1e-9) if t.values else math.nan for t in binned]
-            panel.stairs(error, edges, baseline=None, color=colour, lw=1.4, label=method)
-            nan = [k for k, t in enumerate(binned) if t.wrong]
-            if nan:
-                x = [(edges[k] + edges[k + 1]) / 2 for k in nan]
-                top = panel.get_xaxis_transform()
-                panel.plot(
-                    x, [0.95] * len(x), "x", color=colour, transform=top, label=f"{method}: NaN"
-                )
+        for method, style in _LINES.items():
+            _draw_line(panel, tallies[method, quantity], edges, style)
         panel.axhline(0.5, color="0.4", ls=":", lw=1)
-        panel.text(_RIGHT, 0.5, "rounding alone ", ha="right", va="top", color="0.35", fontsize=8)
-        panel.set_yscale("log")
-        panel.set_ylim(0.2, None)
-        panel.set_ylabel(f"largest error of {_TITLES[quantity]} (ulp)")
+        panel.text(_RIGHT, 0.52, "rounding alone ", ha="right", va="bottom", color="0.35", size=8)
+        panel.set(yscale="log", ylabel="error (ulp)")
+        top = 2.0 * panel.get_ylim()[1]
+        powers = [10.0**k for k in range(math.ceil(math.log10(top)))]
+        panel.set_yticks([_LEAST, *powers], [f"< {_LEAST}", *map(_number, powers)])
+        panel.minorticks_off()
+        panel.set_ylim(0.8 * _LEAST, top)
+        panel.set_title(_TITLES[quantity], loc="left", fontsize=10)
         panel.grid(alpha=0.3)
-        panel.legend(loc="upper right")
+        panel.legend(loc="upper right", fontsize=9)
     panel.set_xscale("symlog", linthresh=_NEAR, linscale=0.4)
     panel.set_xlim(_LEFT, _RIGHT)
-    ticks = [-10, -1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10, 100, 1e4, 1e6, 1e8]
-    panel.set_xticks(ticks, [f"{x:g}" if x < 1e4 else f"1e{math.log10(x):.0f}" for x in ticks])
+    ticks = [-10, -1, -0.1, 0, 0.1, 1, 10, 100, 1e4, 1e6, 1e8]
+    panel.set_xticks(ticks, map(_number, ticks))
     panel.minorticks_off()
     panel.set_xlabel("x")
-    panels[0].set_title(f"float32, {device}", fontsize=10)
+    figure.text(0.995, 0.005, where, ha="right", va="bottom", color="0.35", size=7)
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def _draw_line(panel, tallies, edges, style):
+    """Draw one method's errors, and crosses at the top where it gives NaN."""
+    errors = [max(t.max_ulp, _LEAST) if t.values else math.nan for t in tallies]
+    panel.stairs(errors, edges, baseline=None, **style)
+    nan = [(edges[k] + edges[k + 1]) / 2 for k, tally in enumerate(tallies) if tally.wrong]
+    if nan:
+        top = panel.get_xaxis_transform()
+        label = f"{style['label']}: NaN"
+        panel.plot(
+            nan, [0.95] * len(nan), "x", color=style["color"], mew=2, transform=top, label=label
+        )
+
+
+def _number(value):
+    return f"{value:g}" if value < 1e4 else f"1e{math.log10(value):.0f}"

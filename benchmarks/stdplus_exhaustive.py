@@ -18,10 +18,11 @@ import time
 import numpy as np
 
 from applications.provenance import describe_run
+from benchmarks import frameworks
 from benchmarks import stdplus_methods
 from benchmarks import stdplus_oracle
 from benchmarks import stdplus_regions
-from benchmarks import timing
+from benchmarks import tables
 from benchmarks import ulps
 
 CHUNK = 2**22
@@ -35,7 +36,7 @@ def run(dtype, mode, output, jobs=1, limit=None, chunk=CHUNK):
 
     Args:
         dtype: One of `DTYPES`.
-        mode: One of `stdplus_methods.MODES`.
+        mode: One of `frameworks.MODES`.
         output: Folder of the state and of the table.
         jobs: Number of processes.
         limit: Number of chunks after which to stop, the state kept.
@@ -46,7 +47,7 @@ def run(dtype, mode, output, jobs=1, limit=None, chunk=CHUNK):
         None before.
     """
     chunk = min(chunk, 2 ** (_BITS[dtype] - 1))  # of one sign
-    path = pathlib.Path(output) / f"exhaustive_{stdplus_methods.BACKEND}_{dtype}_{mode}.json"
+    path = pathlib.Path(output) / f"exhaustive_{frameworks.BACKEND}_{dtype}_{mode}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     described = describe_run("benchmarks.stdplus_accuracy")
     made_by = {key: described[key] for key in ("backend", "keras", "device")}
@@ -87,9 +88,9 @@ def run(dtype, mode, output, jobs=1, limit=None, chunk=CHUNK):
         }
         for (quantity, region), tally in _in_order(tallies, dtype)
     ]
-    table = path.with_name(f"exhaustive_{stdplus_methods.BACKEND}.csv")
+    table = path.with_name(f"exhaustive_{frameworks.BACKEND}.csv")
     case = {"dtype": dtype, "mode": mode, "device": described["device"]}
-    timing.replace_rows(table, case, rows)
+    tables.replace_rows(table, case, rows)
     path.unlink()
     return rows
 
@@ -114,7 +115,14 @@ def code():
     return hashlib.sha256(contents).hexdigest()[:12]
 
 
-_MODULES = ("stdplus_exhaustive", "stdplus_methods", "stdplus_oracle", "stdplus_regions", "ulps")
+_MODULES = (
+    "frameworks",
+    "stdplus_exhaustive",
+    "stdplus_methods",
+    "stdplus_oracle",
+    "stdplus_regions",
+    "ulps",
+)
 
 
 def measure_chunk(functions, dtype, start, stop):

@@ -3,7 +3,7 @@
 All through public names: the derivatives are the framework's automatic ones.
 """
 
-import contextlib
+import importlib
 import importlib.util
 
 import keras
@@ -11,11 +11,11 @@ import ml_dtypes
 import numpy as np
 
 from applications import algorithm1
+from benchmarks.frameworks import compiled
+from benchmarks.frameworks import derivative
+from benchmarks.frameworks import setting
 from keras_slashed import ops
 
-BACKEND = keras.backend.backend()
-# How a function is run, on each backend; all but torch's "compile" by default.
-MODES = {"jax": ("jit",), "tensorflow": ("eager", "xla"), "torch": ("eager", "compile")}[BACKEND]
 FORWARD = ("y", "log", "gradient", "log_gradient", "second")
 INVERSE = ("inverse", "inverse_gradient")
 BLOCK = 2**16  # elements: two dozen arrays of it fit into a cache
@@ -30,52 +30,20 @@ NAMES = {
 }
 
 
-def derivative(function):
-    """Return the elementwise derivative of an elementwise function of tensors."""
-    if BACKEND == "jax":
-        import jax
-
-        return jax.grad(lambda x: function(x).sum())
-    if BACKEND == "tensorflow":
-        import tensorflow as tf
-
-        def slope(x):
-            with tf.GradientTape() as tape:
-                tape.watch(x)
-                y = function(x)
-            return tape.gradient(y, x)
-
-        return slope
-    import torch
-
-    def slope(x):
-        nested = x.requires_grad  # a derivative of this derivative is asked for
-        x = x if nested else x.detach().requires_grad_()
-        return torch.autograd.grad(function(x).sum(), x, create_graph=nested)[0]
-
-    return slope
-
-
 def ours(dtype, mode):
     """Return {quantity: function of a NumPy array} of keras_slashed."""
-    compiled = _compiler(mode)
-    y, log, inverse = ops.stdplus, ops.log_stdplus, ops.stdplus_inverse
-    if mode == "compile":
-        # Differentiated after compiling, as in a training step
-        y, log, inverse = compiled(y), compiled(log), compiled(inverse)
     functions = {
-        "y": y,
-        "log": log,
-        "gradient": derivative(y),
-        "log_gradient": derivative(log),
-        "second": derivative(derivative(y)),
-        "inverse": inverse,
-        "inverse_gradient": derivative(inverse),
+        "y": (ops.stdplus,),
+        "log": (ops.log_stdplus,),
+        "gradient": (ops.stdplus, derivative),
+        "log_gradient": (ops.log_stdplus, derivative),
+        "second": (ops.stdplus, lambda function: derivative(derivative(function))),
+        "inverse": (ops.stdplus_inverse,),
+        "inverse_gradient": (ops.stdplus_inverse, derivative),
     }
     if mode == "compile":
         del functions["second"]  # torch.compile differentiates once only
-        return {name: _on_arrays(f, dtype) for name, f in functions.items()}
-    return {name: _on_arrays(compiled(f), dtype) for name, f in functions.items()}
+    return _on_arrays(functions, dtype, mode)
 
 
 def others(dtype, mode):
@@ -93,20 +61,38 @@ def missing():
     return [name for name in wanted if importlib.util.find_spec(name) is None]
 
 
+def algorithm1_with_gradient(dtype):
+    """Return Algorithm 1 as a function of tensors, its gradient Eq. 31 at x and y.
+
+    Args:
+        dtype: In which it computes, with the iterations for its precision.
+    """
+    count = _iterations(dtype)
+
+    @keras.ops.custom_gradient
+    def function(x):
+        y = algorithm1.stdplus(x, count)
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            return upstream * algorithm1.stdplus_derivative(x, y)
+
+        return y, gradient
+
+    return function
+
+
 def _algorithm1(dtype, mode):
-    """In the dtype itself, with the iterations for its precision."""
-    count = algorithm1.iterations(float(ml_dtypes.finfo(dtype).eps))
+    count, y = _iterations(dtype), algorithm1_with_gradient(dtype)
 
-    def y(x):
-        return algorithm1.stdplus(x, count)
+    def log(x):
+        return algorithm1.log_stdplus(x, count)
 
-    functions = {
-        "y": y,
-        "log": lambda x: algorithm1.log_stdplus(x, count),
-        "gradient": lambda x: algorithm1.stdplus_derivative(x, y(x)),
-    }
-    compiled = _compiler(mode)
-    return {name: _on_arrays(compiled(f), dtype) for name, f in functions.items()}
+    return _on_arrays({"y": (y,), "log": (log,), "gradient": (y, derivative)}, dtype, mode)
+
+
+def _iterations(dtype):
+    return algorithm1.iterations(float(ml_dtypes.finfo(dtype).eps))
 
 
 def _from_square(square, dtype):
@@ -147,47 +133,54 @@ def _scipy(dtype):
     }
 
 
-def _tfp(dtype):
+def tfp(substrate):
+    """Return TensorFlow Probability for NumPy, JAX or TensorFlow, None if not installed.
+
+    Args:
+        substrate: "numpy", "jax" or "tensorflow".
+    """
     if importlib.util.find_spec("tensorflow_probability") is None:
+        return None
+    if substrate == "tensorflow":
+        return importlib.import_module("tensorflow_probability")
+    return importlib.import_module(f"tensorflow_probability.substrates.{substrate}")
+
+
+def _tfp(dtype):
+    module = tfp("numpy")
+    if module is None:
         return {}
-    from tensorflow_probability.substrates import numpy as tfp
 
     def lambertw(x):
         """W_0, which is all it has: the left half."""
-        w = -np.asarray(tfp.math.lambertw(-np.exp(-1.0 - x * x)))
+        w = -np.asarray(module.math.lambertw(-np.exp(-1.0 - x * x)))
         return np.where(x <= 0, w, np.nan)
 
     return {"TFP lambertw": _from_square(lambertw, dtype)}
 
 
-def _compiler(mode):
-    if mode == "jit":
-        import jax
+def _on_arrays(functions, dtype, mode):
+    """Make functions of tensors of a dtype ones of NumPy arrays.
 
-        return jax.jit
-    if mode == "xla":
-        import tensorflow as tf
-
-        return lambda function: tf.function(function, jit_compile=True)
-    if mode == "compile":
-        import torch
-
-        return lambda function: torch.compile(function, dynamic=False)
-    return lambda function: function
-
-
-def _on_arrays(function, dtype):
-    """Make a function of tensors of a dtype one of NumPy arrays.
-
-    Their values are numbers of that dtype. In blocks of one size: compilers
-    compile anew for every other.
+    Args:
+        functions: {quantity: (function, and what transforms it if anything does)}.
+        dtype: The values are numbers of this dtype.
+        mode: In which they run.
     """
+    return {
+        name: _on_array(compiled(function, mode, *transform), dtype, mode)
+        for name, (function, *transform) in functions.items()
+    }
+
+
+def _on_array(function, dtype, mode):
+    """In blocks of one size: compilers compile anew for every other."""
     wide = dtype if dtype == "float64" else "float32"
 
     def call(x):
         with np.errstate(invalid="ignore"):  # a NaN that is cast
             padded = np.append(x, np.ones(-len(x) % BLOCK)).astype(wide)
-        with _enabled(dtype):
+        with setting(dtype, mode):
             blocks = [block(values) for values in padded.reshape(-1, BLOCK)]
         return np.concatenate(blocks)[: len(x)]
 
@@ -196,12 +189,3 @@ def _on_arrays(function, dtype):
         return keras.ops.convert_to_numpy(keras.ops.cast(y, wide))
 
     return call
-
-
-def _enabled(dtype):
-    """A context in which tensors of this dtype can be made: JAX has float64 off."""
-    if dtype == "float64" and BACKEND == "jax":
-        import jax
-
-        return jax.enable_x64(True)
-    return contextlib.nullcontext()

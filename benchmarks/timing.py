@@ -4,19 +4,14 @@ All run in one process and by turns, A B C A B C ...: what slows the machine for
 while slows each of them, and the ratio within one round stays what it was.
 """
 
-import csv
 import gc
 import math
 import os
-import pathlib
-import re
 import time
 import typing
 
 import keras
 import numpy as np
-
-from applications import results
 
 _FEWEST_ROUNDS = 3  # even where the time is over: fewer have no quartiles
 
@@ -99,7 +94,7 @@ def measure(
                 break
             for name, call in calls.items():
                 samples[name].append(seconds(call, repeats[name]) / repeats[name])
-            gc.collect()
+            gc.collect(0)  # what the round left
     finally:
         if collecting:
             gc.enable()
@@ -145,50 +140,3 @@ def threads():
 
         return torch.get_num_threads()
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
-def table_path(output, name, run):
-    """Return the path of a table, named by backend and kind of device.
-
-    Args:
-        output: Its folder.
-        name: What the file's name begins with.
-        run: Of `applications.provenance.describe_run`.
-    """
-    device = "cpu" if run["device"].startswith("CPU ") else run["device"].split(",")[0]
-    kind = re.sub(r"\W+", "_", device.lower())
-    return pathlib.Path(output) / f"{name}_{keras.backend.backend()}_{kind}.csv"
-
-
-def is_measured(path, case, run):
-    """Return whether a table holds a case, measured with the very same code."""
-    row = results.find_row(results.read_rows(path), **case)
-    # What code "with changes" or "unknown" was, nobody can tell any more.
-    known = re.fullmatch("[0-9a-f]+", run["commit"])
-    return row is not None and known is not None and row["commit"] == run["commit"]
-
-
-def replace_rows(path, case, rows):
-    """Write the rows of one case into a table, in the place of older ones.
-
-    The file is replaced as a whole: never half written.
-
-    Args:
-        path: The table, a CSV file.
-        case: The columns and values that all rows of the case have in common.
-        rows: Dicts with the same columns.
-
-    Raises:
-        ValueError: The file's columns are others than the rows'.
-    """
-    old = results.read_rows(path)
-    if old and list(old[0]) != list(rows[0]):
-        raise ValueError(f"{path.name} has other columns. Move it away, or choose another folder.")
-    kept = [row for row in old if results.find_row([row], **case) is None]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*kept, *rows])
-    os.replace(temporary, path)

@@ -2,17 +2,21 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 
 from applications import results
+from benchmarks import frameworks
 from benchmarks import stdplus_accuracy
 from benchmarks import stdplus_exhaustive
 from benchmarks import stdplus_methods
 from benchmarks import stdplus_regions
 from benchmarks import ulps
+from keras_slashed import config
 
-MODE = stdplus_methods.MODES[0]
+# Where there is no need to wait for a compiler
+MODE = "plain" if "plain" in frameworks.MODES else frameworks.MODES[0]
 CHUNK = 2**13  # of the 2^16 numbers of float16
 
 
@@ -128,7 +132,7 @@ def test_a_killed_run_goes_on_and_finds_the_same(tmp_path, monkeypatch):
             run("parts")
     assert not list((tmp_path / "parts").glob("*.csv"))
     assert without_time(run("parts")) == without_time(whole)
-    name = f"exhaustive_{stdplus_methods.BACKEND}.csv"
+    name = f"exhaustive_{frameworks.BACKEND}.csv"
     assert [path.name for path in (tmp_path / "parts").iterdir()] == [name]
     rows = results.read_rows(tmp_path / "parts" / name)
     assert str(tmp_path) not in str(rows)
@@ -149,7 +153,7 @@ def test_a_run_does_not_go_on_with_other_code(tmp_path, monkeypatch):
 def test_two_processes(tmp_path):
     for jobs in (1, 2):
         stdplus_exhaustive.run("bfloat16", MODE, tmp_path / str(jobs), jobs=jobs)
-    name = f"exhaustive_{stdplus_methods.BACKEND}.csv"
+    name = f"exhaustive_{frameworks.BACKEND}.csv"
     one, two = (results.read_rows(tmp_path / jobs / name) for jobs in "12")
     different = ("minutes", "jobs", "command")
     for a, b in zip(one, two):
@@ -166,16 +170,49 @@ def test_the_sample_writes_a_table_and_a_picture(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| abs x 0.05 to 0.2 | Algorithm 1 |" in printed
     assert "SciPy lambertw" in printed
-    rows = results.read_rows(output / f"accuracy_{stdplus_methods.BACKEND}.csv")
+    rows = results.read_rows(output / f"accuracy_{frameworks.BACKEND}.csv")
     assert str(tmp_path) not in printed + str(rows)
-    assert (output / "accuracy.png").read_bytes()[:4] == b"\x89PNG"
+    assert (output / f"accuracy_{frameworks.BACKEND}.png").read_bytes()[:4] == b"\x89PNG"
     wanted = {"dtype": "float32", "quantity": "gradient", "region": "abs x 0.05 to 0.2"}
     paper = results.find_row(rows, method="Algorithm 1", **wanted)
     ours = results.find_row(rows, method="keras_slashed", **wanted)
     assert float(paper["max_ulp"]) > 100 > 10 > float(ours["max_ulp"])
 
 
-def test_float64_cannot_be_run_through(capsys):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--exhaustive", "--dtypes", "float64"], "knows float32, float16, bfloat16 only"),
+        (["--samples", "0"], "--samples: must be a positive integer like 1000, 1e6 or 2^28"),
+        (["--jobs", "2"], "--jobs and --limit go with --exhaustive"),
+        (["--modes", "quick"], "invalid choice: 'quick'"),
+    ],
+)
+def test_what_cannot_be_asked_for(arguments, message, capsys):
     with pytest.raises(SystemExit):
-        stdplus_accuracy.parse_arguments(["--exhaustive", "--dtypes", "float64"])
-    assert "float32, float16, bfloat16" in capsys.readouterr().err
+        stdplus_accuracy.parse_arguments(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_one_mode_is_run_through_by_default():
+    options = stdplus_accuracy.parse_arguments(["--exhaustive"])
+    expected = {"jax": ["jit"], "tensorflow": ["xla"], "torch": ["eager"]}
+    assert options.modes == expected[frameworks.BACKEND]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_plain_mode_leaves_compilation_as_it_was(enabled, monkeypatch):
+    monkeypatch.setattr(config._State, "kernel_compilation", enabled)
+
+    @frameworks.setting("float32", "plain")
+    def broken():
+        assert not config.is_kernel_compilation_enabled()
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        broken()
+    assert config.is_kernel_compilation_enabled() == enabled
+    with frameworks.setting("float64", frameworks.MODES[0]):
+        assert config.is_kernel_compilation_enabled() == enabled
+        x = keras.ops.convert_to_tensor(np.ones(2))
+        assert keras.backend.standardize_dtype(x.dtype) == "float64"

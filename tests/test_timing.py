@@ -125,34 +125,3 @@ def test_the_backend_waits():
     wait, _ = timing.waiter()
     wait(keras.ops.ones(3) + 1.0)
     assert timing.threads() >= 1
-
-
-def test_tables_are_named_by_backend_and_device():
-    path = timing.table_path("results", "speed", {"device": "CPU x86_64, 2 cores"})
-    assert path.name.startswith("speed_")
-    assert path.name.endswith("_cpu.csv")
-    path = timing.table_path("results", "speed", {"device": "NVIDIA H200, NVIDIA H200"})
-    assert path.name.endswith("_nvidia_h200.csv")
-
-
-def test_a_case_measured_again_replaces_the_old_rows(tmp_path):
-    table = tmp_path / "deep" / "speed.csv"
-
-    def rows(dtype, commit):
-        return [{"dtype": dtype, "function": f, "commit": commit} for f in ("exp", "copy")]
-
-    timing.replace_rows(table, {"dtype": "float32"}, rows("float32", "abc with changes"))
-    timing.replace_rows(table, {"dtype": "float64"}, rows("float64", "abc"))
-    assert timing.is_measured(table, {"dtype": "float64"}, {"commit": "abc"})
-    assert not timing.is_measured(table, {"dtype": "float64"}, {"commit": "def"})
-    assert not timing.is_measured(table, {"dtype": "float16"}, {"commit": "abc"})
-    dirty = {"commit": "abc with changes"}
-    assert not timing.is_measured(table, {"dtype": "float32"}, dirty)
-    timing.replace_rows(table, {"dtype": "float16"}, rows("float16", "unknown"))
-    assert not timing.is_measured(table, {"dtype": "float16"}, {"commit": "unknown"})
-    timing.replace_rows(table, {"dtype": "float32"}, rows("float32", "def"))
-    written = timing.results.read_rows(table)
-    assert written == rows("float64", "abc") + rows("float16", "unknown") + rows("float32", "def")
-    with pytest.raises(ValueError, match=r"speed\.csv has other columns"):
-        timing.replace_rows(table, {"dtype": "float32"}, [{"dtype": "float32"}])
-    assert timing.results.read_rows(table) == written

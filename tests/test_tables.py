@@ -1,0 +1,38 @@
+"""Tables of the benchmarks: named by device, filled case by case."""
+
+import pytest
+
+from applications import results
+from benchmarks import tables
+
+
+def test_tables_are_named_by_backend_and_device():
+    path = tables.table_path("results", "speed", {"device": "CPU x86_64, 2 cores"})
+    assert path.name.startswith("speed_")
+    assert path.name.endswith("_cpu.csv")
+    path = tables.table_path("results", "speed", {"device": "NVIDIA H200, NVIDIA H200"})
+    assert path.name.endswith("_nvidia_h200.csv")
+
+
+def test_a_case_measured_again_replaces_the_old_rows(tmp_path):
+    table = tmp_path / "deep" / "speed.csv"
+
+    def rows(dtype, commit):
+        return [{"dtype": dtype, "function": f, "commit": commit} for f in ("exp", "copy")]
+
+    tables.replace_rows(table, {"dtype": "float32"}, rows("float32", "abc with changes"))
+    tables.replace_rows(table, {"dtype": "float64"}, rows("float64", "abc"))
+    found = tables.measured_rows(table, {"dtype": "float64"}, {"commit": "abc"})
+    assert found == rows("float64", "abc")
+    assert not tables.measured_rows(table, {"dtype": "float64"}, {"commit": "def"})
+    assert not tables.measured_rows(table, {"dtype": "float16"}, {"commit": "abc"})
+    dirty = {"commit": "abc with changes"}
+    assert not tables.measured_rows(table, {"dtype": "float32"}, dirty)
+    tables.replace_rows(table, {"dtype": "float16"}, rows("float16", "unknown"))
+    assert not tables.measured_rows(table, {"dtype": "float16"}, {"commit": "unknown"})
+    tables.replace_rows(table, {"dtype": "float32"}, rows("float32", "def"))
+    written = results.read_rows(table)
+    assert written == rows("float64", "abc") + rows("float16", "unknown") + rows("float32", "def")
+    with pytest.raises(ValueError, match=r"speed\.csv has other columns"):
+        tables.replace_rows(table, {"dtype": "float32"}, [{"dtype": "float32"}])
+    assert results.read_rows(table) == written
