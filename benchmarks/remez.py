@@ -43,9 +43,15 @@ def fit_rational(x, f, weight, numerator_degree, denominator_degree):
 
 def weighted_errors(p, q, x, f, weight):
     """Return `(p / q - f) / weight` on the grid."""
-    polynomial = mpmath.polyval
-    p, q = p[::-1], q[::-1]
-    return [(polynomial(p, xi) / polynomial(q, xi) - fi) / wi for xi, fi, wi in zip(x, f, weight)]
+    return [(_polynomial(p, xi) / _polynomial(q, xi) - fi) / wi for xi, fi, wi in zip(x, f, weight)]
+
+
+def _polynomial(coefficients, x):
+    # `mpmath.polyval` is changing the order it takes them in.
+    total = coefficients[-1]
+    for coefficient in coefficients[-2::-1]:
+        total = total * x + coefficient
+    return total
 
 
 def chebyshev_indices(length, count):
@@ -79,7 +85,7 @@ def _level_errors(x, f, weight, m, n):
     levels, vectors = mpmath.eig(right**-1 * left)
     for index, level in enumerate(levels):
         q = [mpmath.re(vectors[k, index] / vectors[0, index]) for k in rows]
-        q_at = [mpmath.polyval(q[::-1], xi) for xi in x]
+        q_at = [_polynomial(q, xi) for xi in x]
         if min(q_at) > 0 and abs(mpmath.im(level)) < abs(level) * _TOLERANCE:
             level = mpmath.re(level)
             break

@@ -5,11 +5,23 @@ does not lean on the code it tests.
 """
 
 import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
+import pytest
+
+from keras_slashed import config
 
 BACKEND = keras.backend.backend()
+CPP_COMPILER = os.environ.get("CXX") or shutil.which("g++")
+needs_cpp_compiler = pytest.mark.skipif(
+    not CPP_COMPILER, reason="torch.compile needs a C++ compiler: no g++ and no CXX here"
+)
 FLOAT_DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -65,6 +77,25 @@ def gradient(function, x):
     return torch.autograd.grad(function(x).sum(), x, create_graph=True)[0]
 
 
+def derivative(function, order=1):
+    """Return the elementwise derivative of an elementwise function."""
+    if order == 0:
+        return function
+    lower = derivative(function, order - 1)
+    return lambda x: gradient(lower, x)
+
+
+def evaluate(function, values, dtype, size=2**11):
+    """Return `function` of a tensor of values, in NumPy.
+
+    In pieces of one size: JAX compiles each operation anew for every size.
+    """
+    padded = np.append(values, np.ones(-len(values) % size))
+    with dtype_enabled(dtype):
+        pieces = [function(tensor(x, dtype)) for x in padded.reshape(-1, size)]
+        return np.concatenate([to_numpy(piece) for piece in pieces])[: len(values)]
+
+
 def compiled(function):
     """Return the function compiled by the backend's compiler, where it has one.
 
@@ -80,6 +111,31 @@ def compiled(function):
 
         return tf.function(function, jit_compile=True)
     return function
+
+
+@contextlib.contextmanager
+def kernel_compilation(enabled):
+    """A context in which `keras_slashed.config` has the compilation of kernels on or off."""
+    choices = {True: config.enable_kernel_compilation, False: config.disable_kernel_compilation}
+    before = config.is_kernel_compilation_enabled()
+    choices[enabled]()
+    try:
+        yield
+    finally:
+        choices[before]()
+
+
+def run_python(script, *options, **environment):
+    """Run a script in a process of its own; return its standard output and error."""
+    result = subprocess.run(
+        [sys.executable, *options, "-c", script],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        cwd=pathlib.Path(__file__).parents[1],
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout, result.stderr
 
 
 def random_amplitude(shape, dtype="float32", scale=1.0, seed=0):

@@ -1,5 +1,7 @@
 """Custom derivatives and fused kernels on TensorFlow."""
 
+import functools
+
 import tensorflow as tf
 
 from keras_slashed.config import is_kernel_compilation_enabled
@@ -43,11 +45,15 @@ def _fused(function):
         with tf.xla.experimental.jit_scope():
             return function(*inputs)
 
-    graph = tf.function(clustered, autograph=False, reduce_retracing=True)
+    @functools.cache
+    def graph(*dtypes):
+        # Of any shape: traced once, without TensorFlow's warnings of retracing.
+        signature = [tf.TensorSpec(None, dtype) for dtype in dtypes]
+        return tf.function(clustered, input_signature=signature, autograph=False)
 
     def fused(*inputs):
         if tf.executing_eagerly() and is_kernel_compilation_enabled():
-            return graph(*inputs)
+            return graph(*(x.dtype for x in inputs))(*inputs)
         return clustered(*inputs)
 
     return fused

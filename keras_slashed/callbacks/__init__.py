@@ -1,5 +1,7 @@
 """Callbacks for `model.fit`."""
 
+from keras_slashed.callbacks.kl_annealing import CyclicalAnnealing
+from keras_slashed.callbacks.kl_annealing import KLWarmup
 from keras_slashed.callbacks.rate_monitor import RateMonitor
 
-__all__ = ["RateMonitor"]
+__all__ = ["CyclicalAnnealing", "KLWarmup", "RateMonitor"]

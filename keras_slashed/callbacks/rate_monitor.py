@@ -1,8 +1,8 @@
 """RateMonitor: the rate each layer really reaches, epoch by epoch."""
 
-import collections
-
 import keras
+
+from keras_slashed.callbacks.named_layers import named_layers
 
 
 class RateMonitor(keras.callbacks.Callback):
@@ -86,30 +86,4 @@ class RateMonitor(keras.callbacks.Callback):
 
     def _trackers(self):
         """Return the rate trackers of the model's layers by name."""
-        layers = list(_layers_with_a_rate(self.model))
-        names = [layer.name for _, layer in layers]
-        trackers, seen = {}, collections.Counter()
-        for path, layer in layers:
-            name = layer.name if names.count(layer.name) == 1 else path
-            seen[name] += 1
-            trackers[name if seen[name] == 1 else f"{name}_{seen[name]}"] = layer.rate_tracker
-        return trackers
-
-
-def _layers_with_a_rate(layer, path=()):
-    """Yield the paths and layers below a layer that have a rate, each once.
-
-    Paths of our own: `Layer.path` leaves out the functional submodel a layer is
-    in. A layer's parts are not looked into, so `FixedRateVIB` is one.
-    """
-    seen = set()
-    for child in layer._flatten_layers(recursive=False, include_self=False):
-        child_path = (*path, child.name)
-        if hasattr(child, "rate_tracker"):
-            found = [("/".join(child_path), child)]
-        else:
-            found = _layers_with_a_rate(child, child_path)
-        for name, found_layer in found:
-            if id(found_layer) not in seen:
-                seen.add(id(found_layer))
-                yield name, found_layer
+        return {name: layer.rate_tracker for name, layer in named_layers(self.model).items()}

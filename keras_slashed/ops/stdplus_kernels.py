@@ -214,13 +214,13 @@ def stdplus_inverse_second_derivative(y, x):
     """Return the second derivative of the inverse from y and stdplus_inverse(y)."""
     block = COEFFICIENTS[_dtype(y)]["INVERSE_SECOND_DERIVATIVE_CENTRE"]
     centre, zero, infinite = _inside(block, y), y == 0.0, y == _INFINITY
-    # 2 (1 - s - (1 + s) / y^2) / x^3, small divisors last
+    # 2 (1 - s - (1 + s) / y^2) / x^3, in factors: XLA makes one of several divisors
     moved = centre | zero | infinite
     other_y = ops.where(moved, 3.0, y)
-    other_x = ops.where(moved, 3.0, x)
     s = ops.log(other_y)
-    of_one = 2.0 * (1.0 - s) / other_x / other_x / other_x
-    of_square = 2.0 * (1.0 + s) / other_x / other_x / other_x / other_y / other_y
+    of_x, of_y = 1.0 / ops.where(moved, 3.0, x), 1.0 / other_y
+    of_one = 2.0 * (1.0 - s) * of_x * of_x * of_x
+    of_square = 2.0 * (1.0 + s) * of_x * of_x * of_x * of_y * of_y
     on_centre = _divide(_rational(block, ops.where(centre, y, 1.0)))
     curvature = ops.where(centre, on_centre, of_one - of_square)
     return ops.where(zero, -_INFINITY, ops.where(infinite, 0.0, curvature))
