@@ -125,7 +125,7 @@ class RunLayerTest(testing.TestCase):
     @pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
     @parameterized.named_parameters(*((name, *CONFIGS[name]) for name in CONFIGS))
     def test_run_layer_test(self, layer_class, arguments):
-        statistics = 3 if arguments.get("normalization") != "instance" else 1
+        statistics = 4 if arguments.get("normalization") != "instance" else 2
         weights = {RateNormalization: statistics, SlashedNormalSampling: 2}
         weights[FixedRateVIB] = statistics + 2
         stochastic = layer_class is not RateNormalization

@@ -3,6 +3,7 @@
 import keras
 
 from keras_slashed.layers.rate_normalization import RateNormalization
+from keras_slashed.layers.rate_normalization import deserialized_rate
 from keras_slashed.layers.slashed_normal_sampling import SlashedNormalSampling
 
 
@@ -20,8 +21,9 @@ class FixedRateVIB(keras.layers.Layer):
     for predictions averaged over draws.
 
     Args:
-        rate: Mean rate of an instance, a positive number of nats. For a
-            classifier of C classes `log(C)` is a good first choice.
+        rate: Mean rate of an instance: a positive number of nats, or a layer of
+            `keras_slashed.rates` for one that trains, which wants a `kl_weight`
+            too. For a classifier of C classes `log(C)` is a good first choice.
         normalization: "batch", "instance" or "feature"; see
             `RateNormalization`.
         part: "both", or "mean" to scale the real part only.
@@ -35,9 +37,13 @@ class FixedRateVIB(keras.layers.Layer):
 
     Call arguments:
         amplitude: Float tensor of shape `(batch, ..., 2K)`.
+        rate: Rates to use in place of the layer's: a scalar, or a tensor of shape
+            `(batch, ...)`, one for each instance; see `RateNormalization`.
         mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
             count neither in a mean square nor in the loss, and draw from the prior.
         training: Whether the layer is in training.
+        amplitude_mask: Another name of `mask`, under which Keras passes the
+            amplitude's own mask on where a rate is given too.
 
     Input shape:
         `(batch, ..., 2K)`: real parts, then imaginary parts.
@@ -46,7 +52,8 @@ class FixedRateVIB(keras.layers.Layer):
         `(batch, ..., K)`, or `(batch, ..., S, K)` with `num_samples=S`.
 
     Raises:
-        ValueError: An argument out of its range, or an odd last axis.
+        ValueError: An argument out of its range, an odd last axis, or rates of
+            another shape.
 
     Example:
 
@@ -83,7 +90,7 @@ class FixedRateVIB(keras.layers.Layer):
 
     @property
     def rate(self):
-        """The target: the mean rate of an instance in nats."""
+        """The layer of `keras_slashed.rates` that yields the target."""
         return self.rate_normalization.rate
 
     @property
@@ -96,15 +103,17 @@ class FixedRateVIB(keras.layers.Layer):
         """The rate reached, for `RateMonitor`."""
         return self.sampling.rate_tracker
 
-    def build(self, amplitude_shape):
+    def build(self, amplitude_shape, rate_shape=None):
         self.rate_normalization.build(amplitude_shape)
         self.sampling.build(amplitude_shape)
 
-    def call(self, amplitude, mask=None, training=None):
-        amplitude = self.rate_normalization(amplitude, mask=mask, training=training)
+    def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):
+        # With a rate beside the amplitude, Keras calls the latter's mask so.
+        mask = amplitude_mask if mask is None else mask
+        amplitude = self.rate_normalization(amplitude, rate=rate, mask=mask, training=training)
         return self.sampling(amplitude, mask=mask, training=training)
 
-    def compute_output_shape(self, amplitude_shape):
+    def compute_output_shape(self, amplitude_shape, rate_shape=None):
         return self.sampling.compute_output_shape(amplitude_shape)
 
     def get_config(self):
@@ -117,3 +126,7 @@ class FixedRateVIB(keras.layers.Layer):
             {key: sampling[key] for key in ("num_samples", "inference", "kl_weight", "seed")}
         )
         return config
+
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config({**config, "rate": deserialized_rate(config["rate"])})

@@ -5,14 +5,16 @@ from keras import ops
 
 from keras_slashed.layers.rate_tracker import RateTracker
 from keras_slashed.ops.amplitude import rate as rate_of
+from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.normalize_rate import amplitude_mean_square
 from keras_slashed.ops.normalize_rate import normalize_rate
+from keras_slashed.rates.fixed_rate import FixedRate
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
 from keras_slashed.validation import check_momentum
-from keras_slashed.validation import check_rate
+from keras_slashed.validation import check_rate_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
@@ -39,7 +41,9 @@ class RateNormalization(keras.layers.Layer):
     All axes but the last are alike: each position of a sequence is an instance.
 
     Args:
-        rate: Mean rate of an instance, a positive number of nats.
+        rate: Mean rate of an instance: a positive number of nats, or a layer of
+            `keras_slashed.rates`, whose weights become this layer's. A number
+            becomes a `FixedRate`. Afterwards the attribute `rate` is that layer.
         normalization: "batch", "instance" or "feature".
         part: "both", or "mean" to scale the real part only; the imaginary
             part passes through and its square adds to the rate.
@@ -48,9 +52,16 @@ class RateNormalization(keras.layers.Layer):
 
     Call arguments:
         amplitude: Float tensor of shape `(batch, ..., 2K)`.
+        rate: Rates to use in place of the layer's: a scalar, or a tensor of shape
+            `(batch, ...)`, one for each instance, none negative. With "instance"
+            each instance has that rate. With "batch" and "feature" the rates are
+            weights: the mean square counts instance i by `r_i`, whose amplitude
+            is scaled by `sqrt(r_i / s)`, and the mean rate is the mean of the r_i.
         mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
             count in no mean square and come out as zero amplitudes, the prior.
         training: Whether to use and update with the batch's mean square.
+        amplitude_mask: Another name of `mask`, under which Keras passes the
+            amplitude's own mask on where a rate is given too.
 
     Input shape:
         `(batch, ..., 2K)`: real parts, then imaginary parts.
@@ -59,7 +70,8 @@ class RateNormalization(keras.layers.Layer):
         The same.
 
     Raises:
-        ValueError: An argument out of its range, or an odd last axis.
+        ValueError: An argument out of its range, an odd last axis, or rates of
+            another shape.
 
     Example:
 
@@ -74,19 +86,24 @@ class RateNormalization(keras.layers.Layer):
 
     def __init__(self, rate, normalization="batch", part="both", momentum=0.99, **kwargs):
         super().__init__(**kwargs)
-        check_rate("rate", rate)
+        self.rate = rate
+        self._rate_is_a_number = not isinstance(rate, keras.layers.Layer)
+        if self._rate_is_a_number:
+            common = {"dtype": self.dtype_policy, "trainable": self.trainable}
+            self.rate = FixedRate(rate, name="rate", **common)
         check_choice("normalization", normalization, NORMALIZATIONS)
         check_choice("part", part, PARTS)
         check_momentum(momentum)
-        self.rate = float(rate)
         self.normalization = normalization
         self.part = part
         self.momentum = float(momentum)
         self.rate_tracker = RateTracker()
         self.supports_masking = True
 
-    def build(self, amplitude_shape):
+    def build(self, amplitude_shape, rate_shape=None):
         check_amplitude_shape(amplitude_shape)
+        if not self.rate.built:
+            self.rate.build()
         num_latents = amplitude_shape[-1] // 2
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: amplitude_shape[-1]})
         if self.normalization != "instance":
@@ -111,16 +128,25 @@ class RateNormalization(keras.layers.Layer):
             name=name,
         )
 
-    def call(self, amplitude, mask=None, training=None):
+    def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):
+        # With a rate beside the amplitude, Keras calls the latter's mask so.
+        mask = amplitude_mask if mask is None else mask
+        if rate is None:
+            rate = self.rate()
+        else:
+            rate = to_float_tensor(rate)
+            check_rate_shape(rate.shape, amplitude.shape)
         if self.normalization == "instance":
             mean_square = None
         elif training and self.trainable:
-            mean_square = amplitude_mean_square(amplitude, self.normalization, self.part, mask)
+            mean_square = amplitude_mean_square(
+                amplitude, self.normalization, self.part, mask, rate
+            )
             self._update_moving_mean_square(mean_square, mask)
         else:
-            mean_square = self._debiased_mean_square(amplitude.shape[-1] // 2)
+            mean_square, rate = self._debiased_mean_square(rate, amplitude.shape[-1] // 2)
         amplitude = normalize_rate(
-            amplitude, self.rate, self.normalization, self.part, mean_square, mask
+            amplitude, rate, self.normalization, self.part, mean_square, mask
         )
         self.rate_tracker.update(rate_of(amplitude), mask, training)
         return amplitude
@@ -137,22 +163,38 @@ class RateNormalization(keras.layers.Layer):
             old = ops.convert_to_tensor(moving)
             moving.assign(old + step * (ops.cast(value, moving.dtype) - old))
 
-    def _debiased_mean_square(self, num_latents):
+    def _debiased_mean_square(self, rate, num_latents):
+        """Return the moving mean square and the rate, or what leaves amplitudes unscaled."""
         weight = ops.convert_to_tensor(self.moving_weight)
         seen = weight > 0.0
-        unscaled = self.rate if self.normalization == "batch" else self.rate / num_latents
         mean_square = ops.convert_to_tensor(self.moving_mean_square)
-        return ops.where(seen, mean_square / ops.where(seen, weight, 1.0), unscaled)
+        mean_square = ops.where(seen, mean_square / ops.where(seen, weight, 1.0), 1.0)
+        return mean_square, ops.where(
+            seen, rate, 1.0 if self.normalization == "batch" else float(num_latents)
+        )
 
-    def compute_output_shape(self, amplitude_shape):
+    def compute_output_shape(self, amplitude_shape, rate_shape=None):
         return amplitude_shape
 
     def get_config(self):
         config = super().get_config()
+        if self._rate_is_a_number:
+            rate = self.rate.get_config()["rate"]
+        else:
+            rate = keras.saving.serialize_keras_object(self.rate)
         config.update(
-            rate=self.rate,
+            rate=rate,
             normalization=self.normalization,
             part=self.part,
             momentum=self.momentum,
         )
         return config
+
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config({**config, "rate": deserialized_rate(config["rate"])})
+
+
+def deserialized_rate(rate):
+    """Return the rate of a config: a number, or a layer that was serialized."""
+    return keras.saving.deserialize_keras_object(rate) if isinstance(rate, dict) else rate

@@ -35,7 +35,10 @@ def normalize_rate(
     Args:
         amplitude: Float tensor of shape `(..., 2K)`.
         rate: Target rate in nats: a positive number, or a tensor: a scalar, or
-            for "instance" also of shape `(...)`, a rate for each instance.
+            of shape `(...)`, a rate r_i for each instance. With "instance" each has
+            then that rate itself. With "batch" and "feature" it is a weight: the
+            mean square is the one weighted by r_i, instance i is scaled by
+            `sqrt(r_i)`, and the mean rate is the mean of the r_i.
         normalization: "batch", "instance" or "feature".
         part: "both" scales the whole amplitude; "mean" scales the real part
             alone to `rate`, and the imaginary part passes through and adds its
@@ -78,10 +81,10 @@ def normalize_rate(
         check_rate("rate", rate)
     else:
         rate = to_float_tensor(rate)
-        check_rate_shape(rate.shape, amplitude.shape, normalization)
+        check_rate_shape(rate.shape, amplitude.shape)
     num_latents = amplitude.shape[-1] // 2
     if mean_square is None:
-        mean_square = amplitude_mean_square(amplitude, normalization, part, mask)
+        mean_square = amplitude_mean_square(amplitude, normalization, part, mask, rate)
     else:
         mean_square = _given_mean_square(mean_square, normalization, num_latents)
 
@@ -108,27 +111,34 @@ def normalize_rate(
     return cast_in_range(scaled, amplitude.dtype)
 
 
-def amplitude_mean_square(amplitude, normalization, part="both", mask=None):
+def amplitude_mean_square(amplitude, normalization, part="both", mask=None, rate=None):
     """Return the mean square that `normalize_rate` divides by.
 
     Over instances, for an amplitude of shape `(..., 2K)`: a scalar for "batch",
     shape `(K,)` for "feature"; 0 if all are masked. For "instance" each one's
-    own square, `(..., 1)`. In float32 or wider.
+    own square, `(..., 1)`. In float32 or wider. Weighted by the rate, where that
+    has one for each instance.
     """
     square = ops.square(_unmasked(widen_amplitude(amplitude), mask))
     real, imaginary = ops.split(square, 2, axis=-1)
     square = real + imaginary if part == "both" else real
     if normalization == "instance":
         return ops.sum(square, axis=-1, keepdims=True)
+    weight = None
+    if _is_of_each_instance(rate):
+        weight = ops.cast(ops.abs(at_least_float32(rate)), square.dtype)
+        square = square * ops.expand_dims(weight, -1)
+    if mask is not None:
+        mask = ops.cast(mask, square.dtype)
+        weight = mask if weight is None else weight * mask
     total = ops.sum(square, axis=list(range(len(square.shape) - 1)))
     if normalization == "batch":
         total = ops.sum(total)
     # Not `ops.mean`: on torch it computes float64 in float32.
-    if mask is None:
-        count = ops.cast(ops.size(square), square.dtype) / square.shape[-1]
-    else:
-        count = ops.sum(ops.cast(mask, square.dtype))
-    return total / ops.where(count < 1.0, 1.0, count)
+    if weight is None:
+        return total / (ops.cast(ops.size(square), square.dtype) / square.shape[-1])
+    weight = ops.sum(weight)
+    return total / ops.where(weight > 0.0, weight, 1.0)
 
 
 def _unmasked(amplitude, mask):
@@ -147,12 +157,21 @@ def _smallest_mean_square(dtype):
     return 2.0**-20 if keras.backend.standardize_dtype(dtype) == "float16" else 1e-20
 
 
+# Of a rate from a tensor, whose root would have an infinite slope at 0.
+_SMALLEST_RATE = 1e-12
+
+
 def _root(rate, dtype):
     """Return the square root of the rate, a column if it has one for each instance."""
     if isinstance(rate, numbers.Number):
         return math.sqrt(rate)
-    root = ops.cast(ops.sqrt(at_least_float32(rate)), dtype)
-    return ops.expand_dims(root, -1) if len(root.shape) else root
+    rate = at_least_float32(rate)
+    root = ops.cast(ops.sqrt(ops.where(rate < _SMALLEST_RATE, _SMALLEST_RATE, rate)), dtype)
+    return ops.expand_dims(root, -1) if _is_of_each_instance(rate) else root
+
+
+def _is_of_each_instance(rate):
+    return rate is not None and not isinstance(rate, numbers.Number) and len(rate.shape) > 0
 
 
 def _given_mean_square(mean_square, normalization, num_latents):

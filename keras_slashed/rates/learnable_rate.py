@@ -1,0 +1,56 @@
+"""LearnableRate: a rate that is a trainable scalar."""
+
+import keras
+from keras import ops
+
+from keras_slashed.rates.fixed_rate import add_rate_weight
+from keras_slashed.validation import check_rate
+
+
+@keras.saving.register_keras_serializable(package="keras_slashed")
+class LearnableRate(keras.layers.Layer):
+    """A rate that trains freely, from a large start: `|d|` with a trainable scalar d.
+
+    Decouples learning how much to carry from learning what. With normalization
+    "batch" the KL in the loss equals this one parameter exactly; the layer needs a
+    `kl_weight` (1 for a VAE), or the rate has no price.
+
+    Args:
+        initial: Positive number of nats to begin with.
+        **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        inputs: None; call it as `rate()`.
+
+    Output shape:
+        A scalar.
+
+    Raises:
+        ValueError: `initial` is not a positive, finite number.
+
+    Example:
+
+    >>> rate = keras_slashed.rates.LearnableRate(20.0)
+    >>> float(keras.ops.convert_to_numpy(rate())), len(rate.trainable_weights)
+    (20.0, 1)
+
+    Reference:
+        Slashed Normal, appendix F, "Decoupling KL divergence".
+    """
+
+    def __init__(self, initial, **kwargs):
+        super().__init__(**kwargs)
+        check_rate("initial", initial)
+        self.initial = float(initial)
+
+    def build(self, input_shape=None):
+        self.value = add_rate_weight(self, "value", self.initial, trainable=True)
+
+    def call(self, inputs=None):
+        return ops.abs(ops.convert_to_tensor(self.value))
+
+    def compute_output_shape(self, input_shape=None):
+        return ()
+
+    def get_config(self):
+        return {**super().get_config(), "initial": self.initial}
