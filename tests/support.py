@@ -138,6 +138,11 @@ def run_python(script, *options, **environment):
     return result.stdout, result.stderr
 
 
+def at_once(function):
+    """Return the function compiled on JAX, which else compiles each operation alone."""
+    return compiled(function) if BACKEND == "jax" else function
+
+
 def random_amplitude(shape, dtype="float32", scale=1.0, seed=0):
     """Return a tensor of normal amplitudes."""
     values = np.random.default_rng(seed).normal(size=shape) * scale

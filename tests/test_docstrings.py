@@ -27,7 +27,12 @@ def test_examples(name):
 
 def test_public_functions_have_examples():
     finder = doctest.DocTestFinder()
-    for module in (keras_slashed.ops, keras_slashed.layers, keras_slashed.callbacks):
+    for module in (
+        keras_slashed.ops,
+        keras_slashed.distributions,
+        keras_slashed.layers,
+        keras_slashed.callbacks,
+    ):
         for name in module.__all__:
             (test, *_) = finder.find(getattr(module, name), name)
             assert test.examples, f"{name} has no example"

@@ -72,6 +72,16 @@ def test_run_eagerly():
     np.testing.assert_allclose(computed, RATE * mean_factors(linear_12, 3), rtol=1e-5)
 
 
+@pytest.mark.parametrize("callback", [KLWarmup(epochs=2), KLWarmup(steps=10)])
+def test_model_without_an_input(callback):
+    """TensorFlow builds it in its first step: the weight is right there already."""
+    model = keras.Sequential([dense(), sampling()])
+    model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+    computed = losses(model, callback, epochs=2)
+    expected = [0, 0.5] if callback.epochs else mean_factors(lambda step: step / 10, 2)
+    np.testing.assert_allclose(computed, RATE * np.array(expected), rtol=1e-5)
+
+
 def test_cycles_by_step():
     """Two cycles of 6 steps: 0, 1/3, 2/3, 1, 1, 1, twice, then 1."""
     cycle = [0, 1 / 3, 2 / 3, 1, 1, 1]

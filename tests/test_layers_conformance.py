@@ -200,6 +200,27 @@ def test_positions_of_a_sequence_are_instances(config):
     )
 
 
+@configs("sampling", "sampling_num_samples", "sampling_mean")
+@pytest.mark.parametrize("length", [4, None])
+def test_prior_inputs_of_unknown_sizes(config, length):
+    """Priors and a rotation as inputs of a model, for each position of a sequence."""
+    names = ("amplitude", "prior_mean", "prior_scale", "rotation")
+    shapes = [(length, 4), (1, 3), (length, 3, 2), (2, 2)]
+    layer = make(config)
+    inputs = {name: keras.Input(shape) for name, shape in zip(names, shapes)}
+    inputs["rotation"] = keras.Input(batch_shape=(2, 2))
+    outputs = layer(**inputs)
+    assert outputs.shape == (None, length, *outputs.shape[2:-1], 3)
+    rng = np.random.default_rng(0)
+    sizes = [(3, 4, 4), (3, 1, 3), (3, 4, 3, 2), (2, 2)]
+    values = [rng.normal(size=size).astype("float32") for size in sizes]
+    # Keras takes no input without a batch axis through a model's own call.
+    z = keras.Function(list(inputs.values()), outputs)(values)
+    expected = make(config)(values[0], values[1], None, values[2], values[3])
+    assert tuple(z.shape) == (3, 4, *outputs.shape[2:])
+    np.testing.assert_allclose(to_numpy(z), to_numpy(expected), rtol=1e-5, atol=1e-5)
+
+
 class _Subclassed(keras.Model):
     def __init__(self, layer):
         super().__init__()

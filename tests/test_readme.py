@@ -26,11 +26,25 @@ def test_vae():
     assert float(vae.get_layer("latent").kl_weight.value) == 0.5
 
 
-def test_amplitudes_by_hand():
+def test_learnt_rate():
     names = {}
     exec(BLOCKS[2], names)
+    rates = names["history"].history["latent_rate"]
+    assert rates[0] == pytest.approx(7.0, abs=0.1)
+    assert names["history"].history["latent_kl_weight"][-1] == 1.0
+
+
+def test_amplitudes_by_hand():
+    names = {}
+    exec(BLOCKS[3], names)
     assert float(names["mean"][0, 0]) == pytest.approx(0.8485, abs=5e-5)
     assert float(names["stddev"][0, 0]) == pytest.approx(0.3387, abs=5e-5)
+
+
+def test_distribution():
+    names = {}
+    exec(BLOCKS[4], names)
+    assert float(names["posterior"].kl_divergence()[0]) == pytest.approx(1.0, rel=1e-6)
 
 
 def test_pictures_are_there():

@@ -7,6 +7,7 @@ from keras.src.backend import get_keras_mask
 
 from keras_slashed.layers import SlashedNormalSampling
 from keras_slashed.ops import amplitude_to_normal
+from keras_slashed.ops import householder_rotation
 from tests.support import BACKEND
 from tests.support import gradient
 from tests.support import random_amplitude
@@ -242,6 +243,144 @@ def test_hierarchy_saves(tmp_path):
     )
 
 
+SCALES = [(2, 2), (3, 2), (1, 2), (8, 3, 2), (1, 3, 2)]
+
+
+def matrices(scale_shape, rotation_shape=(8, 1, 2)):
+    """Return a prior scale and the rotation of reflections of a shape."""
+    rng = np.random.default_rng(5)
+    reflections = rng.normal(size=rotation_shape).astype("float32")
+    scale = rng.normal(size=scale_shape).astype("float32")
+    return scale, to_numpy(householder_rotation(reflections))
+
+
+@pytest.mark.parametrize("num_samples", [None, 3])
+@pytest.mark.parametrize("rotation_shape", [(8, 1, 2), (2, 2), None])
+@pytest.mark.parametrize("scale_shape", SCALES)
+def test_prior_scale_and_rotation(scale_shape, rotation_shape, num_samples):
+    """A draw is prior_mean + S0 (m + P (z0 - m)), by NumPy, with the mean m of a draw z0."""
+    scale, rotation = matrices(scale_shape, rotation_shape or (8, 1, 2))
+    arguments = {"prior_mean": np.float32([0.5]), "prior_scale": scale}
+    if rotation_shape:
+        arguments["rotation"] = rotation
+    layer = SlashedNormalSampling(seed=1, num_samples=num_samples)
+    z = to_numpy(layer(AMPLITUDE, training=True, **arguments))
+    samples = () if num_samples is None else (num_samples,)
+    assert z.shape == (8, *samples, scale.shape[-2])
+    shapes = (8, 4), *(arguments[name].shape for name in ("prior_mean", "prior_scale"))
+    assert layer.compute_output_shape(shapes[0], shapes[1], None, shapes[2]) == z.shape
+    standard = draws(num_samples=num_samples).reshape(8, -1, 2)
+    mean = np.sqrt(2.0) * AMPLITUDE[:, None, :2]
+    if rotation_shape:
+        standard = mean + (standard - mean) @ np.swapaxes(rotation, -1, -2)
+    expected = 0.5 + standard @ np.swapaxes(scale, -1, -2)
+    np.testing.assert_allclose(z.reshape(expected.shape), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(total_loss(layer), RATES.mean(), rtol=1e-6)
+
+
+def test_rotation_with_a_diagonal_prior():
+    _, rotation = matrices((2, 2))
+    stddev = np.float32([2.0, -0.5])
+    z, diagonal = (
+        to_numpy(SlashedNormalSampling(seed=1)(AMPLITUDE, rotation=rotation, **prior))
+        for prior in ({"prior_stddev": stddev}, {"prior_scale": np.diag(stddev)})
+    )
+    np.testing.assert_allclose(z, diagonal, rtol=1e-6, atol=1e-6)
+
+
+def test_mean_at_inference_with_matrices():
+    """No noise, so no rotation."""
+    scale, rotation = matrices((8, 3, 2))
+    layer = SlashedNormalSampling(inference="mean")
+    z = to_numpy(layer(AMPLITUDE, prior_scale=scale, rotation=rotation))
+    expected = np.einsum("bdk,bk->bd", scale, np.sqrt(2.0) * AMPLITUDE[:, :2])
+    np.testing.assert_allclose(z, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["prior_scale", "rotation"])
+def test_gradient_reaches_matrices_through_the_sample_alone(name):
+    scale, rotation = matrices((8, 3, 2))
+    arguments = {"prior_scale": scale, "rotation": rotation}
+
+    def both(x):
+        layer = SlashedNormalSampling(seed=1)
+        z = layer(AMPLITUDE, **{**arguments, name: x})
+        return z, layer.losses[0]
+
+    assert to_numpy(gradient(lambda x: both(x)[0], arguments[name])).all()
+    # The sum is of both, so the same slope as of the sample says that the loss has none.
+    slopes = [
+        to_numpy(gradient(lambda x, w=w: both(x)[0] + w * both(x)[1], arguments[name]))
+        for w in (0.0, 1.0)
+    ]
+    np.testing.assert_array_equal(*slopes)
+
+
+def hypernetwork():
+    """Return a model whose prior scale and rotation are made by layers from the inputs."""
+    inputs = keras.Input((4,))
+    reflections = keras.layers.Reshape((1, 2))(keras.layers.Dense(2, name="rotation")(inputs))
+    scale = keras.layers.Reshape((3, 2))(keras.layers.Dense(6, name="prior_scale")(inputs))
+    z = SlashedNormalSampling(name="latent", num_samples=2, seed=1)(
+        keras.layers.Dense(4, name="posterior")(inputs),
+        prior_mean=keras.layers.Dense(3, name="prior_mean")(inputs),
+        prior_scale=scale,
+        rotation=householder_rotation(reflections),
+    )
+    assert z.shape == (None, 2, 3)
+    return keras.Model(inputs, keras.layers.Dense(1)(z))
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_hypernetwork_trains(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = hypernetwork()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile("sgd", "mse", run_eagerly=policy != "float32")
+    names = "posterior", "prior_mean", "prior_scale", "rotation"
+    before = [to_numpy(model.get_layer(name).kernel).copy() for name in names]
+    model.fit(AMPLITUDE, np.ones((8, 2, 1), "float32"), verbose=0)
+    for name, old in zip(names, before, strict=True):
+        new = to_numpy(model.get_layer(name).kernel)
+        assert np.isfinite(new).all()
+        assert (new != old).any(), name
+
+
+def test_hypernetwork_saves(tmp_path):
+    model = hypernetwork()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for each in (model, loaded):
+        each.get_layer("latent").seed_generator.state.assign([5, 0])
+    np.testing.assert_allclose(
+        to_numpy(loaded(AMPLITUDE)), to_numpy(model(AMPLITUDE)), rtol=1e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"prior_scale": (3, 3)}, r"`prior_scale` must be a matrix \(\.\.\., D, 2\).*Received"),
+        ({"prior_scale": (2,)}, r"`prior_scale` must be a matrix"),
+        ({"prior_scale": (7, 3, 2)}, r"`prior_scale` must be a matrix"),
+        ({"rotation": (3, 2)}, r"`rotation` must be a matrix \(\.\.\., 2, 2\).*Received"),
+        ({"rotation": (1, 8, 2, 2)}, r"`rotation` must be a matrix"),
+        ({"prior_scale": (3, 2), "prior_mean": (8, 2)}, r"`prior_mean` must broadcast.*\(8, 3\)"),
+        ({"prior_scale": (3, 2), "prior_stddev": (8, 2)}, "Only one of `prior_stddev` and"),
+    ],
+)
+def test_matrices_that_do_not_fit(arguments, message):
+    values = {name: np.ones(shape, "float32") for name, shape in arguments.items()}
+    with pytest.raises(ValueError, match=message):
+        SlashedNormalSampling()(AMPLITUDE, **values)
+    with pytest.raises(ValueError, match=message):
+        SlashedNormalSampling().build(
+            (8, 4), **{f"{name}_shape": shape for name, shape in arguments.items()}
+        )
+
+
 @pytest.mark.parametrize("with_prior", [False, True])
 def test_mask_of_the_amplitude_counts(with_prior):
     """Keras finds a mask by itself only where there is one tensor argument."""
@@ -249,7 +388,8 @@ def test_mask_of_the_amplitude_counts(with_prior):
     # Whatever stands at a masked position, here 1, must not count.
     amplitude = keras.layers.Dense(4, "relu", bias_initializer="ones")(amplitude)
     layer, explicit = SlashedNormalSampling(), SlashedNormalSampling()
-    prior = {"prior_mean": np.zeros((2, 4, 2), "float32")} if with_prior else {}
+    prior = {"prior_mean": np.zeros((2, 4, 2)), "prior_scale": np.eye(2)} if with_prior else {}
+    prior = {name: value.astype("float32") for name, value in prior.items()}
     z = layer(amplitude, **prior)
     explicit(to_numpy(amplitude), mask=MASK)
     np.testing.assert_allclose(total_loss(layer), total_loss(explicit), rtol=1e-6)

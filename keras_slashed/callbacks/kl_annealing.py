@@ -56,11 +56,17 @@ class _KLAnnealing(keras.callbacks.Callback):
         # `self.model` as a property: on JAX it has `fit` put its state into the
         # variables and read it again afterwards. A write without it would be lost.
         for layer in self._layers().values():
-            layer.kl_weight.assign(factor * layer.get_config()["kl_weight"])
+            weight = factor * layer.get_config()["kl_weight"]
+            if layer.built:
+                layer.kl_weight.assign(weight)
+            else:  # TensorFlow builds a model in its first step
+                layer.kl_weight_at_build = weight
 
     def _layers(self):
         layers = named_layers(self.model)
-        return {name: layer for name, layer in layers.items() if hasattr(layer, "kl_weight")}
+        return {
+            name: layer for name, layer in layers.items() if hasattr(layer, "kl_weight_at_build")
+        }
 
 
 class KLWarmup(_KLAnnealing):

@@ -99,6 +99,15 @@ class FixedRateVIB(keras.layers.Layer):
         return self.sampling.kl_weight
 
     @property
+    def kl_weight_at_build(self):
+        """What that variable begins with."""
+        return self.sampling.kl_weight_at_build
+
+    @kl_weight_at_build.setter
+    def kl_weight_at_build(self, value):
+        self.sampling.kl_weight_at_build = value
+
+    @property
     def rate_tracker(self):
         """The rate reached, for `RateMonitor`."""
         return self.sampling.rate_tracker

@@ -5,14 +5,17 @@ from keras import ops
 
 from keras_slashed.layers.rate_tracker import RateTracker
 from keras_slashed.ops.amplitude import rate as rate_of
-from keras_slashed.ops.amplitude import relative_normal
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.reparameterize import on_prior
+from keras_slashed.ops.reparameterize import relative_sample
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
 from keras_slashed.validation import check_mask_shape
+from keras_slashed.validation import check_matrix_shape
 from keras_slashed.validation import check_non_negative
 from keras_slashed.validation import check_num_samples
+from keras_slashed.validation import check_one_prior_scale
 from keras_slashed.validation import check_prior_shape
 
 INFERENCES = ("sample", "mean")
@@ -22,11 +25,17 @@ INFERENCES = ("sample", "mean")
 class SlashedNormalSampling(keras.layers.Layer):
     """Draw from the normal posterior of an amplitude; add its rate to the loss.
 
-    `z = prior_mean + prior_stddev (sqrt(2) a + stdplus(sqrt(2) b) eps)`, with
-    `eps` standard normal noise and `a`, `b` the first and last K entries of the
-    amplitude. `KL(posterior || prior) = sum(a^2 + b^2)` exactly, whatever the
-    prior. `kl_weight` times the mean over the batch of this rate, summed over
-    all other axes, goes to `add_loss`.
+    `z = prior_mean + S0 (sqrt(2) a + P stdplus(sqrt(2) b) eps)`, with `eps`
+    standard normal noise and `a`, `b` the first and last K entries of the
+    amplitude; S0 is `prior_stddev`, entry by entry, or the matrix `prior_scale`,
+    and P the matrix `rotation`. The rate paid is `sum(a^2 + b^2)`, whatever the
+    prior: exactly `KL(posterior || prior)`, of which an S0 that drops dimensions
+    leaves less. `kl_weight` times the mean over the batch of this rate, summed
+    over all other axes, goes to `add_loss`.
+
+    A prior and a rotation may come from other layers, for a hierarchy of latents
+    or a prior made by a network. The loss never depends on them: they learn
+    through z alone. They may have any sign and may be 0.
 
     The layer draws in training. At inference it draws too by default, so that
     the validation loss of a VAE is its evidence lower bound; with
@@ -44,10 +53,16 @@ class SlashedNormalSampling(keras.layers.Layer):
 
     Call arguments:
         amplitude: Float tensor of shape `(batch, ..., 2K)`.
-        prior_mean: Prior mean, broadcastable to `(batch, ..., K)`; 0 if None.
+        prior_mean: Prior mean, broadcastable to `(batch, ..., K)`, or to
+            `(batch, ..., D)` with a prior scale; 0 if None.
         prior_stddev: Prior standard deviation, broadcastable to
-            `(batch, ..., K)`; 1 if None. It may have any sign and may be 0: the
-            loss never depends on the prior, which learns through z alone.
+            `(batch, ..., K)`; 1 if None.
+        prior_scale: Instead of `prior_stddev`, a matrix S0 of the prior's
+            covariance `S0 S0^T`: shape `(D, K)` or `(batch, ..., D, K)`. It may
+            be singular, and D may be smaller or greater than K.
+        rotation: An orthogonal matrix of shape `(K, K)` or `(batch, ..., K, K)`,
+            as `keras_slashed.ops.householder_rotation` makes it; whether it is
+            orthogonal is not checked. The identity if None.
         mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
             add nothing to the loss.
         training: Whether the layer is in training.
@@ -58,11 +73,13 @@ class SlashedNormalSampling(keras.layers.Layer):
         `(batch, ..., 2K)`: real parts, then imaginary parts.
 
     Output shape:
-        `(batch, ..., K)`, or `(batch, ..., S, K)` with `num_samples=S`.
+        `(batch, ..., K)`, or `(batch, ..., S, K)` with `num_samples=S`; with a
+        prior scale D instead of K.
 
     Raises:
-        ValueError: An argument out of its range, an odd last axis, or a prior
-            or mask whose shape does not fit the amplitude's.
+        ValueError: An argument out of its range, an odd last axis, a prior,
+            rotation or mask whose shape does not fit the amplitude's, or both
+            `prior_stddev` and `prior_scale`.
 
     Example:
 
@@ -81,6 +98,8 @@ class SlashedNormalSampling(keras.layers.Layer):
         check_num_samples(num_samples)
         check_choice("inference", inference, INFERENCES)
         self._initial_kl_weight = float(kl_weight)
+        # What an annealing callback changes before there is a variable.
+        self.kl_weight_at_build = float(kl_weight)
         self.num_samples = num_samples
         self.inference = inference
         self.seed = seed
@@ -88,11 +107,20 @@ class SlashedNormalSampling(keras.layers.Layer):
         self.rate_tracker = RateTracker()
         self.supports_masking = True
 
-    def build(self, amplitude_shape, prior_mean_shape=None, prior_stddev_shape=None):
-        _check_shapes(amplitude_shape, prior_mean_shape, prior_stddev_shape)
+    def build(
+        self,
+        amplitude_shape,
+        prior_mean_shape=None,
+        prior_stddev_shape=None,
+        prior_scale_shape=None,
+        rotation_shape=None,
+    ):
+        _check_shapes(
+            amplitude_shape, prior_mean_shape, prior_stddev_shape, prior_scale_shape, rotation_shape
+        )
         self.kl_weight = self.add_weight(
             shape=(),
-            initializer=keras.initializers.Constant(self._initial_kl_weight),
+            initializer=keras.initializers.Constant(self.kl_weight_at_build),
             dtype="float32",
             trainable=False,
             autocast=False,
@@ -105,10 +133,17 @@ class SlashedNormalSampling(keras.layers.Layer):
         amplitude,
         prior_mean=None,
         prior_stddev=None,
+        prior_scale=None,
+        rotation=None,
         mask=None,
         training=None,
         amplitude_mask=None,
     ):
+        given = [amplitude, prior_mean, prior_stddev, prior_scale, rotation]
+        given = [None if x is None else to_float_tensor(x) for x in given]
+        # Here too: Keras builds a layer in its first call alone.
+        _check_shapes(*(None if x is None else tuple(x.shape) for x in given))
+        amplitude, prior_mean, prior_stddev, prior_scale, rotation = given
         # With a prior beside the amplitude, Keras calls the latter's mask so.
         mask = amplitude_mask if mask is None else mask
         if mask is not None:
@@ -118,18 +153,15 @@ class SlashedNormalSampling(keras.layers.Layer):
         self._add_kl_loss(rates, mask)
 
         # float32 or wider from here to the end: a float16 sample is rounded once
-        z, stddev = relative_normal(amplitude)
-        if self.num_samples is not None:
-            z, stddev = ops.expand_dims(z, -2), ops.expand_dims(stddev, -2)
-            repeat = [1] * (len(z.shape) - 2) + [self.num_samples, 1]
-            z = ops.tile(z, repeat)
-        if training or self.inference == "sample":
-            noise = keras.random.normal(ops.shape(z), dtype=z.dtype, seed=self.seed_generator)
-            z = z + stddev * noise
-        if prior_stddev is not None:
-            z = self._aligned("prior_stddev", prior_stddev, amplitude.shape, z.dtype) * z
-        if prior_mean is not None:
-            z = self._aligned("prior_mean", prior_mean, amplitude.shape, z.dtype) + z
+        z = relative_sample(
+            amplitude,
+            rotation,
+            self.num_samples,
+            self.seed_generator,
+            draw=training or self.inference == "sample",
+        )
+        samples = self.num_samples is not None
+        z = on_prior(z, prior_mean, prior_stddev, prior_scale, samples)
         return cast_in_range(z, self.compute_dtype)
 
     def _add_kl_loss(self, rates, mask):
@@ -139,19 +171,21 @@ class SlashedNormalSampling(keras.layers.Layer):
             rates = ops.sum(rates, axis=list(range(1, len(rates.shape))))
         self.add_loss(self.kl_weight * ops.cast(ops.mean(rates), "float32"))
 
-    def _aligned(self, name, prior, amplitude_shape, dtype):
-        """Return a prior that broadcasts with z, in z's dtype."""
-        prior = ops.cast(to_float_tensor(prior), dtype)
-        check_prior_shape(name, prior.shape, amplitude_shape)
-        if self.num_samples is not None and len(prior.shape) > 1:
-            prior = ops.expand_dims(prior, -2)
-        return prior
-
-    def compute_output_shape(self, amplitude_shape, prior_mean_shape=None, prior_stddev_shape=None):
-        # Here too: Keras builds a layer in its first call alone.
-        _check_shapes(amplitude_shape, prior_mean_shape, prior_stddev_shape)
+    def compute_output_shape(
+        self,
+        amplitude_shape,
+        prior_mean_shape=None,
+        prior_stddev_shape=None,
+        prior_scale_shape=None,
+        rotation_shape=None,
+    ):
+        # And here: a symbolic call after the first sees neither `build` nor `call`.
+        _check_shapes(
+            amplitude_shape, prior_mean_shape, prior_stddev_shape, prior_scale_shape, rotation_shape
+        )
         samples = () if self.num_samples is None else (self.num_samples,)
-        return (*amplitude_shape[:-1], *samples, amplitude_shape[-1] // 2)
+        size = amplitude_shape[-1] // 2 if prior_scale_shape is None else prior_scale_shape[-2]
+        return (*amplitude_shape[:-1], *samples, size)
 
     def get_config(self):
         config = super().get_config()
@@ -164,9 +198,14 @@ class SlashedNormalSampling(keras.layers.Layer):
         return config
 
 
-def _check_shapes(amplitude_shape, prior_mean_shape, prior_stddev_shape):
-    check_amplitude_shape(amplitude_shape)
-    if prior_mean_shape is not None:
-        check_prior_shape("prior_mean", prior_mean_shape, amplitude_shape)
-    if prior_stddev_shape is not None:
-        check_prior_shape("prior_stddev", prior_stddev_shape, amplitude_shape)
+def _check_shapes(amplitude, prior_mean, prior_stddev, prior_scale, rotation):
+    check_amplitude_shape(amplitude)
+    check_one_prior_scale(prior_stddev, prior_scale)
+    if prior_scale is not None:
+        check_matrix_shape("prior_scale", prior_scale, amplitude)
+    if rotation is not None:
+        check_matrix_shape("rotation", rotation, amplitude, square=True)
+    if prior_mean is not None:
+        check_prior_shape("prior_mean", prior_mean, amplitude, prior_scale)
+    if prior_stddev is not None:
+        check_prior_shape("prior_stddev", prior_stddev, amplitude)

@@ -1,8 +1,10 @@
-"""Elementwise functions of an amplitude, and its rate."""
+"""Functions of an amplitude, its rate, and rotations."""
 
 from keras_slashed.ops.amplitude import amplitude_to_normal
 from keras_slashed.ops.amplitude import normal_to_amplitude
 from keras_slashed.ops.amplitude import rate
+from keras_slashed.ops.householder import apply_householder
+from keras_slashed.ops.householder import householder_rotation
 from keras_slashed.ops.normalize_rate import normalize_rate
 from keras_slashed.ops.stdplus import log_stdplus
 from keras_slashed.ops.stdplus import stdplus
@@ -10,6 +12,8 @@ from keras_slashed.ops.stdplus import stdplus_inverse
 
 __all__ = [
     "amplitude_to_normal",
+    "apply_householder",
+    "householder_rotation",
     "log_stdplus",
     "normal_to_amplitude",
     "normalize_rate",

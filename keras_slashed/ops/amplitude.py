@@ -9,6 +9,7 @@ from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import clip_amplitude
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.floats import widen_amplitude
+from keras_slashed.ops.stdplus import log_stdplus
 from keras_slashed.ops.stdplus import stdplus
 from keras_slashed.ops.stdplus import stdplus_inverse
 from keras_slashed.validation import check_amplitude_shape
@@ -69,6 +70,12 @@ def relative_normal(amplitude):
     """
     real, imaginary = ops.split(widen_amplitude(amplitude), 2, axis=-1)
     return _SQRT_2 * real, stdplus(_SQRT_2 * imaginary)
+
+
+def relative_log_stddev(amplitude):
+    """Return the logarithm of `relative_normal`'s deviation, which does not underflow."""
+    _, imaginary = ops.split(widen_amplitude(amplitude), 2, axis=-1)
+    return log_stdplus(_SQRT_2 * imaginary)
 
 
 def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):

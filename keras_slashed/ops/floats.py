@@ -8,6 +8,12 @@ from keras import ops
 # amplitude came in. In float16 that is a rate of 1.7e7 nats in one entry.
 _LARGEST_AMPLITUDE = {"float16": 2.0**12}
 _LARGEST_ELSEWHERE = 2.0**52
+_EPSILON = {
+    "float64": 2.0**-52,
+    "float32": 2.0**-23,
+    "float16": 2.0**-10,
+    "bfloat16": 2.0**-7,
+}
 
 
 def to_float_tensor(x):
@@ -28,6 +34,11 @@ def at_least_float32(x):
     # float32, and so do `ops.maximum` and `ops.minimum`.
     dtype = keras.backend.standardize_dtype(x.dtype)
     return x if dtype == "float64" else ops.cast(x, "float32")
+
+
+def epsilon(*tensors):
+    """Return the distance of 1 from the next number, in the coarsest of the tensors' dtypes."""
+    return max(_EPSILON[keras.backend.standardize_dtype(x.dtype)] for x in tensors)
 
 
 def widen_amplitude(amplitude):

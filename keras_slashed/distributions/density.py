@@ -1,0 +1,70 @@
+"""What the densities of both distributions need."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_slashed.validation import check_event_shape
+
+LOG_2_PI = math.log(2.0 * math.pi)
+
+# A distance in standard deviations is at most this, so that its square is in range.
+_LARGEST = 2.0**60
+# A standard deviation counts as at least exp of minus this, where it divides.
+_LARGEST_LOG = {"float64": 700.0}
+_LARGEST_LOG_ELSEWHERE = 80.0
+
+
+def standardized(residual, log_stddev):
+    """Return residual / stddev, finite whatever the deviation.
+
+    No quotient: a deviation that underflows to 0 has a logarithm still.
+    """
+    dtype = keras.backend.standardize_dtype(residual.dtype)
+    bound = _LARGEST_LOG.get(dtype, _LARGEST_LOG_ELSEWHERE)
+    scaled = residual * ops.exp(ops.clip(-log_stddev, -bound, bound))
+    return ops.clip(scaled, -_LARGEST, _LARGEST)
+
+
+def log_density(distances, rank, log_determinant):
+    """Return the log-density of a normal at a point of its support.
+
+    Args:
+        distances: Independent distances in standard deviations, (..., K).
+        rank: The dimension of the support.
+        log_determinant: Log-volume of the image of a unit cube.
+    """
+    return -0.5 * (ops.sum(distances * distances, axis=-1) + rank * LOG_2_PI) - log_determinant
+
+
+def entropy_of(rank, log_determinant):
+    """Return the entropy of a normal on its support, in nats."""
+    return 0.5 * rank * (1.0 + LOG_2_PI) + log_determinant
+
+
+def axes_for_draws(z_shape, batch, size):
+    """Return how many axes to insert into the parameters, before the event's, to meet z.
+
+    z broadcasts with the batch as NumPy has it, for which the answer is 0; but where
+    z has more axes and begins with the batch's, it holds draws as `sample` returns
+    them.
+    """
+    count = len(z_shape) - 1 - len(batch)
+    if count > 0 and all(
+        length == 1 or None in (length, given) or length == given
+        for length, given in zip(batch, z_shape)
+    ):
+        check_event_shape(z_shape, (*batch, *[1] * count), size)
+        return count
+    check_event_shape(z_shape, batch, size)
+    return 0
+
+
+def insert_axes(x, count, event_axes=1):
+    """Insert axes of length 1 before the event's; a scalar or None stays."""
+    if x is None or len(x.shape) < event_axes:
+        return x
+    for _ in range(count):
+        x = ops.expand_dims(x, -1 - event_axes)
+    return x

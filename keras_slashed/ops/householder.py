@@ -1,0 +1,169 @@
+"""Orthogonal matrices as products of Householder reflections."""
+
+import keras
+from keras import ops
+
+from keras_slashed.ops.floats import at_least_float32
+from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.validation import check_reflected_shape
+from keras_slashed.validation import check_reflections_shape
+
+# The gradient by a vector grows as one over its length. Below these lengths it is
+# held, so that it stays finite in the dtype the vectors came in.
+_SHORTEST = {"float64": 2.0**-900, "float16": 2.0**-10}
+_SHORTEST_ELSEWHERE = 2.0**-100
+# Whatever is no normal number is zero for some processors and not for others.
+_ZERO = {"float64": 2.0**-1021}
+_ZERO_ELSEWHERE = 2.0**-125
+
+
+def householder_rotation(vectors):
+    """Return the orthogonal matrix that is a product of Householder reflections.
+
+    `P = H_1 H_2 ... H_R` with `H_r = I - 2 v_r v_r^T / |v_r|^2`. R = K reach every
+    orthogonal matrix but for a sign of its determinant, `(-1)^R`; R = 0 is the
+    identity. A vector of zeros reflects nothing: its factor is the identity. It
+    takes R steps of K^2 operations each; `apply_householder` needs R steps of K.
+
+    Args:
+        vectors: Float tensor of shape `(..., R, K)`, with known R and K, R at most
+            K. Any scale: the lengths do not matter.
+
+    Returns:
+        A tensor of shape `(..., K, K)` in the dtype of `vectors`, orthogonal to its
+        rounding; computed in float32 or wider. Differentiable; the gradient by a
+        vector of zeros is zero, and by a tiny one (2^-100, in float16 2^-10) it is
+        held finite.
+
+    Raises:
+        ValueError: Fewer than two axes, unknown R or K, or R greater than K.
+
+    Example:
+
+    >>> rotation = keras_slashed.ops.householder_rotation([[1.0, -1.0]])
+    >>> keras.ops.convert_to_numpy(rotation).round(4).tolist()  # swaps two axes
+    [[0.0, 1.0], [1.0, 0.0]]
+
+    Reference:
+        Slashed Normal, the P of Eq. 17.
+    """
+    vectors = to_float_tensor(vectors)
+    check_reflections_shape(vectors.shape)
+    if isinstance(vectors, keras.KerasTensor):
+        return HouseholderRotation()(vectors)
+    return HouseholderRotation.compute(vectors)
+
+
+def apply_householder(vectors, x, transpose=False):
+    """Return `P x`, or `P^T x`, without forming the matrix P.
+
+    P is `householder_rotation(vectors)`; this takes R steps of K operations.
+
+    Args:
+        vectors: Float tensor of shape `(..., R, K)`, as in `householder_rotation`.
+        x: Float tensor of shape `(..., K)`. The leading axes of both broadcast.
+        transpose: Whether to apply `P^T`, the inverse, instead.
+
+    Returns:
+        A tensor of shape `(..., K)` in the dtype of `x`, computed in float32 or
+        wider.
+
+    Raises:
+        ValueError: As for `householder_rotation`, or an `x` that does not fit.
+
+    Example:
+
+    >>> x = keras_slashed.ops.apply_householder([[1.0, -1.0]], [2.0, 3.0])
+    >>> keras.ops.convert_to_numpy(x).round(4).tolist()
+    [3.0, 2.0]
+
+    Reference:
+        Slashed Normal, the P of Eq. 17 and 22.
+    """
+    vectors, x = to_float_tensor(vectors), to_float_tensor(x)
+    check_reflections_shape(vectors.shape)
+    check_reflected_shape(x.shape, vectors.shape)
+    if isinstance(vectors, keras.KerasTensor) or isinstance(x, keras.KerasTensor):
+        return ApplyHouseholder(transpose)(vectors, x)
+    return ApplyHouseholder.compute(vectors, x, transpose)
+
+
+@keras.saving.register_keras_serializable(package="keras_slashed")
+class HouseholderRotation(keras.Operation):
+    """`householder_rotation` as one step of a functional model."""
+
+    def call(self, vectors):
+        return self.compute(vectors)
+
+    @staticmethod
+    def compute(vectors):
+        dtype = vectors.dtype
+        wide = at_least_float32(vectors)
+        # Rows of P are P^T applied to rows of the identity.
+        identity = ops.eye(vectors.shape[-1], dtype=wide.dtype)
+        rotation = _reflect(ops.expand_dims(wide, -3), identity, dtype, transpose=True)
+        return ops.cast(rotation, dtype)
+
+    def compute_output_spec(self, vectors):
+        size = vectors.shape[-1]
+        return keras.KerasTensor((*vectors.shape[:-2], size, size), dtype=vectors.dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_slashed")
+class ApplyHouseholder(keras.Operation):
+    """`apply_householder` as one step of a functional model."""
+
+    def __init__(self, transpose=False, *, name=None):
+        super().__init__(name=name)
+        self.transpose = transpose
+
+    def call(self, vectors, x):
+        return self.compute(vectors, x, self.transpose)
+
+    @staticmethod
+    def compute(vectors, x, transpose):
+        wide = at_least_float32(x)
+        if keras.backend.standardize_dtype(vectors.dtype) == "float64":
+            wide = ops.cast(wide, "float64")
+        reflected = _reflect(ops.cast(vectors, wide.dtype), wide, vectors.dtype, transpose)
+        return ops.cast(reflected, x.dtype)
+
+    def compute_output_spec(self, vectors, x):
+        shape = check_reflected_shape(x.shape, vectors.shape)
+        return keras.KerasTensor((*shape, x.shape[-1]), dtype=x.dtype)
+
+
+def _reflect(vectors, x, dtype, transpose):
+    """Apply the reflections in vectors, which came in `dtype`, to x (..., K).
+
+    Products and sums rather than matrix products, which some accelerators round to
+    ten bits.
+    """
+    count = vectors.shape[-2]
+    if count == 0:  # nothing but the leading axes of the vectors
+        return x + ops.expand_dims(ops.sum(vectors, axis=(-2, -1)), -1)
+    vectors = _rescaled(vectors, dtype)
+    squares = ops.sum(vectors * vectors, axis=-1, keepdims=True)
+    doubled = 2.0 * vectors / ops.where(squares > 0.0, squares, 1.0)
+    for index in range(count) if transpose else reversed(range(count)):
+        inner = ops.sum(x * vectors[..., index, :], axis=-1, keepdims=True)
+        x = x - inner * doubled[..., index, :]
+    return x
+
+
+def _rescaled(vectors, dtype):
+    """Scale each vector so that its largest entry is 1, and its square in range.
+
+    The scale is a constant to the derivative, as a reflection depends on no scale.
+    """
+    wide = keras.backend.standardize_dtype(vectors.dtype)
+    dtype = keras.backend.standardize_dtype(dtype)
+    fixed = ops.stop_gradient(vectors)
+    largest = ops.max(ops.abs(fixed), axis=-1, keepdims=True)
+    is_zero = largest < _ZERO.get(wide, _ZERO_ELSEWHERE)
+    scaled = ops.where(is_zero, 0.0, fixed / ops.where(is_zero, 1.0, largest))
+    shortest = _SHORTEST.get(dtype, _SHORTEST_ELSEWHERE)
+    # The difference is zero, with the slope of `vectors / largest`. (A number as small
+    # as this is 0 in the float32 that `ops.where` makes of it on torch.)
+    length = ops.where(largest < shortest, ops.ones_like(largest) * shortest, largest)
+    return scaled + (vectors - fixed) / length

@@ -1,0 +1,56 @@
+"""Draws of a posterior: relative to a standard normal prior, then on the prior (Eq. 22).
+
+The layer and the distributions share what is here.
+"""
+
+import keras
+from keras import ops
+
+from keras_slashed.ops.amplitude import relative_normal
+from keras_slashed.ops.floats import to_float_tensor
+
+
+def relative_sample(amplitude, rotation=None, num_samples=None, seed=None, draw=True):
+    """Return `sqrt(2) a + P (stdplus(sqrt(2) b) eps)` in float32 or wider.
+
+    Of shape (..., K), or (..., S, K) with `num_samples=S`. Without `draw`, eps is 0.
+    """
+    mean, stddev = relative_normal(amplitude)
+    if num_samples is not None:
+        mean, stddev = ops.expand_dims(mean, -2), ops.expand_dims(stddev, -2)
+        mean = ops.tile(mean, [1] * (len(mean.shape) - 2) + [num_samples, 1])
+    if not draw:
+        return mean
+    noise = stddev * keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=seed)
+    if rotation is not None:
+        rotation = ops.cast(to_float_tensor(rotation), mean.dtype)
+        noise = apply_matrix(rotation, noise, num_samples is not None)
+    return mean + noise
+
+
+def on_prior(x, prior_mean=None, prior_stddev=None, prior_scale=None, samples=False):
+    """Return `prior_mean + S0 x`, with S0 the scale matrix or diag(prior_stddev).
+
+    With `samples` x has an axis for draws, which the priors lack, before its last.
+    """
+
+    def aligned(prior):
+        prior = ops.cast(to_float_tensor(prior), x.dtype)
+        return ops.expand_dims(prior, -2) if samples and len(prior.shape) > 1 else prior
+
+    if prior_stddev is not None:
+        x = aligned(prior_stddev) * x
+    if prior_scale is not None:
+        x = apply_matrix(ops.cast(to_float_tensor(prior_scale), x.dtype), x, samples)
+    if prior_mean is not None:
+        x = aligned(prior_mean) + x
+    return x
+
+
+def apply_matrix(matrix, x, samples=False):
+    """Multiply (..., D, K) with (..., K), or with each of (..., S, K) with `samples`."""
+    transposed = ops.swapaxes(matrix, -1, -2)
+    # Not `ops.matmul`, which on torch turns float64 into float32.
+    if samples or (len(matrix.shape) == 2 and len(x.shape) > 1):
+        return x @ transposed
+    return ops.squeeze(ops.expand_dims(x, -2) @ transposed, -2)
