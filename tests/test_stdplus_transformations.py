@@ -1,5 +1,6 @@
 """stdplus under what each backend makes of a function."""
 
+import keras
 import ml_dtypes
 import numpy as np
 import pytest
@@ -138,6 +139,10 @@ def test_torch_gradcheck(function):
 
 @of_torch
 @needs_cpp_compiler
+@pytest.mark.skipif(
+    keras.__version__.startswith("3.12."),
+    reason="torch.compile cannot trace the operations of Keras 3.12",
+)
 # Its own parts use deprecated ones.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_torch_compile():

@@ -126,5 +126,6 @@ def inverse_of(triangular):
 
 def log_diagonal(triangular):
     """Return log |det| of a triangular matrix."""
-    diagonal = ops.diagonal(triangular, axis1=-2, axis2=-1)
+    # Not `ops.diagonal`, whose shape Keras 3.12 cannot tell of an unknown batch.
+    diagonal = ops.sum(triangular * ops.eye(triangular.shape[-1], dtype=triangular.dtype), axis=-1)
     return ops.sum(ops.log(ops.abs(diagonal)), axis=-1)
