@@ -1,7 +1,7 @@
 """Fit the coefficients of stdplus and write `keras_slashed/ops/stdplus_coefficients.py`.
 
-`python -m benchmarks.stdplus_fit` takes some minutes, less where gmpy2 is installed,
-and needs nothing but mpmath and NumPy: it shares no code with the library.
+`python -m benchmarks.stdplus_fit` takes about 20 seconds and needs nothing but mpmath
+and NumPy: it shares no code with the library.
 """
 
 import pathlib
