@@ -42,6 +42,7 @@ CONFIGS = {
     "sampling_num_samples": (SlashedNormalSampling, {"num_samples": 3, "seed": 7}),
     "sampling_mean": (SlashedNormalSampling, {"inference": "mean", "seed": 7}),
     "sampling_kl_weight": (SlashedNormalSampling, {"kl_weight": 0.5, "seed": 7}),
+    "sampling_free_bits": (SlashedNormalSampling, {"free_bits": 0.5, "seed": 7}),
     "vib_batch": (FixedRateVIB, {"rate": 2.3, "seed": 7}),
     "vib_instance": (FixedRateVIB, {"rate": 2.3, "normalization": "instance", "seed": 7}),
     "vib_feature": (
@@ -70,6 +71,7 @@ every_computation = configs(
     "rate_feature",
     "rate_feature_mean",
     "sampling_num_samples",
+    "sampling_free_bits",
     "vib_mean_part",
 )
 # Where it matters what kinds of state and noise a layer has, and no more.

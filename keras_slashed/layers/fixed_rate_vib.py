@@ -33,6 +33,8 @@ class FixedRateVIB(keras.layers.Layer):
         kl_weight: Weight of the rate in the loss, 0 by default: a fixed rate is
             a constant.
         seed: Integer seed of the noise, for reproducible draws.
+        free_bits: Rate in nats that each latent dimension has free in the loss; see
+            `SlashedNormalSampling`.
         **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -76,6 +78,7 @@ class FixedRateVIB(keras.layers.Layer):
         inference="mean",
         kl_weight=0.0,
         seed=None,
+        free_bits=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -84,7 +87,7 @@ class FixedRateVIB(keras.layers.Layer):
             rate, normalization, part, momentum, name="rate_normalization", **common
         )
         self.sampling = SlashedNormalSampling(
-            kl_weight, num_samples, inference, seed, name="sampling", **common
+            kl_weight, num_samples, inference, seed, free_bits, name="sampling", **common
         )
         self.supports_masking = True
 
@@ -131,9 +134,8 @@ class FixedRateVIB(keras.layers.Layer):
         own = ("rate", "normalization", "part", "momentum")
         config = super().get_config()
         config.update({key: normalization[key] for key in own})
-        config.update(
-            {key: sampling[key] for key in ("num_samples", "inference", "kl_weight", "seed")}
-        )
+        own = ("num_samples", "inference", "kl_weight", "seed", "free_bits")
+        config.update({key: sampling[key] for key in own})
         return config
 
     @classmethod

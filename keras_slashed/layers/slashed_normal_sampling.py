@@ -1,8 +1,9 @@
 """SlashedNormalSampling: a sample of the posterior, and its rate as a loss."""
 
 import keras
-from keras import ops
 
+from keras_slashed.layers.kl_loss import kl_loss
+from keras_slashed.layers.kl_loss import kl_loss_with_free_bits
 from keras_slashed.layers.rate_tracker import RateTracker
 from keras_slashed.ops.amplitude import rate as rate_of
 from keras_slashed.ops.floats import cast_in_range
@@ -49,6 +50,10 @@ class SlashedNormalSampling(keras.layers.Layer):
         inference: "sample" or "mean".
         seed: Integer seed of the noise, for reproducible draws. Two layers with
             the same seed draw the same noise.
+        free_bits: Rate in nats that each latent dimension has free: in the loss its
+            mean rate over the batch (and over all other axes but the last) counts
+            as `max(free_bits, mean rate)`. Below it nothing pushes the rate down,
+            and nothing up.
         **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -89,12 +94,22 @@ class SlashedNormalSampling(keras.layers.Layer):
     ((5, 3), 6.0)
 
     Reference:
-        Slashed Normal, Eq. 14 to 16, 19 and 22.
+        Slashed Normal, Eq. 14 to 16, 19 and 22. Free bits: Kingma et al., Improving
+        Variational Inference with Inverse Autoregressive Flow, 2016, Eq. 15.
     """
 
-    def __init__(self, kl_weight=1.0, num_samples=None, inference="sample", seed=None, **kwargs):
+    def __init__(
+        self,
+        kl_weight=1.0,
+        num_samples=None,
+        inference="sample",
+        seed=None,
+        free_bits=0.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         check_non_negative("kl_weight", kl_weight)
+        check_non_negative("free_bits", free_bits)
         check_num_samples(num_samples)
         check_choice("inference", inference, INFERENCES)
         self._initial_kl_weight = float(kl_weight)
@@ -103,6 +118,7 @@ class SlashedNormalSampling(keras.layers.Layer):
         self.num_samples = num_samples
         self.inference = inference
         self.seed = seed
+        self.free_bits = float(free_bits)
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.rate_tracker = RateTracker()
         self.supports_masking = True
@@ -150,7 +166,11 @@ class SlashedNormalSampling(keras.layers.Layer):
             check_mask_shape(mask.shape, amplitude.shape)
         rates = rate_of(amplitude)
         self.rate_tracker.update(rates, mask, training)
-        self._add_kl_loss(rates, mask)
+        if self.free_bits:
+            loss = kl_loss_with_free_bits(amplitude, self.free_bits, mask)
+        else:
+            loss = kl_loss(rates, mask)
+        self.add_loss(self.kl_weight * loss)
 
         # float32 or wider from here to the end: a float16 sample is rounded once
         z = relative_sample(
@@ -163,13 +183,6 @@ class SlashedNormalSampling(keras.layers.Layer):
         samples = self.num_samples is not None
         z = on_prior(z, prior_mean, prior_stddev, prior_scale, samples)
         return cast_in_range(z, self.compute_dtype)
-
-    def _add_kl_loss(self, rates, mask):
-        if mask is not None:
-            rates = ops.where(ops.cast(mask, "bool"), rates, 0.0)
-        if len(rates.shape) > 1:
-            rates = ops.sum(rates, axis=list(range(1, len(rates.shape))))
-        self.add_loss(self.kl_weight * ops.cast(ops.mean(rates), "float32"))
 
     def compute_output_shape(
         self,
@@ -194,6 +207,7 @@ class SlashedNormalSampling(keras.layers.Layer):
             num_samples=self.num_samples,
             inference=self.inference,
             seed=self.seed,
+            free_bits=self.free_bits,
         )
         return config
 

@@ -1,0 +1,57 @@
+"""What a sampling layer adds to the loss: its rate, as it is or with free bits."""
+
+from keras import ops
+
+from keras_slashed.ops.floats import widen_amplitude
+
+
+def kl_loss(rates, mask=None):
+    """Return the mean over the batch of the sum over all other axes.
+
+    Args:
+        rates: Tensor of shape `(batch, ...)`, in nats.
+        mask: Boolean tensor of that shape, or None. Where it is False a rate does
+            not count.
+
+    Returns:
+        A float32 scalar.
+    """
+    if mask is not None:
+        rates = ops.where(ops.cast(mask, "bool"), rates, 0.0)
+    if len(rates.shape) > 1:
+        rates = ops.sum(rates, axis=list(range(1, len(rates.shape))))
+    return ops.cast(ops.mean(rates), "float32")
+
+
+def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
+    """Return the same for an amplitude, with a rate that each latent dimension has free.
+
+    `n sum_k max(free_bits, r_k)`, where `r_k` is the mean rate `a_k^2 + b_k^2` of
+    dimension k over all instances that count, and `n` how many of these there are for
+    each entry of the batch: 1 for an amplitude of shape `(batch, 2K)`.
+
+    Args:
+        amplitude: Float tensor of shape `(batch, ..., 2K)`.
+        free_bits: Number of nats.
+        mask: Boolean tensor of shape `(batch, ...)`, or None.
+
+    Returns:
+        A float32 scalar.
+
+    Reference:
+        Kingma et al., Improving Variational Inference with Inverse Autoregressive
+        Flow, 2016, Eq. 15.
+    """
+    real, imaginary = ops.split(ops.square(widen_amplitude(amplitude)), 2, axis=-1)
+    rates = real + imaginary
+    counts = ops.ones_like(rates[..., :1])
+    if mask is not None:
+        mask = ops.expand_dims(ops.cast(mask, "bool"), -1)
+        counts = ops.cast(mask, rates.dtype)
+        rates = ops.where(mask, rates, 0.0)
+    # Both sides of the maximum times the number of instances, which may be 0.
+    instances = list(range(len(rates.shape) - 1))
+    totals = ops.sum(rates, axis=instances)
+    free = free_bits * ops.sum(counts, axis=instances)
+    total = ops.sum(ops.where(totals < free, free, totals))
+    return ops.cast(total / ops.cast(ops.shape(rates)[0], rates.dtype), "float32")
