@@ -3,6 +3,8 @@
 import math
 import numbers
 
+from keras import tree
+
 NORMALIZATIONS = ("batch", "instance", "feature")
 PARTS = ("both", "mean")
 
@@ -20,6 +22,28 @@ def check_rate(name, value):
         raise ValueError(
             f"Argument `{name}` must be a positive, finite number of nats. "
             f"Received: {name}={value!r}"
+        )
+
+
+def check_finite(name, value):
+    """Raise a ValueError unless it is a finite number."""
+    if not _is_real(value) or not math.isfinite(value):
+        raise ValueError(f"Argument `{name}` must be a finite number. Received: {name}={value!r}")
+
+
+def check_positive(name, value):
+    """Raise a ValueError unless a number is positive and finite."""
+    if not _is_real(value) or not 0 < value < math.inf:
+        raise ValueError(
+            f"Argument `{name}` must be a positive, finite number. Received: {name}={value!r}"
+        )
+
+
+def check_at_least_one(name, value):
+    """Raise a ValueError unless a number is finite and at least 1."""
+    if not _is_real(value) or not 1 <= value < math.inf:
+        raise ValueError(
+            f"Argument `{name}` must be a finite number, 1 or more. Received: {name}={value!r}"
         )
 
 
@@ -207,6 +231,45 @@ def check_same_latents(mean_shape, stddev_shape):
             f"axis, of the K latent dimensions. Received: mean.shape={tuple(mean_shape)}, "
             f"stddev.shape={tuple(stddev_shape)}"
         )
+
+
+def check_sample_weight_shape(shape, expected):
+    """Raise a ValueError unless the axes of sample weights are the first of the instances'."""
+    expected = tuple(expected)
+    if not _may_be_same_shape(shape, expected[: len(shape)]):
+        raise ValueError(
+            "Argument `sample_weight` must have the axes of the instances, "
+            f"{expected}, or the first of them. Received: sample_weight.shape={tuple(shape)}"
+        )
+
+
+def check_log_weights_shape(shape):
+    """Raise a ValueError unless a shape has an axis of instances and a known one of draws."""
+    if len(shape) < 2 or not shape[-1]:
+        raise ValueError(
+            "Argument `log_weights` must have the shape (batch, ..., S), with a known number S of "
+            f"draws of each instance. Received: log_weights.shape={tuple(shape)}"
+        )
+
+
+def check_log_likelihood_shape(shape, z_shape):
+    """Raise a ValueError unless a log-likelihood is one number for each row of z."""
+    if not _may_be_same_shape(shape, z_shape[:1]):
+        raise ValueError(
+            "`log_likelihood(x, z)` must return one number for each row of z, of shape "
+            f"{tuple(z_shape)}. Received: a tensor of shape {tuple(shape)}"
+        )
+
+
+def check_same_lengths(arrays):
+    """Return the length of the first axis of nested arrays; raise a ValueError if they differ."""
+    lengths = {int(array.shape[0]) for array in tree.flatten(arrays)}
+    if len(lengths) != 1:
+        raise ValueError(
+            "The arrays of argument `x` must have first axes of one length. "
+            f"Received lengths: {sorted(lengths)}"
+        )
+    return lengths.pop()
 
 
 def _may_broadcast_to(shape, expected):

@@ -1,7 +1,8 @@
 """Callbacks for `model.fit`."""
 
+from keras_slashed.callbacks.geco import GECO
 from keras_slashed.callbacks.kl_annealing import CyclicalAnnealing
 from keras_slashed.callbacks.kl_annealing import KLWarmup
 from keras_slashed.callbacks.rate_monitor import RateMonitor
 
-__all__ = ["CyclicalAnnealing", "KLWarmup", "RateMonitor"]
+__all__ = ["GECO", "CyclicalAnnealing", "KLWarmup", "RateMonitor"]

@@ -2,7 +2,8 @@
 
 import keras
 
-from keras_slashed.callbacks.named_layers import named_layers
+from keras_slashed.callbacks.named_layers import layers_with_a_weight
+from keras_slashed.callbacks.named_layers import log_weights
 from keras_slashed.validation import check_fraction
 from keras_slashed.validation import check_positive_integer
 
@@ -46,8 +47,7 @@ class _KLAnnealing(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            for name, layer in self._layers().items():
-                logs[f"{name}_kl_weight"] = float(keras.ops.convert_to_numpy(layer.kl_weight))
+            log_weights(layers_with_a_weight(self.model), logs)
 
     def _set(self, factor):
         if factor == self._factor:
@@ -55,18 +55,12 @@ class _KLAnnealing(keras.callbacks.Callback):
         self._factor = factor
         # `self.model` as a property: on JAX it has `fit` put its state into the
         # variables and read it again afterwards. A write without it would be lost.
-        for layer in self._layers().values():
+        for layer in layers_with_a_weight(self.model).values():
             weight = factor * layer.get_config()["kl_weight"]
             if layer.built:
                 layer.kl_weight.assign(weight)
             else:  # TensorFlow builds a model in its first step
                 layer.kl_weight_at_build = weight
-
-    def _layers(self):
-        layers = named_layers(self.model)
-        return {
-            name: layer for name, layer in layers.items() if hasattr(layer, "kl_weight_at_build")
-        }
 
 
 class KLWarmup(_KLAnnealing):

@@ -1,6 +1,8 @@
-"""The layers of a model that have a rate, by the names that logs give them."""
+"""The layers of a model that have a rate, and its weight, by the names that logs give them."""
 
 import collections
+
+import keras
 
 
 def named_layers(model):
@@ -17,6 +19,18 @@ def named_layers(model):
         seen[name] += 1
         layers[name if seen[name] == 1 else f"{name}_{seen[name]}"] = layer
     return layers
+
+
+def layers_with_a_weight(model):
+    """Return those of `named_layers` that weigh their rate in the loss by `kl_weight`."""
+    layers = named_layers(model)
+    return {name: layer for name, layer in layers.items() if hasattr(layer, "kl_weight_at_build")}
+
+
+def log_weights(layers, logs):
+    """Write the `kl_weight` of named layers to the logs of an epoch."""
+    for name, layer in layers.items():
+        logs[f"{name}_kl_weight"] = float(keras.ops.convert_to_numpy(layer.kl_weight))
 
 
 def _layers_with_a_rate(layer, path=()):
