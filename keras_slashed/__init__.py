@@ -4,9 +4,10 @@ from keras_slashed import callbacks
 from keras_slashed import config
 from keras_slashed import distributions
 from keras_slashed import layers
+from keras_slashed import metrics
 from keras_slashed import ops
 from keras_slashed import rates
 
 __version__ = "0.1.0"
 
-__all__ = ["callbacks", "config", "distributions", "layers", "ops", "rates"]
+__all__ = ["callbacks", "config", "distributions", "layers", "metrics", "ops", "rates"]

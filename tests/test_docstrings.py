@@ -30,7 +30,9 @@ def test_public_functions_have_examples():
     for module in (
         keras_slashed.ops,
         keras_slashed.distributions,
+        keras_slashed.rates,
         keras_slashed.layers,
+        keras_slashed.metrics,
         keras_slashed.callbacks,
     ):
         for name in module.__all__:

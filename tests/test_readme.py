@@ -10,16 +10,21 @@ README = pathlib.Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
 
 
-def test_fixed_rate_vib():
+def run(phrase):
+    """Run the one block that holds a phrase; return its names."""
+    (block,) = [block for block in BLOCKS if phrase in block]
     names = {}
-    exec(BLOCKS[0], names)
-    assert names["history"].history["bottleneck_rate"] == pytest.approx([np.log(4)] * 3, rel=1e-5)
+    exec(block, names)
+    return names
+
+
+def test_fixed_rate_vib():
+    history = run("FixedRateVIB(rate=np.log(4)")["history"].history
+    assert history["bottleneck_rate"] == pytest.approx([np.log(4)] * 3, rel=1e-5)
 
 
 def test_vae():
-    names = {}
-    exec(BLOCKS[1], names)
-    vae = names["vae"]
+    vae = run("kl_weight.assign(0.5)")["vae"]
     vae.compile("adam", "mse")
     loss = vae.evaluate(np.zeros((8, 784)), np.zeros((8, 784)), verbose=0)
     assert np.isfinite(loss)
@@ -27,24 +32,46 @@ def test_vae():
 
 
 def test_learnt_rate():
-    names = {}
-    exec(BLOCKS[2], names)
-    rates = names["history"].history["latent_rate"]
-    assert rates[0] == pytest.approx(7.0, abs=0.1)
-    assert names["history"].history["latent_kl_weight"][-1] == 1.0
+    history = run("CommittedRate(6.0)")["history"].history
+    assert history["latent_rate"][0] == pytest.approx(7.0, abs=0.1)
+    assert history["latent_kl_weight"][-1] == 1.0
+
+
+def test_geco():
+    history = run("GECO(")["history"].history
+    assert 1.0 > history["latent_kl_weight"][0] > history["latent_kl_weight"][1]
+
+
+def test_hierarchy():
+    ladder = run("householder_rotation")["ladder"]
+    x = np.ones((8, 20), "float32")
+    assert np.isfinite(ladder.train_on_batch(x, x))
+
+
+def test_metrics(capsys):
+    """The rate is above the information; weighing 100 draws, the NLL is below that of the ELBO."""
+    names = run("metrics.importance_weighted_nll")
+    encoder, x, metrics = names["encoder"], names["x"], names["metrics"]
+    rate, units = capsys.readouterr().out.splitlines()[0].split()
+    information = metrics.mutual_information(encoder, x)
+    assert float(rate) > information.estimate - 3 * information.standard_error
+    assert int(units) == 3
+    bounds = [
+        metrics.importance_weighted_nll(encoder, names["log_likelihood"], x, samples, seed=0)
+        for samples in (1, 100)
+    ]
+    assert bounds[0].estimate > bounds[1].estimate
 
 
 def test_amplitudes_by_hand():
-    names = {}
-    exec(BLOCKS[3], names)
+    names = run("normal_to_amplitude")
     assert float(names["mean"][0, 0]) == pytest.approx(0.8485, abs=5e-5)
     assert float(names["stddev"][0, 0]) == pytest.approx(0.3387, abs=5e-5)
 
 
 def test_distribution():
-    names = {}
-    exec(BLOCKS[4], names)
-    assert float(names["posterior"].kl_divergence()[0]) == pytest.approx(1.0, rel=1e-6)
+    posterior = run("posterior.kl_divergence")["posterior"]
+    assert float(posterior.kl_divergence()[0]) == pytest.approx(1.0, rel=1e-6)
 
 
 def test_pictures_are_there():

@@ -1,0 +1,119 @@
+"""Data sets as batches of one size."""
+
+import math
+
+import keras
+import numpy as np
+from keras import tree
+
+from keras_slashed.validation import check_positive_integer
+from keras_slashed.validation import check_same_lengths
+
+_EXPECTED = (
+    "Argument `x` must be an array of at least one axis, a nested structure of such arrays, or an "
+    "iterable of batches. Received: {}"
+)
+
+
+def padded_batches(x, batch_size, verbose=0):
+    """Yield batches of x and how many of their rows are real.
+
+    A function compiled for one batch is compiled for all: a short batch is filled
+    up with copies of its first row.
+
+    Args:
+        x: Arrays or tensors, in a nested structure of tuples, lists and dicts or
+            alone, whose first axis is cut into batches; or a `keras.utils.PyDataset`
+            or any iterable of batches, each of them such a structure, or a tuple
+            `(x, y)` or `(x, y, sample_weight)`, of which x counts.
+        batch_size: Rows of a batch, where x is arrays.
+        verbose: 0, 1, 2 or "auto": a progress bar as `keras.Model.predict` has it.
+
+    Raises:
+        ValueError: x is neither, or empty, or of arrays of different lengths.
+    """
+    check_positive_integer("batch_size", batch_size)
+    if _is_arrays(x):
+        length = check_same_lengths(x)
+        total = math.ceil(length / batch_size)
+        batches = (_rows(x, start, start + batch_size) for start in range(0, length, batch_size))
+    else:
+        total, batches = _given_batches(x)
+        batch_size = 0
+    seen = 0
+    for batch in with_progress(batches, total, verbose):
+        batch = tree.map_structure(_to_numpy, batch)
+        length = check_same_lengths(batch)
+        batch_size = max(batch_size, length)
+        seen += length
+        if length:
+            yield filled_up(batch, batch_size), length
+    if not seen:
+        raise ValueError(f"Argument `x` must hold at least one instance. Received: {_kind(x)}")
+
+
+def with_progress(iterable, total, verbose):
+    """Yield what an iterable yields, and show a progress bar of `total` steps."""
+    progress = keras.utils.Progbar(total, verbose=1 if verbose == "auto" else verbose)
+    step = 0
+    for step, item in enumerate(iterable, start=1):
+        yield item
+        if step != total:
+            progress.update(step)
+    if step:
+        progress.update(step, finalize=True)
+
+
+def filled_up(x, length):
+    """Append copies of the first row to NumPy arrays: one shape, one compilation."""
+    return tree.map_structure(
+        lambda leaf: np.concatenate([leaf, np.repeat(leaf[:1], length - len(leaf), axis=0)]), x
+    )
+
+
+def _is_arrays(x):
+    leaves = tree.flatten(x)
+    return len(leaves) > 0 and all(len(getattr(leaf, "shape", ())) > 0 for leaf in leaves)
+
+
+def _given_batches(x):
+    if isinstance(x, keras.utils.PyDataset):
+        if x.num_batches is None:
+            raise ValueError("Argument `x` must be finite. Received: x.num_batches=None")
+        total, batches = x.num_batches, (x[index] for index in range(x.num_batches))
+    elif hasattr(x, "__iter__") and getattr(x, "shape", None) != ():
+        total, batches = _length(x), iter(x)
+    else:
+        batches = None
+    if batches is None or isinstance(x, (str, bytes)):
+        raise ValueError(_EXPECTED.format(_kind(x)))
+    return total, map(_inputs_of, batches)
+
+
+def _length(x):
+    try:
+        return len(x)
+    except TypeError:  # unknown to a generator, and to some data sets that have a length
+        return None
+
+
+def _inputs_of(batch):
+    if isinstance(batch, (tuple, list)):
+        batch, _, _ = keras.utils.unpack_x_y_sample_weight(tuple(batch))
+    if not _is_arrays(batch):
+        raise ValueError(_EXPECTED.format(f"batches of {_kind(batch)}"))
+    return batch
+
+
+def _kind(x):
+    return f"{type(x).__name__} of shape {tuple(x.shape)}" if hasattr(x, "shape") else repr(type(x))
+
+
+def _rows(x, start, stop):
+    return tree.map_structure(lambda leaf: leaf[start:stop], x)
+
+
+def _to_numpy(leaf):
+    if keras.ops.is_tensor(leaf):
+        return keras.ops.convert_to_numpy(leaf)
+    return np.asarray(leaf)

@@ -1,0 +1,217 @@
+"""The importance-weighted negative log-likelihood: its metric, and over a data set."""
+
+import math
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+from keras import tree
+
+from keras_slashed.metrics.compiled import Compiled
+from keras_slashed.metrics.data import padded_batches
+from keras_slashed.metrics.moments import RunningMoments
+from keras_slashed.metrics.posterior import draws_of
+from keras_slashed.metrics.posterior import noise_like
+from keras_slashed.metrics.posterior import posterior_of
+from keras_slashed.metrics.sample_weight import weights_of
+from keras_slashed.metrics.sample_weight import without_unweighted
+from keras_slashed.metrics.seed import initial_seed
+from keras_slashed.ops.floats import at_least_float32
+from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.validation import check_log_likelihood_shape
+from keras_slashed.validation import check_log_weights_shape
+from keras_slashed.validation import check_positive_integer
+
+
+class NLLEstimate(NamedTuple):
+    """An estimate of the mean negative log-likelihood of an instance, in nats.
+
+    Attributes:
+        estimate: The mean over the instances.
+        standard_error: Its standard error, the instances being a sample.
+        values: The instances' own estimates, a NumPy array of shape `(N,)`, or None.
+    """
+
+    estimate: float
+    standard_error: float
+    values: Any = None
+
+
+@keras.saving.register_keras_serializable(package="keras_slashed")
+class ImportanceWeightedNLL(keras.metrics.Mean):
+    """The mean of `-log 1/S sum_s w_s`, given logarithms of importance weights.
+
+    With `w_s = p(x|z_s) p(z_s) / q(z_s|x)` and draws `z_s` of q it is an upper bound of
+    the negative log-likelihood of an instance, in nats, on average, and falls to it
+    as S grows. For more draws than fit into one batch take the function
+    `keras_slashed.metrics.importance_weighted_nll`. Where to use the metric: see
+    `keras_slashed.metrics.Rate`.
+
+    Args:
+        name: Name of the metric.
+        dtype: Dtype of the result.
+
+    Call arguments:
+        log_weights: Float tensor of shape `(batch, ..., S)`: all the draws of each
+            instance.
+        sample_weight: Weights or a mask of shape `(batch, ...)` or of its first
+            axes; what has a weight of 0 may be anything.
+
+    Raises:
+        ValueError: The log weights have no axis of draws, or the sample weight does
+            not fit.
+
+    Example:
+
+    >>> metric = keras_slashed.metrics.ImportanceWeightedNLL()
+    >>> metric.update_state([[-2.0, -2.0], [-3.0, -3.0]])
+    >>> float(metric.result())
+    2.5
+
+    Reference:
+        Burda et al., Importance Weighted Autoencoders, 2015, Eq. 8.
+    """
+
+    def __init__(self, name="importance_weighted_nll", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, log_weights, sample_weight=None):
+        log_weights = at_least_float32(to_float_tensor(log_weights))
+        check_log_weights_shape(log_weights.shape)
+        draws = log_weights.shape[-1]
+        values = math.log(draws) - ops.logsumexp(log_weights, axis=-1)
+        weights = weights_of(sample_weight, values)
+        values = without_unweighted(values, weights)
+        super().update_state(ops.reshape(values, (-1,)), ops.reshape(weights, (-1,)))
+
+
+def importance_weighted_nll(
+    encoder,
+    log_likelihood,
+    x,
+    num_samples=100,
+    batch_size=32,
+    chunk_size=10,
+    seed=None,
+    return_values=False,
+    verbose=0,
+):
+    """Estimate the mean negative log-likelihood of an instance, by importance sampling.
+
+    `-log p(x) <= -E log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x)` with S draws `z_s` of the
+    posterior q of x. With S = 1 the right side is the negative ELBO; it falls as S
+    grows, to the left side, and at once where q is the true posterior. The draws of
+    a few instances are weighed chunk by chunk: memory grows neither with S nor with
+    the data. For a chunk the encoder runs once.
+
+    Args:
+        encoder: A Keras model or any callable, from a batch of x to an amplitude of
+            shape `(batch, ..., 2K)`, on a standard normal prior; or to a distribution
+            of `keras_slashed.distributions` with its own, in float32. The axes
+            between are independent parts of the latent of one instance.
+        log_likelihood: A Keras model or any callable, from `(x, z)` to `log p(x|z)`,
+            one number for each row: x is structured as the data are, its rows
+            repeated, and z is a draw for each, of shape `(rows, ..., K)`. `rows` is
+            `batch_size * chunk_size`. On JAX the weights of a model that is not
+            `encoder` or `log_likelihood` itself, or the one whose method it is, are
+            constants of the compiled function, which takes longer to compile.
+        x: The data: arrays in any nested structure, or an iterable of batches as a
+            `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
+        num_samples: Number S of draws for each instance.
+        batch_size: Instances in one computation, where x is arrays.
+        chunk_size: Draws of each of them in one computation.
+        seed: Integer seed of the draws, or None. They come from NumPy: a seed gives
+            the same ones on every backend, with any `batch_size` and `chunk_size`.
+        return_values: Whether to return each instance's estimate too.
+        verbose: 0, 1, 2 or "auto", for a progress bar.
+
+    Returns:
+        An `NLLEstimate`, in nats: `estimate`, `standard_error` (over instances; NaN
+        for a single one), and `values`, None without `return_values`. Weights are
+        added in float64.
+
+    Raises:
+        ValueError: A number that is not a positive integer, a log-likelihood that is
+            not one number for each row, or data that are empty, of different
+            lengths, or no data.
+
+    Example:
+
+    >>> def log_likelihood(x, z):  # N(x; z, 1)
+    ...     return -0.5 * keras.ops.sum((x - z) ** 2 + np.log(2 * np.pi), axis=-1)
+    >>> x = np.random.default_rng(0).normal(size=(50, 1)) * 2**0.5
+    >>> encoder = lambda x: keras_slashed.ops.normal_to_amplitude(x / 2, 0.5**0.5)
+    >>> nll = keras_slashed.metrics.importance_weighted_nll(encoder, log_likelihood, x, 4)
+    >>> bool(abs(nll.estimate - np.mean(x**2 / 4 + np.log(4 * np.pi) / 2)) < 1e-5)
+    True
+
+    Reference:
+        Burda et al., Importance Weighted Autoencoders, 2015, Eq. 8; Slashed Normal,
+        appendix F.2.
+    """
+    check_positive_integer("num_samples", num_samples)
+    check_positive_integer("chunk_size", chunk_size)
+    chunk_size = min(chunk_size, num_samples)
+    seed = initial_seed(seed)
+
+    def log_weights(inputs):
+        return _log_weights(encoder, log_likelihood, *inputs)
+
+    compiled = Compiled(log_weights, [encoder, log_likelihood])
+    shape_of_noise = Compiled(lambda batch: noise_like(posterior_of(encoder(batch))), [encoder])
+    moments, values = RunningMoments(), []
+    for batch, length in padded_batches(x, batch_size, verbose):
+        shape = shape_of_noise.predict_on_batch(batch).shape
+        noise = _Noise(seed, range(moments.count, moments.count + length), shape)
+        log_sums = np.full(length, -np.inf)
+        for start in range(0, num_samples, chunk_size):
+            count = min(chunk_size, num_samples - start)
+            inputs = batch, noise.draw(count, chunk_size)
+            weights = compiled.predict_on_batch(inputs)[:length, :count].astype("float64")
+            log_sums = np.logaddexp(log_sums, np.logaddexp.reduce(weights, axis=1))
+        batch_values = math.log(num_samples) - log_sums
+        moments.add(batch_values)
+        if return_values:
+            values.append(batch_values)
+    return NLLEstimate(
+        float(moments.mean),
+        moments.standard_error,
+        np.concatenate(values) if return_values else None,
+    )
+
+
+class _Noise:
+    """Standard normal numbers of a batch, those of each instance from a generator of its own.
+
+    They depend on the seed and the instance's place in the data alone.
+    """
+
+    def __init__(self, seed, instances, shape):
+        self._generators = [np.random.default_rng([seed, instance]) for instance in instances]
+        self._shape = shape
+
+    def draw(self, count, chunk_size):
+        """Return the next `count` draws, (n, chunk_size, ..., K), and 0 beyond them."""
+        noise = np.zeros((self._shape[0], chunk_size, *self._shape[1:]), keras.config.floatx())
+        for row, generator in zip(noise, self._generators):
+            row[:count] = generator.standard_normal((count, *self._shape[1:]))
+        return noise
+
+
+def _log_weights(encoder, log_likelihood, batch, noise):
+    """Return `log p(x|z) + log p(z) - log q(z|x)`, (n, S), given noise (n, S, ..., K)."""
+    posterior = posterior_of(encoder(batch))
+    count = noise.shape[1]
+    z = draws_of(posterior, ops.moveaxis(noise, 1, -2))
+    log_ratio = posterior.prior_log_prob(z) - posterior.log_prob(z)
+    if len(log_ratio.shape) > 2:
+        log_ratio = ops.sum(log_ratio, axis=list(range(1, len(log_ratio.shape) - 1)))
+    z = ops.moveaxis(z, -2, 1)
+    z = ops.reshape(z, (-1, *z.shape[2:]))
+    repeated = tree.map_structure(lambda leaf: ops.repeat(leaf, count, axis=0), batch)
+    log_probability = log_likelihood(repeated, z)
+    check_log_likelihood_shape(log_probability.shape, z.shape)
+    log_probability = ops.reshape(log_probability, (-1, count))
+    return ops.cast(log_probability, log_ratio.dtype) + log_ratio
