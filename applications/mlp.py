@@ -2,13 +2,9 @@
 
 import keras
 from keras import layers
-from keras import ops
 
-from keras_slashed.layers import FixedRateVIB
-from keras_slashed.layers import SlashedNormalSampling
-
-_STOCHASTIC = {"vib": FixedRateVIB, "beta_vib": SlashedNormalSampling}
-BOTTLENECKS = ("none", "dropout", *_STOCHASTIC)
+from applications.bottleneck_head import add_head
+from applications.bottleneck_head import check_options
 
 
 def build(
@@ -54,34 +50,21 @@ def build(
     Raises:
         ValueError: An unknown bottleneck, or options of a VIB without one.
     """
-    if bottleneck not in BOTTLENECKS:
-        raise ValueError(
-            f"Argument `bottleneck` must be one of {BOTTLENECKS}. "
-            f"Received: bottleneck={bottleneck!r}"
-        )
-    if bottleneck not in _STOCHASTIC and (vib_options or num_samples is not None):
-        raise ValueError(
-            f'Options of a VIB go with bottleneck="vib" or "beta_vib". '
-            f"Received: bottleneck={bottleneck!r}, num_samples={num_samples!r}, {vib_options}"
-        )
+    check_options(bottleneck, num_samples, vib_options)
     inputs = keras.Input(input_shape, name="image")
     x = layers.Flatten(name="flatten")(inputs)
     for index, units in enumerate(hidden_units, start=1):
         x = layers.Dense(units, activation="relu", name=f"hidden_{index}")(x)
         if bottleneck == "dropout":
             x = layers.Dropout(dropout, name=f"dropout_{index}")(x)
-    if bottleneck in _STOCHASTIC:
-        activation = "relu" if relu_amplitude else None
-        x = layers.Dense(bottleneck_units, activation=activation, name="amplitude")(x)
-        vib = _STOCHASTIC[bottleneck]
-        x = vib(num_samples=num_samples, name="bottleneck", **vib_options)(x)
-    else:
-        x = layers.Dense(bottleneck_units, activation="relu", name="features")(x)
-        if bottleneck == "dropout":
-            x = layers.Dropout(dropout, name="dropout")(x)
-    logits = layers.Dense(num_classes, name="logits")(x)
-    if num_samples is not None:
-        # log of the mean over draws of softmax(logits), up to log(num_samples),
-        # which a softmax does not see
-        logits = ops.logsumexp(ops.log_softmax(logits, axis=-1), axis=-2)
+    logits = add_head(
+        x,
+        num_classes,
+        bottleneck,
+        bottleneck_units,
+        dropout,
+        num_samples,
+        vib_options,
+        relu_amplitude,
+    )
     return keras.Model(inputs, logits, name=name)

@@ -1,109 +1,116 @@
+"""What `datasets.load` returns and says; the original MNIST and CIFAR-10 where they are at hand."""
+
 import gzip
+import hashlib
+import logging
 import os
 import pathlib
-import struct
 import sys
 
 import numpy as np
 import pytest
 
+from applications import cifar10_images
 from applications import datasets
+from tests import cifar10_archives
 from tests.support import BACKEND
+from tests.test_mnist_files import idx_bytes
+from tests.test_mnist_files import write_mnist
 
 DATA = os.environ.get("KERAS_SLASHED_DATA")
 needs_data = pytest.mark.skipif(
     not DATA, reason="KERAS_SLASHED_DATA names no folder with the original data"
 )
+needs_tfds = pytest.mark.skipif(
+    BACKEND != "tensorflow", reason="tensorflow-datasets comes with TensorFlow"
+)
 
 
-def idx_bytes(array):
-    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    return header + array.tobytes()
+def to_bytes(x):
+    """Return pixels in [0, 255] of those in [-1, 1]."""
+    return np.round((x + 1) * 127.5).astype("uint8")
 
 
-@pytest.fixture
-def small_mnist(tmp_path):
-    """A folder with MNIST's four files, of a few random images; and the arrays."""
-    rng = np.random.default_rng(0)
-    arrays = {
-        "train-images-idx3-ubyte": rng.integers(0, 256, (30, 28, 28), dtype="uint8"),
-        "train-labels-idx1-ubyte": rng.integers(0, 10, 30, dtype="uint8"),
-        "t10k-images-idx3-ubyte": rng.integers(0, 256, (20, 28, 28), dtype="uint8"),
-        "t10k-labels-idx1-ubyte": rng.integers(0, 10, 20, dtype="uint8"),
-    }
-    for name, array in arrays.items():
-        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx_bytes(array)))
-    return tmp_path, arrays
-
-
-def test_idx_files(small_mnist):
-    folder, arrays = small_mnist
-    data = datasets.load("mnist", data_dir=folder)
+def test_mnist_in_the_unit_range(tmp_path):
+    arrays = write_mnist(tmp_path)
+    data = datasets.load("mnist", data_dir=tmp_path)
     images = arrays["train-images-idx3-ubyte"]
     np.testing.assert_allclose(data.x_train, images / 127.5 - 1.0, atol=1e-6)
     assert data.x_train.dtype == np.float32
     assert np.abs(data.x_test).max() <= 1.0
     np.testing.assert_array_equal(data.y_test, arrays["t10k-labels-idx1-ubyte"])
+    assert data.y_test.dtype == np.int32
 
 
-def test_unzipped_files_are_the_same_data(small_mnist):
-    folder, _ = small_mnist
-    zipped = datasets.load("mnist", data_dir=folder)
-    for path in folder.glob("*.gz"):
-        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
-        path.unlink()
-    assert datasets.load("mnist", data_dir=folder).sha256 == zipped.sha256
-
-
-def test_the_checksum_sees_every_pixel_and_label(small_mnist):
-    folder, arrays = small_mnist
-    before = datasets.load("mnist", data_dir=folder).sha256
+def test_the_checksum_sees_every_pixel_and_label(tmp_path):
+    arrays = write_mnist(tmp_path)
+    before = datasets.load("mnist", data_dir=tmp_path).sha256
+    assert before == hashlib.sha256(b"".join(a.tobytes() for a in arrays.values())).hexdigest()
     for name, array in arrays.items():
         changed = array.copy()
         changed.flat[-1] ^= 1
-        (folder / f"{name}.gz").write_bytes(gzip.compress(idx_bytes(changed)))
-        after = datasets.load("mnist", data_dir=folder).sha256
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx_bytes(changed)))
+        after = datasets.load("mnist", data_dir=tmp_path).sha256
         assert after != before
         before = after
 
 
-def test_missing_file_names_three_ways(tmp_path):
-    with pytest.raises(FileNotFoundError) as error:
-        datasets.load("mnist", data_dir=tmp_path)
-    for part in (
-        "train-images-idx3-ubyte",
-        "--data-dir",
-        "tensorflow-datasets",
-        "--dataset digits",
-    ):
-        assert part in str(error.value)
+@pytest.fixture
+def compact_cifar10(tmp_path, monkeypatch):
+    """A folder with a small compact file; its images and labels."""
+    monkeypatch.setattr(cifar10_images, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
+    images, labels = cifar10_archives.images_and_labels()
+    content = cifar10_archives.compact_npz_xz(images, labels, (0, 23))
+    (tmp_path / "cifar10.npz.xz").write_bytes(content)
+    return tmp_path, images, labels
 
 
-def test_missing_tensorflow_datasets_names_three_ways(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(FileNotFoundError, match="--dataset digits"):
-        datasets.load("mnist")
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar10_small"])
+def test_cifar10_in_the_unit_range(compact_cifar10, dataset, caplog):
+    folder, images, labels = compact_cifar10
+    with caplog.at_level(logging.WARNING):
+        data = datasets.load(dataset, data_dir=folder)
+    np.testing.assert_allclose(data.x_train, images[:20] / 127.5 - 1.0, atol=1e-6)
+    assert (data.x_train.dtype, data.y_train.dtype) == (np.float32, np.int32)
+    np.testing.assert_array_equal(data.y_test, labels[20:])
+    assert (data.name, data.num_classes) == (dataset, 10)
+    # Train pixels, train labels, test pixels, test labels.
+    parts = (images[:20], labels[:20], images[20:], labels[20:])
+    assert data.sha256 == hashlib.sha256(b"".join(p.tobytes() for p in parts)).hexdigest()
+    for text in (data.source, caplog.text):
+        assert "2 of 24 images (1 training, 1 test) are decoded JPEG copies" in text
+
+
+def test_original_pixels_are_not_warned_of(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(cifar10_images, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
+    files = cifar10_archives.binary_files(*cifar10_archives.images_and_labels())
+    archive = cifar10_archives.tar_gz(files, "cifar-10-batches-bin")
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(archive)
+    with caplog.at_level(logging.WARNING):
+        assert datasets.load("cifar10", tmp_path).source == "original batches, binary version"
+    assert not caplog.text
+
+
+MNIST_WAYS = ("train-images-idx3-ubyte", "--data-dir", "tensorflow-datasets", "--dataset digits")
+CIFAR10_WAYS = ("cifar-10-python.tar.gz", "cifar10.npz.xz", "--data-dir", "tensorflow-datasets")
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "empty"),
-        (b"PK\x03\x04 not an IDX file", "50 4b 03"),
-        (idx_bytes(np.zeros((3, 4), "uint8"))[:-1], "cut short"),
-        (gzip.compress(idx_bytes(np.zeros(9, "uint8")))[:-9], "damaged gzip"),
-    ],
-    ids=["empty", "not IDX", "cut short", "cut gzip"],
+    ("dataset", "ways"),
+    [("mnist", MNIST_WAYS), ("cifar10", CIFAR10_WAYS), ("cifar10_small", CIFAR10_WAYS)],
 )
-def test_damaged_files(tmp_path, content, message):
-    path = tmp_path / "train-images-idx3-ubyte"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=message):
-        datasets.read_idx(path)
+@pytest.mark.parametrize("without", ["file", "tensorflow-datasets"])
+def test_missing_data_names_the_ways_to_get_it(tmp_path, monkeypatch, dataset, ways, without):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(FileNotFoundError) as error:
+        datasets.load(dataset, data_dir=tmp_path if without == "file" else None)
+    assert str(error.value).startswith(f"{dataset} is not at hand: ")
+    for part in ways:
+        assert part in str(error.value)
 
 
 def test_unknown_data_set():
-    with pytest.raises(ValueError, match="'cifar'"):
+    with pytest.raises(ValueError, match=r"'cifar'.*'cifar10'"):
         datasets.load("cifar")
 
 
@@ -128,7 +135,30 @@ def test_the_original_mnist():
 
 
 @needs_data
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="tensorflow-datasets comes with TensorFlow")
+def test_the_small_cifar10():
+    data = datasets.load("cifar10_small", data_dir=pathlib.Path(DATA) / "cifar10")
+    assert data.x_train.shape == (10000, 32, 32, 3)
+    assert data.x_test.shape == (2000, 32, 32, 3)
+    # The first labels of the original data_batch_1: frog, truck, truck, deer, automobile.
+    assert list(data.y_train[:5]) == [6, 9, 9, 4, 1]
+    assert "(20 training, 5 test)" in data.source
+
+
+@needs_data
+def test_the_compact_cifar10():
+    """Checksums of the pixels, as the file's description has them. A good 10 s."""
+    data = datasets.load("cifar10", data_dir=pathlib.Path(DATA) / "cifar10")
+    assert [hashlib.sha256(to_bytes(x)).hexdigest() for x in (data.x_train, data.x_test)] == [
+        "72fe79b77ef8aeaadc0aa195a647536e5e98dea8dcca338306c12ccdded6e892",
+        "d6498903e40261cecbc0277b07dc33cbe764618c3ba8f29c0cf66cff517cd5e7",
+    ]
+    np.testing.assert_array_equal(np.bincount(data.y_train), [5000] * 10)
+    np.testing.assert_array_equal(np.bincount(data.y_test), [1000] * 10)
+    assert "172 of 60000 images (140 training, 32 test)" in data.source
+
+
+@needs_data
+@needs_tfds
 @pytest.mark.filterwarnings("ignore")  # its own
 def test_tensorflow_datasets_builds_the_same_mnist(tmp_path, monkeypatch):
     """The real builder on the original files, without a network."""
@@ -148,3 +178,29 @@ def test_tensorflow_datasets_builds_the_same_mnist(tmp_path, monkeypatch):
         for label in range(10):
             sums = [np.sort(a.sum((1, 2))) for a in (x[y == label], x0[y0 == label])]
             np.testing.assert_allclose(*sums, atol=1e-2)
+
+
+@needs_tfds
+@pytest.mark.filterwarnings("ignore")  # its own
+def test_tensorflow_datasets_builds_the_same_cifar10(tmp_path, monkeypatch):
+    """The real builder on a small archive; it shuffles, and the order is the original again."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.image_classification import cifar
+
+    monkeypatch.setattr(cifar10_images, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path / "built"))
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "built"))
+    files = cifar10_archives.binary_files(*cifar10_archives.images_and_labels())
+    classes = "airplane automobile bird cat deer dog frog horse ship truck"
+    files["batches.meta.txt"] = classes.replace(" ", "\n").encode()
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    path.write_bytes(cifar10_archives.tar_gz(files, "cifar-10-batches-bin"))
+    # What the builder knows of the original archive, of this one.
+    info = tfds.core.download.checksums.compute_url_info(path)
+    urls = {"https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz": info}
+    monkeypatch.setattr(cifar.Cifar10, "url_infos", urls)
+    built = datasets.load("cifar10", tfds_manual_dir=str(tmp_path))
+    assert built.source.startswith("tensorflow-datasets 4")
+    original = datasets.load("cifar10", data_dir=tmp_path)
+    assert built.sha256 == original.sha256
+    np.testing.assert_array_equal(built.x_train, original.x_train)

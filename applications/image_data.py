@@ -1,0 +1,57 @@
+"""ImageData: the images of an experiment, and where they are from."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+
+@dataclasses.dataclass
+class ImageData:
+    """Images as floats in [-1, 1], integer labels, and where they are from.
+
+    Attributes:
+        name: Name of the data set.
+        source: Where its files are from, and what is not original in them.
+        x_train: float32 images of shape `(number, height, width)`, or with a
+            last axis of channels.
+        y_train: int32 labels of shape `(number,)`.
+        x_test: Likewise.
+        y_test: Likewise.
+        sha256: Checksum of the pixels and labels as bytes, in the order
+            training images, training labels, test images, test labels.
+        num_classes: Number of classes.
+    """
+
+    name: str
+    source: str
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    sha256: str
+    num_classes: int = 10
+
+    @classmethod
+    def from_bytes(cls, name, source, x_train, y_train, x_test, y_test, largest=255):
+        """Make it of unsigned pixels in [0, `largest`]."""
+        digest = hashlib.sha256()
+        for array in (x_train, y_train, x_test, y_test):
+            digest.update(np.ascontiguousarray(array, dtype="uint8"))
+        return cls(
+            name=name,
+            source=source,
+            x_train=_to_unit_range(x_train, largest),
+            y_train=y_train.astype("int32"),
+            x_test=_to_unit_range(x_test, largest),
+            y_test=y_test.astype("int32"),
+            sha256=digest.hexdigest(),
+        )
+
+
+def _to_unit_range(pixels, largest):
+    """Scale pixels from [0, largest] to [-1, 1], as the paper does (appendix E.2)."""
+    result = pixels.astype("float32")
+    result *= 2.0 / largest
+    result -= 1.0
+    return result

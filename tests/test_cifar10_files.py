@@ -1,0 +1,242 @@
+"""Every file CIFAR-10 comes in, small and synthetic, and damaged ones."""
+
+import lzma
+import pickle
+
+import numpy as np
+import pytest
+
+from applications import cifar10_files
+from applications import cifar10_images
+from applications import cifar10_pickle
+from tests import cifar10_archives
+
+IMAGES, LABELS = cifar10_archives.images_and_labels()
+PYTHON = cifar10_archives.python_files(IMAGES, LABELS)
+BINARY = cifar10_archives.binary_files(IMAGES, LABELS)
+# As in the original archive, whose batches are in no order.
+ORDER = ("data_batch_4", "test_batch", "data_batch_3", "data_batch_2", "data_batch_5",
+         "data_batch_1")  # fmt: skip
+JPEG = (1, 17, 23)
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch):
+    monkeypatch.setattr(cifar10_images, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
+
+
+def write_python(folder):
+    content = cifar10_archives.tar_gz(PYTHON, "cifar-10-batches-py", ORDER)
+    (folder / "cifar-10-python.tar.gz").write_bytes(content)
+
+
+def write_binary(folder):
+    content = cifar10_archives.tar_gz(BINARY, "./cifar-10-batches-bin")
+    (folder / "cifar-10-binary.tar.gz").write_bytes(content)
+
+
+def write_python_folder(folder):
+    (folder / "cifar-10-batches-py").mkdir()
+    for name, content in PYTHON.items():
+        (folder / "cifar-10-batches-py" / name).write_bytes(content)
+
+
+def write_binary_folder(folder):
+    (folder / "cifar-10-batches-bin").mkdir()
+    for name, content in BINARY.items():
+        (folder / "cifar-10-batches-bin" / name).write_bytes(content)
+
+
+def write_compact(folder):
+    content = cifar10_archives.compact_npz_xz(IMAGES, LABELS, JPEG)
+    (folder / "cifar10.npz.xz").write_bytes(content)
+
+
+def write_small(folder):
+    np.savez(
+        folder / "cifar10_small.npz",
+        x_train=IMAGES[:5],
+        y_train=LABELS[:5].astype("int64"),
+        x_test=IMAGES[20:22],
+        y_test=LABELS[20:22].astype("int64"),
+        jpeg_train=[1],
+        jpeg_test=np.array([], "int64"),
+    )
+
+
+WRITERS = (write_python, write_python_folder, write_binary, write_binary_folder, write_compact)
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_every_format_holds_the_same_images(tmp_path, write):
+    write(tmp_path)
+    data = cifar10_files.read(tmp_path)
+    np.testing.assert_array_equal(data.x_train, IMAGES[:20])
+    np.testing.assert_array_equal(data.x_test, IMAGES[20:])
+    np.testing.assert_array_equal(data.y_train, LABELS[:20])
+    np.testing.assert_array_equal(data.y_test, LABELS[20:])
+    if write is write_compact:
+        assert (list(data.jpeg_train), list(data.jpeg_test)) == ([1, 17], [3])
+        assert "3 of 24 images (2 training, 1 test) are decoded JPEG copies" in data.source
+    else:
+        assert data.source.startswith("original batches")
+        assert "JPEG" not in data.source
+
+
+def test_originals_come_first(tmp_path):
+    expected = (
+        (write_compact, "compact file"),
+        (write_binary_folder, "binary version"),
+        (write_binary, "binary version"),
+        (write_python_folder, "python version"),
+        (write_python, "python version"),
+    )
+    for write, source in expected:
+        write(tmp_path)
+        assert source in cifar10_files.read(tmp_path).source
+
+
+def test_the_small_file(tmp_path):
+    write_small(tmp_path)
+    data = cifar10_files.read_small(tmp_path)
+    np.testing.assert_array_equal(data.x_train, IMAGES[:5])
+    np.testing.assert_array_equal(data.y_test, LABELS[20:22])
+    for part in ("first 5 training and 2 test images", "1 of 7 images (1 training, 0 test)"):
+        assert part in data.source
+    with pytest.raises(FileNotFoundError):
+        cifar10_files.read(tmp_path)
+
+
+def test_the_beginning_of_all_images_is_the_small_data(tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar10_files, "SMALL_SIZE", (5, 2))
+    write_small(tmp_path)
+    small = cifar10_files.read_small(tmp_path)
+    (tmp_path / "cifar10_small.npz").unlink()
+    write_compact(tmp_path)
+    cut = cifar10_files.read_small(tmp_path)
+    for part in ("x_train", "y_train", "x_test", "y_test", "jpeg_train", "jpeg_test"):
+        np.testing.assert_array_equal(getattr(cut, part), getattr(small, part))
+    assert "cifar10.npz.xz, the first 5 training and 2 test images; 1 of 7" in cut.source
+
+
+def test_an_empty_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"cifar-10-python\.tar\.gz.*cifar10\.npz\.xz"):
+        cifar10_files.read(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"cifar10_small\.npz"):
+        cifar10_files.read_small(tmp_path)
+
+
+def without(files, name):
+    return {key: value for key, value in files.items() if key != name}
+
+
+def packed(files):
+    return cifar10_archives.tar_gz(files, "cifar-10")
+
+
+SHORT = cifar10_archives.python_files(IMAGES, LABELS) | {
+    "data_batch_2": cifar10_archives.pickled_batch(IMAGES[:3].reshape(3, -1), LABELS[:3])
+}
+COMPACT = cifar10_archives.compact_npz_xz(IMAGES, LABELS, JPEG)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("cifar-10-python.tar.gz", b"nothing", "damaged archive"),
+        ("cifar-10-python.tar.gz", packed(PYTHON)[:-2000], "damaged archive"),
+        ("cifar-10-python.tar.gz", packed(without(PYTHON, "test_batch")), "no test_batch"),
+        ("cifar-10-python.tar.gz", packed(SHORT), "data_batch_2 in .*expected 4 images"),
+        (
+            "cifar-10-python.tar.gz",
+            packed(PYTHON | {"data_batch_3": PYTHON["data_batch_3"][:-5000]}),
+            "data_batch_3 in .* damaged",
+        ),
+        (
+            "cifar-10-binary.tar.gz",
+            packed(BINARY | {"data_batch_3.bin": BINARY["data_batch_3.bin"][:-1]}),
+            r"data_batch_3\.bin in .* is cut short",
+        ),
+        (
+            "cifar-10-binary.tar.gz",
+            packed(BINARY | {"data_batch_3.bin": BINARY["data_batch_3.bin"][:-3073]}),
+            r"data_batch_3\.bin in .*expected 4 images",
+        ),
+        ("cifar-10-binary.tar.gz", packed(PYTHON), r"no data_batch_1\.bin, data_batch_2"),
+        (
+            "cifar-10-binary.tar.gz",
+            packed(cifar10_archives.binary_files(IMAGES, LABELS + 5)),
+            "expected labels 0 to 9",
+        ),
+        ("cifar10.npz.xz", COMPACT[:-3000], "damaged xz"),
+        ("cifar10.npz.xz", lzma.compress(b"no npz"), "not an npz"),
+        (
+            "cifar10.npz.xz",
+            cifar10_archives.compact_npz_xz(IMAGES[1:], LABELS, JPEG),
+            r"expected a uint8 `residual` of shape \(3, 24, 32, 32\)",
+        ),
+    ],
+    ids=lambda value: None if isinstance(value, bytes) else value,
+)
+def test_damaged_files(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        cifar10_files.read(tmp_path)
+
+
+def test_a_damaged_small_file(tmp_path):
+    path = tmp_path / "cifar10_small.npz"
+    np.savez(path, x_train=IMAGES)
+    with pytest.raises(ValueError, match="y_train"):
+        cifar10_files.read_small(tmp_path)
+    write_small(tmp_path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    np.savez(path, **arrays | {"y_train": arrays["y_train"][1:]})
+    with pytest.raises(ValueError, match="as many labels"):
+        cifar10_files.read_small(tmp_path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="damaged"):
+        cifar10_files.read_small(tmp_path)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_batch_pickled_by_python_3(protocol):
+    """By NumPy's own code, which since version 2 names another module."""
+    rows, labels = IMAGES.reshape(24, -1), LABELS
+    content = pickle.dumps({b"data": rows, b"labels": labels.tolist()}, protocol=protocol)
+    if protocol == 2:
+        # Python 3 has bytes go through a function there, which Python 2 did not need.
+        with pytest.raises(ValueError, match=r"it names _codecs\.encode"):
+            cifar10_pickle.read_batch(content, "data_batch_1")
+        return
+    pixels, read_labels = cifar10_pickle.read_batch(content, "data_batch_1")
+    np.testing.assert_array_equal(pixels, rows)
+    np.testing.assert_array_equal(read_labels, labels)
+
+
+class Hostile:
+    """Its pickle runs a command."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+def test_a_pickle_runs_nothing(tmp_path):
+    path = str(tmp_path / "written")
+    content = pickle.dumps({b"data": Hostile(path), b"labels": []})
+    pickle.loads(content)[b"data"].close()  # it would
+    (tmp_path / "written").unlink()
+    with pytest.raises(ValueError, match=r"test_batch is not a pickled batch.*it names"):
+        cifar10_pickle.read_batch(content, "test_batch")
+    assert not (tmp_path / "written").exists()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "float32", "object"])
+def test_pixels_of_another_type(dtype):
+    content = pickle.dumps({b"data": np.zeros((2, 3072), dtype), b"labels": [0, 1]}, protocol=4)
+    with pytest.raises(ValueError, match="data_batch_1 is not"):
+        cifar10_pickle.read_batch(content, "data_batch_1")
