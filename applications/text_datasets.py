@@ -1,0 +1,117 @@
+"""The texts of the experiments: Penn Treebank, Yahoo Answers, or any file."""
+
+import dataclasses
+import hashlib
+import itertools
+import pathlib
+
+from applications.text_corpus import Corpus
+from applications.text_files import read_documents
+from applications.vocabulary import Vocabulary
+
+PARTS = ("train", "valid", "test")
+
+
+@dataclasses.dataclass
+class TextData:
+    """Three parts of a text, their vocabulary, and where they are from."""
+
+    name: str
+    source: str
+    vocabulary: Vocabulary
+    train: Corpus
+    valid: Corpus
+    test: Corpus
+
+    @property
+    def sha256(self):
+        """A checksum of all documents and of the vocabulary."""
+        digest = hashlib.sha256(self.vocabulary.fingerprint.encode())
+        for part in (self.train, self.valid, self.test):
+            digest.update(part.offsets.astype("<i8").tobytes())
+            digest.update(part.numbers.astype("<i4").tobytes())
+        return digest.hexdigest()
+
+    def describe(self):
+        """Return a line on what was read, and what was left out."""
+        parts = [f"{len(self.vocabulary)} tokens in the vocabulary"]
+        for name in PARTS:
+            part = getattr(self, name)
+            text = f"{name} {len(part)} documents of {part.lengths.mean():.1f} tokens"
+            for count, why in ((part.empty, "empty"), (part.too_long, "too long")):
+                text += f", {count} {why} left out" if count else ""
+            parts.append(text)
+        return f"{self.name} from {self.source}: {'; '.join(parts)}"
+
+
+def load(name, data_dir=None, max_length=None, max_size=20_000, min_count=1, vocabulary=None):
+    """Load a text.
+
+    - "ptb": Penn Treebank, its three parts. The vocabulary is built from the training
+      part: 10,002 with the special tokens, of which `<unk>` is the text's own.
+    - "yahoo": the two parts of Yahoo Answers at hand, 20,000 documents, and their
+      vocabulary of 20,001. The training part proper is not among them, so the results
+      are not comparable with published ones. Of the documents in the files' order,
+      each ninth of ten is for validation, each tenth for the test: 16,000, 2,000, 2,000.
+    - a file: the same split, the vocabulary read or built from the training part.
+
+    Args:
+        name: "ptb", "yahoo", or the path of a file with one document a line.
+        data_dir: For the former two, a folder that holds `ptb/` and `yahoo/`.
+        max_length: Greatest number of tokens of a document; longer ones are left out.
+        max_size: For a file: greatest size of the vocabulary that is built.
+        min_count: For a file: how often its tokens must occur.
+        vocabulary: For a file: the path of a vocabulary to read instead.
+
+    Returns:
+        A `TextData`.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        ValueError: A file is not what it should be, or no folder is given.
+    """
+    if name in ("ptb", "yahoo") and data_dir is None:
+        raise ValueError(f"Text {name!r} needs `data_dir`, a folder that holds {name}/")
+    if name == "ptb":
+        folder = pathlib.Path(data_dir) / "ptb"
+        documents = [list(read_documents(_find(folder, f"ptb.{part}.txt"))) for part in PARTS]
+        words = Vocabulary.build(documents[0])
+        source = "the usual language-modelling files"
+    elif name == "yahoo":
+        folder = pathlib.Path(data_dir) / "yahoo"
+        files = [_find(folder, f"yahoo.{part}.txt") for part in ("valid", "test")]
+        documents = _split(itertools.chain(*map(read_documents, files)))
+        words = Vocabulary.read(_find(folder, "yahoo.dict"))
+        source = "the validation and test parts, split anew"
+    else:
+        documents = _split(read_documents(name))
+        if vocabulary is not None:
+            words = Vocabulary.read(vocabulary)
+        else:
+            words = Vocabulary.build(documents[0], max_size, min_count)
+        source = "a file, split 8 : 1 : 1"
+        name = pathlib.Path(name).name.split(".")[0]
+    parts = [_encode(part, some, words, max_length) for part, some in zip(PARTS, documents)]
+    return TextData(name, source, words, *parts)
+
+
+def _encode(part, documents, vocabulary, max_length):
+    try:
+        return Corpus.encode(documents, vocabulary, max_length)
+    except ValueError as error:
+        raise ValueError(f"The {part} part of the text: {error}") from error
+
+
+def _find(folder, name):
+    for suffix in (".xz", ".gz", ""):
+        if (path := folder / f"{name}{suffix}").is_file():
+            return path
+    raise FileNotFoundError(f"There is no {name}, plain or .xz or .gz, in {folder}")
+
+
+def _split(documents):
+    """Return three lists: of each ten documents eight, one and one."""
+    parts = ([], [], [])
+    for index, document in enumerate(documents):
+        parts[max(0, index % 10 - 7)].append(document)
+    return parts

@@ -1,0 +1,93 @@
+import lzma
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+from applications import text_datasets
+from applications.text_batches import TextBatches
+from applications.text_buckets import bucket_lengths
+from tests.test_datasets import DATA
+from tests.test_datasets import needs_data
+
+
+@pytest.fixture
+def numbered_file(tmp_path):
+    """A file of 40 documents: number n is the word `w<n>` n + 1 times."""
+    path = tmp_path / "numbers.txt"
+    path.write_text("".join(" ".join([f"w{n}"] * (n + 1)) + "\n" for n in range(40)))
+    return path
+
+
+def test_a_file_is_split_and_its_vocabulary_is_the_training_part_s(numbered_file):
+    data = text_datasets.load(numbered_file)
+    assert data.name == "numbers"
+    np.testing.assert_array_equal(data.valid.lengths, [9, 19, 29, 39])
+    np.testing.assert_array_equal(data.test.lengths, [10, 20, 30, 40])
+    assert len(data.train) == 32
+    assert len(data.vocabulary) == 4 + 32
+    assert set(data.test.numbers) == {data.vocabulary.unknown}
+    assert "train 32 documents" in data.describe()
+
+
+def test_limits_and_a_vocabulary_of_one_s_own(numbered_file, tmp_path):
+    data = text_datasets.load(numbered_file, max_length=30, max_size=10, min_count=5)
+    assert data.train.too_long == 8
+    assert "8 too long left out" in data.describe()
+    assert len(data.vocabulary) == 10
+    data.vocabulary.write(tmp_path / "words.dict")
+    again = text_datasets.load(numbered_file, max_length=30, vocabulary=tmp_path / "words.dict")
+    assert again.sha256 == data.sha256
+    assert text_datasets.load(numbered_file).sha256 != data.sha256
+    with pytest.raises(ValueError, match=r"train part.*longer than max_length=0"):
+        text_datasets.load(numbered_file, max_length=0)
+
+
+def test_parts_of_yahoo_are_split_anew(tmp_path):
+    folder = tmp_path / "yahoo"
+    folder.mkdir()
+    (folder / "yahoo.dict").write_text("<pad> 0\n<unk> 1\n<s> 2\n</s> 3\n_UNK 4\nx 5\n")
+    for part, length in (("valid", 1), ("test", 2)):
+        text = (" ".join(["x"] * length) + "\n") * 20
+        (folder / f"yahoo.{part}.txt.xz").write_bytes(lzma.compress(text.encode()))
+    data = text_datasets.load("yahoo", tmp_path)
+    assert [len(part) for part in (data.train, data.valid, data.test)] == [32, 4, 4]
+    np.testing.assert_array_equal(data.valid.lengths, [1, 1, 2, 2])
+    assert "split anew" in data.describe()
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(ValueError, match="'ptb' needs `data_dir`"):
+        text_datasets.load("ptb")
+    with pytest.raises(FileNotFoundError, match=r"ptb\.train\.txt"):
+        text_datasets.load("ptb", tmp_path)
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "size", "documents", "tokens"),
+    [("ptb", 10_002, 42_068, 887_521), ("yahoo", 20_001, 16_000, None)],
+)
+def test_the_original_texts(name, size, documents, tokens):
+    data = text_datasets.load(name, DATA)
+    assert len(data.vocabulary) == size
+    assert len(data.train) == documents
+    assert data.train.empty == data.train.too_long == 0
+    numbers = [data.train.numbers, data.valid.numbers, data.test.numbers]
+    unknown = [np.sum(part == data.vocabulary.unknown) for part in numbers]
+    if name == "ptb":
+        assert len(numbers[0]) == tokens
+        assert unknown == [45_020, 3_485, 4_794]
+    else:
+        assert sum(map(len, numbers)) == 790_680 + 788_673
+        # of the two tokens that the vocabulary lacks
+        text = b"".join(
+            lzma.open(path).read() for path in pathlib.Path(DATA).glob("yahoo/*.txt.xz")
+        )
+        words = re.findall(rb"[^ \n]+", text)
+        assert sum(unknown) == words.count(b"etorch.") + words.count(b"etorch..")
+    lengths = bucket_lengths(data.train.lengths + 1)
+    batches = TextBatches(data.train, data.vocabulary, 32, seed=0, lengths=lengths)
+    assert batches.waste < 0.075
+    assert len(batches.lengths) <= 13
