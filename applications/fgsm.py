@@ -13,53 +13,70 @@ EPSILONS = (0.0, 0.1, 0.2, 0.3, 0.4)
 def fgsm_errors(model, x, y, epsilons=EPSILONS, attacked_model=None, batch_size=500):
     """Return the error rate of a classifier at each strength of the attack.
 
+    What `compile_fgsm` returns, called once.
+    """
+    return compile_fgsm(model, epsilons, attacked_model)(x, y, batch_size)
+
+
+def compile_fgsm(model, epsilons=EPSILONS, attacked_model=None):
+    """Return a function that attacks a classifier, compiled at its first call.
+
     `x_adv = x + eps sign(grad_x L(x, y))`, L the cross-entropy. The gradient is
     taken once; all strengths are classified in one batched call. Pixels are not
-    clipped to their range, as in Eq. 45.
+    clipped to their range, as in Eq. 45. The function reads the models' variables
+    anew at each call: when they change, nothing is compiled again.
 
     Args:
         model: Maps inputs to logits.
-        x: Inputs, a NumPy array.
-        y: Integer labels.
-        epsilons: Strengths, on the scale of x.
+        epsilons: Strengths, on the scale of the inputs.
         attacked_model: The model whose loss is followed, `model` by default. One
             of fewer posterior draws, say.
-        batch_size: Inputs at a time.
 
     Returns:
-        A NumPy array: the share of inputs classified wrong, for each epsilon.
+        A function of inputs x and integer labels y, NumPy arrays, and the
+        `batch_size`, inputs at a time. It returns a NumPy array: the share of inputs
+        classified wrong, for each epsilon.
     """
     attacked_model = attacked_model or model
-    strengths = ops.reshape(
-        ops.convert_to_tensor(epsilons, dtype="float32"), (-1, *[1] * np.ndim(x))
-    )
+    strengths = np.asarray(epsilons, "float32")
 
     def count_errors(inputs, labels, weights):
         def loss(inputs):
-            logits = attacked_model(inputs, training=False)
+            logits = ops.cast(attacked_model(inputs, training=False), "float32")
             return ops.sum(losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
 
         direction = ops.sign(input_gradient(loss, inputs))
-        attacks = ops.expand_dims(inputs, 0) + strengths * ops.expand_dims(direction, 0)
+        scale = ops.reshape(ops.convert_to_tensor(strengths), (-1, *[1] * len(direction.shape)))
+        attacks = ops.expand_dims(inputs, 0) + scale * ops.expand_dims(direction, 0)
         flat = ops.reshape(attacks, (-1, *inputs.shape[1:]))
         predictions = ops.argmax(model(flat, training=False), axis=-1)
-        wrong = ops.reshape(predictions, (len(epsilons), -1)) != ops.expand_dims(labels, 0)
+        wrong = ops.reshape(predictions, (len(strengths), -1)) != ops.expand_dims(labels, 0)
         return ops.sum(ops.cast(wrong, "float32") * weights, axis=-1)
 
     variables = {id(v): v for v in (*model.variables, *attacked_model.variables)}
     count_errors = compile_with_state(count_errors, list(variables.values()))
-    total = np.zeros(len(epsilons))
-    for start in range(0, len(x), batch_size):
-        batch_x, batch_y = x[start : start + batch_size], y[start : start + batch_size]
-        # The last batch is filled up, with weight 0, so that one compilation serves all.
-        missing = min(batch_size, len(x)) - len(batch_x)
-        weights = np.pad(np.ones(len(batch_x), "float32"), (0, missing))
-        batch_x = np.pad(batch_x, [(0, missing)] + [(0, 0)] * (np.ndim(x) - 1))
-        batch_y = np.pad(batch_y, (0, missing))
-        counts = count_errors(
-            ops.convert_to_tensor(batch_x),
-            ops.convert_to_tensor(batch_y, dtype="int32"),
-            ops.convert_to_tensor(weights),
-        )
-        total += ops.convert_to_numpy(counts)
-    return total / len(x)
+
+    def errors(x, y, batch_size=500):
+        total = np.zeros(len(strengths))
+        for start in range(0, len(x), batch_size):
+            batch = _filled(x, y, start, min(batch_size, len(x)))
+            total += ops.convert_to_numpy(count_errors(*batch))
+        return total / len(x)
+
+    return errors
+
+
+def _filled(x, y, start, size):
+    """Return a batch of tensors with weights.
+
+    The last one is filled up, with weight 0, so that one compilation serves all.
+    """
+    x, y = x[start : start + size], y[start : start + size]
+    missing = size - len(x)
+    weights = np.pad(np.ones(len(x), "float32"), (0, missing))
+    x = np.pad(x, [(0, missing)] + [(0, 0)] * (np.ndim(x) - 1))
+    return (
+        ops.convert_to_tensor(x),
+        ops.convert_to_tensor(np.pad(y, (0, missing)), dtype="int32"),
+        ops.convert_to_tensor(weights),
+    )

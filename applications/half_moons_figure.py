@@ -1,4 +1,4 @@
-"""The picture of `applications.half_moons`: Figure 1 of the paper."""
+"""The picture of `applications.half_moons`: Figure 1 of the paper, and a panel of schedules."""
 
 import collections
 
@@ -10,17 +10,27 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 _ACCURACY, _RATE = "tab:blue", "tab:orange"
+_METHODS = {  # label, style and colour of each way to hold a rate
+    "rate": ("FixedRateVIB", "s", _RATE),
+    "warmup": ("KLWarmup", "^", "tab:green"),
+    "cyclic": ("CyclicalAnnealing", "v", "tab:red"),
+    "geco": ("GECO", "D", "tab:purple"),
+}
 
 
 def draw(rows, threshold, path):
-    """Draw accuracy and achieved rate against beta, and against the rate.
+    """Draw accuracy and achieved rate against beta and against the rate, and reached rates.
 
     Args:
         rows: Of half_moons.csv, dicts of strings.
         threshold: beta_0, from where on the beta-VIB collapses.
         path: Where the picture goes.
     """
-    figure, panels = plt.subplots(2, 1, figsize=(7, 6.4), layout="constrained")
+    targets = {row["value"] for row in rows if row["tuned"] in ("warmup", "cyclic", "geco")}
+    height, count = (9.2, 3) if targets else (6.4, 2)
+    figure, panels = plt.subplots(count, 1, figsize=(7, height), layout="constrained")
+    if targets:
+        _draw_reached(panels[2], [row for row in rows if row["value"] in targets])
     for panel, tuned in zip(panels, ("beta", "rate")):
         chosen = [row for row in rows if row["tuned"] == tuned]
         accuracy_lines = _band(panel, chosen, "accuracy", _ACCURACY, "o-", "accuracy")
@@ -44,6 +54,26 @@ def draw(rows, threshold, path):
     panels[1].set(xlabel="rate (nats)", title="FixedRateVIB: tuning the rate itself")
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def _draw_reached(panel, rows):
+    """Draw the rate that each method reached against its target."""
+    for tuned, (label, marker, colour) in _METHODS.items():
+        chosen = [row for row in rows if row["tuned"] == tuned]
+        x = np.array([float(row["value"]) for row in chosen])
+        y = [float(row["achieved_rate"]) for row in chosen]
+        panel.plot(x, y, marker, color=colour, ms=6, mfc="none", mew=1.5, label=label)
+    low, high = x.min() / 2, x.max() * 2
+    panel.plot([low, high], [low, high], ":", color="0.4", label="reached = target")
+    panel.set(
+        xscale="log",
+        yscale="log",
+        xlabel="target rate (nats)",
+        ylabel="reached rate (nats)",
+        title="A target rate: told to FixedRateVIB, and sought by tuning the weight of the rate",
+    )
+    panel.title.set_fontsize("medium")
+    panel.legend(loc="upper left")
 
 
 def _band(axes, rows, column, colour, style, label):

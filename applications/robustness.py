@@ -1,210 +1,206 @@
 """One row of Table 1: train a classifier, then attack it."""
 
-import csv
 import dataclasses
 import json
-import math
 import pathlib
 import time
 
 import keras
+import numpy as np
 
-from applications import mlp
+from applications import datasets
+from applications import results
+from applications.checkpoint import Checkpoint
+from applications.compiled_classifier import CompiledClassifier
+from applications.epoch_seeds import EpochSeeds
+from applications.epoch_seeds import ShuffledBatches
 from applications.fgsm import EPSILONS
-from applications.fgsm import fgsm_errors
-from applications.optimizers import build_adam
-from keras_slashed.callbacks import RateMonitor
+from applications.history import History
+from applications.presets import preset_of
+from applications.provenance import describe_run
 
-_VIB_COLUMNS = ("r", "part", "relu_amplitude", "momentum", "num_samples", "attack_samples")
+_LOOKS = 20  # evaluations on the test images in the course of a row's training
 
 
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """What decides a row; the defaults are the paper's where it names a value.
+class RowRunner:
+    """Train and attack rows, one after the other; rows of one shape compile once.
 
-    Attributes:
-        dataset: Name of the data set.
-        bottleneck: "none", "dropout" or "vib".
-        normalization: Of the VIB.
-        rate_multiplier: r: the rate is `r log(number of classes)` nats.
-        part: Of the amplitude that is normalized.
-        epochs: The paper: 400.
-        batch_size: Not in the paper.
-        seed: Of weights, shuffling and noise.
-        learning_rate: Of Adam at the start.
-        learning_rate_decay: Factor of the learning rate every 2 epochs.
-        weight_decay: The paper does not say which kind.
-        weight_decay_kind: "coupled" as in PyTorch's Adam, or "decoupled".
-        relu_amplitude: Whether the amplitude goes through a ReLU. Not in the paper.
-        momentum: Of the moving mean square. Not in the paper.
-        num_samples: Posterior draws averaged in evaluation.
-        attack_samples: Draws averaged in the attacked loss. Not in the paper.
+    In the output folder, a row in training has `checkpoints/<label>` and
+    `history/<label>.csv`, a line for each epoch, and a trained one
+    `models/<label>.weights.h5`, for `build_classifier`. A killed row goes on from its
+    last checkpoint, and ends with the numbers it would have had.
+
+    Args:
+        data: An `ImageData`.
+        output: Folder.
+        module: Name of the module that `python -m` runs, for the provenance.
+        checkpoint_seconds: Time between two checkpoints at the least.
     """
 
-    dataset: str = "mnist"
-    bottleneck: str = "vib"
-    normalization: str = "batch"
-    rate_multiplier: float = 1.0
-    part: str = "both"
-    epochs: int = 400
-    batch_size: int = 100
-    seed: int = 0
-    learning_rate: float = 1e-4
-    learning_rate_decay: float = 0.99
-    weight_decay: float = 1e-4
-    weight_decay_kind: str = "coupled"
-    relu_amplitude: bool = False
-    momentum: float = 0.99
-    num_samples: int = 12
-    attack_samples: int = 12
+    def __init__(self, data, output, module, checkpoint_seconds=20.0):
+        self.data = data
+        self.output = pathlib.Path(output)
+        self._module = module
+        self._checkpoint_seconds = checkpoint_seconds
+        self._compiled = None
 
-    @property
-    def row_name(self):
-        """The row's name in Table 1: a normalization, "base" or "dropout"."""
-        names = {"vib": self.normalization, "none": "base", "dropout": "dropout"}
-        return names[self.bottleneck]
+    def __call__(self, setting, report=lambda epoch, logs: None):
+        """Run a row.
 
-    def label(self):
-        """Return a short name that tells the rows of a table apart."""
-        r = f"_r{self.rate_multiplier:g}" if self.bottleneck == "vib" else ""
-        return f"{self.dataset}_{self.row_name}{r}_epochs{self.epochs}_seed{self.seed}"
+        Args:
+            setting: A `Setting`.
+            report: Called with the number of epochs done, and what the last one
+                logged: once at the start and after every epoch.
 
-
-def build_model(setting, data, num_samples=None):
-    """Build the classifier of a row, with `num_samples` posterior draws averaged."""
-    options = {}
-    if setting.bottleneck == "vib":
-        options = {
-            "rate": setting.rate_multiplier * math.log(data.num_classes),
-            "normalization": setting.normalization,
-            "part": setting.part,
-            "momentum": setting.momentum,
-            "relu_amplitude": setting.relu_amplitude,
-            "num_samples": num_samples,
-            "inference": "sample",
-            "seed": setting.seed,
+        Returns:
+            A dict of strings: the row of the table, errors in percent, then what
+            made it.
+        """
+        with results.locked(self._checkpoints(setting), wait=False):
+            compiled = self.compiled(setting)
+            history = self.train(setting, report)
+            start = time.monotonic()
+            test_rate = self._test_rate(setting)
+            errors = compiled.attack(setting)
+            seconds = time.monotonic() - start
+            self._save_classifier(setting)
+        last = history[-1]
+        row = setting.columns()
+        target = setting.target_rate(self.data.num_classes) if row["r"] else None
+        return {
+            "normalization": row.pop("normalization"),
+            "r": row.pop("r"),
+            **{f"eps_{eps}": f"{100 * error:.2f}" for eps, error in zip(EPSILONS, errors)},
+            "rate_nats": _number(last.get("bottleneck_rate")),
+            "test_rate_nats": _number(test_rate),
+            "target_nats": _number(target),
+            "train_error": f"{100 * (1 - float(last['accuracy'])):.2f}",
+            "preset": preset_of(setting),
+            **row,
+            "data": self.data.source,
+            "data_sha256": self.data.sha256,
+            "train_seconds": f"{sum(float(epoch['seconds']) for epoch in history):.0f}",
+            "evaluate_seconds": f"{seconds:.1f}",
+            **describe_run(self._module),
         }
-    return mlp.build(
-        input_shape=data.x_train.shape[1:],
-        num_classes=data.num_classes,
-        bottleneck=setting.bottleneck,
-        **options,
-    )
 
+    def compiled(self, setting):
+        """Return the `CompiledClassifier` of a setting's shape."""
+        if self._compiled is None or self._compiled.shape != setting.shape():
+            self._compiled = None  # its memory first
+            self._compiled = CompiledClassifier(setting, self.data)
+        return self._compiled
 
-def train(setting, data, output, verbose=2):
-    """Train the classifier of a row, and go on where a killed run stopped.
+    def train(self, setting, report=lambda epoch, logs: None):
+        """Train the classifier of a row, from its checkpoint where there is one.
 
-    Every epoch the state goes to `output/checkpoints/<label>` and a line to
-    `output/history/<label>.csv`. A checkpoint of other settings is refused.
-
-    Returns:
-        The trained model, and its last line of history as a dict.
-    """
-    checkpoints = pathlib.Path(output) / "checkpoints" / setting.label()
-    history = pathlib.Path(output) / "history" / f"{setting.label()}.csv"
-    history.parent.mkdir(parents=True, exist_ok=True)
-    _remember_setting(checkpoints, setting, data)
-    keras.utils.set_random_seed(setting.seed)
-    model = build_model(setting, data)
-    steps = math.ceil(len(data.x_train) / setting.batch_size)
-    schedule = keras.optimizers.schedules.ExponentialDecay(
-        setting.learning_rate, 2 * steps, setting.learning_rate_decay, staircase=True
-    )
-    model.compile(
-        optimizer=build_adam(schedule, setting.weight_decay, setting.weight_decay_kind),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    model.fit(
-        data.x_train,
-        data.y_train,
-        batch_size=setting.batch_size,
-        epochs=setting.epochs,
-        verbose=verbose,
-        # Watched, never chosen by: one draw, and the rate with the moving mean square.
-        validation_data=(data.x_test, data.y_test),
-        validation_batch_size=500,
-        callbacks=[
-            RateMonitor(),
-            keras.callbacks.CSVLogger(str(history), append=True),
-            # Two: one of them is whole, whenever the run is killed.
-            keras.callbacks.BackupAndRestore(
-                str(checkpoints / "latest"), double_checkpoint=True, delete_checkpoint=False
-            ),
-        ],
-    )
-    with open(history, newline="") as file:
-        return model, list(csv.DictReader(file))[-1]
-
-
-def _remember_setting(folder, setting, data):
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "setting.json"
-    now = {**dataclasses.asdict(setting), "data_sha256": data.sha256}
-    if path.exists() and (before := json.loads(path.read_text())) != now:
-        changed = {key: (before.get(key), now[key]) for key in now if before.get(key) != now[key]}
-        raise ValueError(
-            f"The checkpoints in {folder} are of another setting: (before, now) = {changed}. "
-            "Choose another --output, or delete them."
+        Returns:
+            The history: a dict of strings for each epoch.
+        """
+        compiled = self.compiled(setting)
+        compiled.start(setting)
+        folder = self._checkpoints(setting)
+        folder.mkdir(parents=True, exist_ok=True)
+        description = {**dataclasses.asdict(setting), "data_sha256": self.data.sha256}
+        (folder / "setting.json").write_text(json.dumps(description, indent=2))
+        checkpoint = Checkpoint(
+            folder, compiled.steps_per_epoch, setting.epochs, self._checkpoint_seconds
         )
-    path.write_text(json.dumps(now, indent=2))
+        initial_epoch = checkpoint.restore(compiled.model)
+        history = History(self._path("history", setting, ".csv"), initial_epoch)
+        report(initial_epoch, {})
+        if initial_epoch < setting.epochs:
+            self.fit(
+                setting,
+                initial_epoch,
+                [
+                    history,
+                    checkpoint,
+                    keras.callbacks.LambdaCallback(
+                        on_epoch_end=lambda epoch, logs: report(epoch + 1, logs)
+                    ),
+                ],
+                # Watched, never chosen by: one draw, and the rate with the moving mean square.
+                validation_data=self._test_images(),
+                validation_batch_size=500,
+                validation_freq=max(1, setting.epochs // _LOOKS),
+            )
+        return history.read()
+
+    def fit(self, setting, initial_epoch=0, callbacks=(), **options):
+        """Train from an epoch on to the setting's last, from the present state.
+
+        Args:
+            setting: A `Setting`.
+            initial_epoch: How many epochs were trained before.
+            callbacks: Beside those that seed the epochs and log rate and time.
+            **options: Of `keras.Model.fit`.
+        """
+        compiled = self.compiled(setting)
+        y = self.data.y_train
+        numbers = np.arange(len(y), dtype="int32")
+        batches = ShuffledBatches(numbers, y, setting.batch_size, setting.seed)
+        compiled.model.fit(
+            batches,
+            shuffle=False,  # it does so itself
+            epochs=setting.epochs,
+            initial_epoch=initial_epoch,
+            verbose=0,
+            callbacks=[
+                EpochSeeds(batches, setting.seed),
+                _Seconds(),
+                compiled.rate_monitor,
+                *callbacks,
+            ],
+            **options,
+        )
+
+    def _path(self, kind, setting, suffix):
+        return self.output / kind / f"{setting.label(self.data.sha256)}{suffix}"
+
+    def _checkpoints(self, setting):
+        return checkpoint_folder(self.output, setting, self.data.sha256)
+
+    def _save_classifier(self, setting):
+        path = self._path("models", setting, ".weights.h5")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.compiled(setting).classifier.save_weights(path)
+
+    def _test_images(self):
+        first = len(self.data.x_train)
+        numbers = np.arange(first, first + len(self.data.x_test), dtype="int32")
+        return numbers, self.data.y_test
+
+    def _test_rate(self, setting):
+        """Return the mean rate of a test image in nats; None without a stochastic bottleneck."""
+        if not setting.is_stochastic:
+            return None
+        compiled = self.compiled(setting)
+        compiled.model.evaluate(
+            *self._test_images(), batch_size=500, verbose=0, callbacks=[compiled.rate_monitor]
+        )
+        return compiled.classifier.get_layer("bottleneck").rate_tracker.result(training=False)
 
 
-def evaluate(setting, data, model):
-    """Return the test error in percent at each strength of the attack."""
-    classifier = attacked = model
-    if setting.bottleneck == "vib":
-        classifier = build_model(setting, data, setting.num_samples)
-        classifier.set_weights(model.get_weights())
-        if setting.attack_samples == setting.num_samples:
-            attacked = classifier
-        elif setting.attack_samples > 1:
-            attacked = build_model(setting, data, setting.attack_samples)
-            attacked.set_weights(model.get_weights())
-    errors = fgsm_errors(classifier, data.x_test, data.y_test, EPSILONS, attacked)
-    return {f"eps_{eps}": round(100 * float(error), 2) for eps, error in zip(EPSILONS, errors)}
+def make_runner(dataset, data_dir, tfds_manual_dir, *options):
+    """Return a `RowRunner` with its data loaded: what a worker process calls first."""
+    return RowRunner(datasets.load(dataset, data_dir, tfds_manual_dir), *options)
 
 
-def columns(setting, data):
-    """Return the columns of a row that say what it is: no other row has the same."""
-    row = {key: str(value) for key, value in dataclasses.asdict(setting).items()}
-    del row["bottleneck"]
-    row["normalization"] = setting.row_name
-    row["r"] = f"{setting.rate_multiplier:g}"
-    del row["rate_multiplier"]
-    if setting.bottleneck != "vib":
-        for name in _VIB_COLUMNS:
-            row[name] = ""
-    return {**row, "data": data.source, "data_sha256": data.sha256}
+def checkpoint_folder(output, setting, data_sha256):
+    """Return where a row's checkpoint lies, which nobody needs once the row is written."""
+    return pathlib.Path(output) / "checkpoints" / setting.label(data_sha256)
 
 
-def _split(row, *names):
-    rest = {key: value for key, value in row.items() if key not in names}
-    return {name: row[name] for name in names}, rest
+class _Seconds(keras.callbacks.Callback):
+    """Log how long each epoch took, its evaluation included."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = time.monotonic() - self._start
 
 
-def run(setting, data, output, verbose=2):
-    """Train and evaluate one row.
-
-    Returns:
-        A dict: the row of the table, errors in percent, then what made it.
-    """
-    start = time.time()
-    model, last_epoch = train(setting, data, output, verbose)
-    trained = time.time()
-    errors = evaluate(setting, data, model)
-    vib = setting.bottleneck == "vib"
-    target = setting.rate_multiplier * math.log(data.num_classes)
-    name, made_by = _split(columns(setting, data), "normalization", "r")
-    return {
-        **name,
-        **errors,
-        "rate_nats": f"{float(last_epoch['bottleneck_rate']):.6g}" if vib else "",
-        "test_rate_nats": f"{float(last_epoch['val_bottleneck_rate']):.6g}" if vib else "",
-        "target_nats": f"{target:.6g}" if vib else "",
-        "train_error": f"{100 * (1 - float(last_epoch['accuracy'])):.2f}",
-        **made_by,
-        "train_seconds": f"{trained - start:.0f}",
-        "evaluate_seconds": f"{time.time() - trained:.1f}",
-    }
+def _number(value):
+    return "" if value is None else f"{float(value):.6g}"

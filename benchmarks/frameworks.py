@@ -4,6 +4,7 @@ import contextlib
 
 import keras
 
+from applications.float64 import float64_enabled
 from keras_slashed import config
 
 BACKEND = keras.backend.backend()
@@ -109,19 +110,11 @@ def setting(dtype, mode):
     if mode == "plain":
         config.disable_kernel_compilation()
     try:
-        with _float64_enabled() if dtype == "float64" else contextlib.nullcontext():
+        with float64_enabled() if dtype == "float64" else contextlib.nullcontext():
             yield
     finally:
         if before:
             config.enable_kernel_compilation()
-
-
-def _float64_enabled():
-    if BACKEND != "jax":
-        return contextlib.nullcontext()
-    import jax
-
-    return jax.enable_x64(True)
 
 
 def forget_compiled():

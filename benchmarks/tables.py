@@ -1,7 +1,5 @@
 """Tables that a benchmark fills case by case, and goes on with when it was killed."""
 
-import csv
-import os
 import pathlib
 import re
 
@@ -54,10 +52,4 @@ def replace_rows(path, case, rows):
     if old and list(old[0]) != list(rows[0]):
         raise ValueError(f"{path.name} has other columns. Move it away, or choose another folder.")
     kept = [row for row in old if results.find_row([row], **case) is None]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*kept, *rows])
-    os.replace(temporary, path)
+    results.write_rows(path, [*kept, *rows])

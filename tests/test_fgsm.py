@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from applications import mlp
+from applications.fgsm import compile_fgsm
 from applications.fgsm import fgsm_errors
 from tests.support import to_numpy
 
@@ -40,6 +41,17 @@ def test_the_attacked_model_gives_the_direction():
     model = linear_classifier(weights)
     assert fgsm_errors(model, x, y, (1.0,))[0] == 1.0
     assert fgsm_errors(model, x, y, (1.0,), attacked_model=kinder)[0] == 0.0
+
+
+def test_a_compiled_attack_sees_new_weights():
+    weights = np.eye(3, dtype="float32")
+    model = linear_classifier(weights)
+    attack = compile_fgsm(model, (0.0, 1.0))
+    x = np.array([[1.0, 0.5, 0.0]], "float32")
+    np.testing.assert_array_equal(attack(x, np.array([0])), [0.0, 1.0])
+    model.layers[0].set_weights([10 * weights[::-1], np.zeros(3, "float32")])
+    np.testing.assert_array_equal(attack(x, np.array([0])), [1.0, 1.0])
+    np.testing.assert_array_equal(attack(x, np.array([2])), [0.0, 1.0])
 
 
 @pytest.mark.parametrize("attack_samples", [None, 4])

@@ -1,0 +1,71 @@
+"""Error against rate: a beta-VIB, whose rate is what comes out, beside FixedRateVIB.
+
+    python -m applications.accuracy_rate --dataset mnist --data-dir DIR --output results/short
+
+Trains the MNIST classifier as a beta-VIB (Alemi et al. 2017) for a range of beta, and
+with FixedRateVIB for a range of rates (rows of Table 1, taken from its file where
+they are there). Draws the clean error and the error under attack against the rate
+that was reached. Writes beta_vib_DATASET.csv and table1_DATASET.csv row by row, and
+accuracy_rate_DATASET.png; a killed run goes on where it was.
+"""
+
+import dataclasses
+import pathlib
+
+from applications import accuracy_rate_figure
+from applications import command_line
+from applications.presets import table_name
+from applications.row_loop import run_rows
+from applications.setting import default_setting
+from keras_slashed.validation import NORMALIZATIONS
+
+BETAS = (0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+MULTIPLIERS = (0.125, 0.25, 0.5, 1.0, 1.5)
+
+
+def parse_arguments(arguments=None):
+    """Return the command line's arguments."""
+    parser = command_line.make_parser(
+        "applications.accuracy_rate", __doc__, ("mnist", "digits"), output="runs/accuracy_rate"
+    )
+    add = parser.add_argument
+    add("--betas", nargs="+", type=float, default=list(BETAS), metavar="B")
+    add("--rate-multipliers", nargs="+", type=float, default=list(MULTIPLIERS), metavar="R",
+        help="the rates are R log(10) nats")  # fmt: skip
+    add("--normalizations", nargs="+", choices=NORMALIZATIONS, default=["batch", "instance"])
+    add("--epochs", type=command_line.positive, default=20, help="default 20; Table 1: 400")
+    add("--seed", type=int, default=0)
+    return parser.parse_args(arguments)
+
+
+def settings(options):
+    """Return the settings of the beta-VIB, and of FixedRateVIB."""
+    default = dataclasses.replace(
+        default_setting(options.dataset), epochs=options.epochs, seed=options.seed
+    )
+    weighted = [
+        dataclasses.replace(default, bottleneck="beta_vib", beta=beta) for beta in options.betas
+    ]
+    fixed = [
+        dataclasses.replace(default, normalization=normalization, rate_multiplier=r)
+        for normalization in options.normalizations
+        for r in options.rate_multipliers
+    ]
+    return weighted, fixed
+
+
+def main(arguments=None):
+    """Run the rows that the command line asks for, and draw them."""
+    options = parse_arguments(arguments)
+    weighted, fixed = settings(options)
+    module = "applications.accuracy_rate"
+    rows = run_rows(module, weighted, options, "beta_vib", "beta-VIB")
+    rows += run_rows(module, fixed, options)
+    name = f"accuracy_rate_{table_name(options.dataset)}.png"
+    picture = pathlib.Path(options.output) / name
+    accuracy_rate_figure.draw(rows, picture)
+    print(f"written to {picture}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Figures 2 and 3 of the paper.
+
+    python -m applications.figures
+
+Figure 2: the two roots of Eq. 6 and stdplus beside softplus. Figure 3: the
+iterations of the paper's Algorithm 1 against its error, measured against mpmath,
+with this package's stdplus, which does not iterate, as a further line. Writes
+figure2.png, figure3.png and figure3.csv. Figure 1 is `applications.half_moons`.
+"""
+
+import argparse
+import pathlib
+
+from applications import figure2
+from applications import figure3
+from applications import results
+from applications.provenance import describe_run
+
+
+def main(arguments=None):
+    """Draw the figures into the folder that the command line names."""
+    parser = argparse.ArgumentParser(
+        prog="python -m applications.figures",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--output", default="runs/figures", help="folder of the pictures")
+    output = pathlib.Path(parser.parse_args(arguments).output)
+    output.mkdir(parents=True, exist_ok=True)
+    figure2.draw(output / "figure2.png")
+    rows = figure3.measure()
+    run = describe_run("applications.figures")
+    results.write_rows(output / "figure3.csv", [{**row, **run} for row in rows])
+    figure3.draw(rows, output / "figure3.png")
+    header = ["method", "dtype", "iterations", "promised", "error", "error_beyond_0.04"]
+    print(results.markdown_table(header, [[row[name] for name in header] for row in rows]))
+    print(f"written to {output}: figure2.png, figure3.png, figure3.csv")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""A row of Table 1: the same whatever ran before it, and when it was killed."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+
+from applications import datasets
+from applications import results
+from applications.compiled_classifier import build_classifier
+from applications.robustness import RowRunner
+from applications.robustness import checkpoint_folder
+from applications.setting import Setting
+from keras_slashed.layers import FixedRateVIB
+from tests.support import BACKEND
+
+# Three full batches an epoch: every other size of batch is one more compilation.
+SETTING = Setting(dataset="digits", epochs=3, batch_size=479, learning_rate=1e-3)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One runner for the module: what it compiled for one test serves the others."""
+    return RowRunner(datasets.load("digits"), tmp_path_factory.mktemp("rows"), "tests", 0.0)
+
+
+@pytest.fixture
+def runner(shared, tmp_path):
+    shared.output = tmp_path
+    return shared
+
+
+def timeless(rows):
+    return [{k: v for k, v in row.items() if "seconds" not in k} for row in rows]
+
+
+def trained(runner, setting):
+    """Train a row; return its history without times, and its weights."""
+    history = runner.train(setting)
+    return timeless(history), runner.compiled(setting).classifier.get_weights()
+
+
+def assert_same(one, other):
+    assert one[0] == other[0]
+    for a, b in zip(one[1], other[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_row_does_not_depend_on_the_row_before_it(runner, tmp_path):
+    second = dataclasses.replace(SETTING, seed=1, rate_multiplier=0.25)
+    rows = []
+    for setting, folder in ((SETTING, "a"), (second, "b"), (SETTING, "c")):
+        runner.output = tmp_path / folder
+        rows.append((runner(setting), runner.compiled(setting).classifier.get_weights()))
+    (first, weights), (other, _), (again, weights_again) = rows
+    assert_same((timeless([first]), weights), (timeless([again]), weights_again))
+    assert float(other["rate_nats"]) == pytest.approx(0.25 * np.log(10), rel=1e-5)
+    assert first["eps_0.2"] != other["eps_0.2"]
+    histories = [next((tmp_path / f / "history").iterdir()) for f in "ac"]
+    assert timeless(results.read_rows(histories[0])) == timeless(results.read_rows(histories[1]))
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs eagerly: nothing is compiled")
+def test_a_second_row_compiles_nothing(runner, monkeypatch):
+    traced = []
+    call = FixedRateVIB.call
+
+    @functools.wraps(call)
+    def counting_call(layer, *args, **kwargs):
+        traced.append(layer)
+        return call(layer, *args, **kwargs)
+
+    monkeypatch.setattr(FixedRateVIB, "call", counting_call)
+    build_classifier(SETTING, runner.data)
+    by_building = len(traced)
+    one = dataclasses.replace(SETTING, epochs=1)
+    runner(one)  # whatever was compiled before, now all is
+    traced.clear()
+    runner(dataclasses.replace(one, seed=5, rate_multiplier=0.5))
+    assert len(traced) == by_building
+    # The counter sees a compilation where there is one.
+    traced.clear()
+    runner.compiled(one).model.make_train_function(force=True)
+    runner.fit(one)
+    assert traced
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_killed_row_ends_as_it_would_have(runner, tmp_path):
+    runner.output = tmp_path / "whole"
+    whole = trained(runner, SETTING)
+    runner.output = tmp_path / "killed"
+
+    def kill(epoch, logs):
+        if epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        runner.train(SETTING, kill)
+    # Another row in between leaves nothing behind.
+    runner.output = tmp_path / "other"
+    runner.train(dataclasses.replace(SETTING, epochs=1, seed=7))
+    runner.output = tmp_path / "killed"
+    epochs = []
+    history = runner.train(SETTING, lambda epoch, logs: epochs.append(epoch))
+    assert epochs == [2, 3]
+    assert_same((timeless(history), runner.compiled(SETTING).classifier.get_weights()), whole)
+    # All trained, and killed before it was attacked: nothing is trained again.
+    epochs.clear()
+    history = runner.train(SETTING, lambda epoch, logs: epochs.append(epoch))
+    assert epochs == [3]
+    assert_same((timeless(history), runner.compiled(SETTING).classifier.get_weights()), whole)
+
+
+def test_a_history_ahead_of_its_checkpoint_is_cut(runner, monkeypatch):
+    monkeypatch.setattr(runner, "_checkpoint_seconds", 1e9)
+    setting = dataclasses.replace(SETTING, seed=2)
+
+    def kill(epoch, logs):
+        if epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        runner.train(setting, kill)
+    assert not list(runner.output.glob("checkpoints/*/*.weights.h5"))
+    history = runner.train(setting)
+    assert [row["epoch"] for row in history] == ["0", "1", "2"]
+
+
+def test_a_damaged_checkpoint_and_a_second_process(runner):
+    folder = checkpoint_folder(runner.output, SETTING, runner.data.sha256)
+    folder.mkdir(parents=True)
+    (folder / "latest.weights.h5").write_bytes(b"\x89HDF cut short")
+    with pytest.raises(ValueError, match=r"latest\.weights\.h5 cannot be read.*Delete it"):
+        runner.train(SETTING)
+    with results.locked(folder), pytest.raises(ValueError, match="Another process is at work"):
+        runner(SETTING)
+
+
+def test_another_shape_is_refused(runner):
+    compiled = runner.compiled(SETTING)
+    with pytest.raises(ValueError, match="must have the shape that was compiled"):
+        compiled.start(dataclasses.replace(SETTING, momentum=0.5))
+
+
+@pytest.mark.parametrize("bottleneck", ["none", "vib"])
+def test_attack_samples_and_the_model_without_a_vib(bottleneck, tmp_path):
+    data = datasets.load("digits")
+    setting = dataclasses.replace(SETTING, bottleneck=bottleneck, attack_samples=1)
+    compiled = RowRunner(data, tmp_path, "tests").compiled(setting)
+    compiled.start(setting)
+    errors = compiled.attack(setting)
+    assert errors.shape == (5,)
+    assert 0.5 < errors[0] <= 1.0, "untrained"
+    np.testing.assert_array_equal(errors, compiled.attack(setting))
