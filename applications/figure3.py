@@ -97,7 +97,12 @@ def draw(rows, path):
         axes.axhline(
             float(ours["error"]), color=colour, ls="--", lw=1.2, label=f"keras_slashed, {dtype}"
         )
-    axes.plot(n, [float(row["promised"]) for row in steps], color="0.3", label="the rule n = ⌈log2(-log2 eps) - 1⌉")
+    axes.plot(
+        n,
+        [float(row["promised"]) for row in steps],
+        color="0.3",
+        label="the rule n = ⌈log2(-log2 eps) - 1⌉",
+    )
     axes.set(
         yscale="log",
         ylim=(1e-17, 1),

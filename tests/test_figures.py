@@ -29,7 +29,9 @@ def test_curves():
     difference = (figure2.curves(x + step)[0] - figure2.curves(x - step)[0]) / (2 * step)
     np.testing.assert_allclose(slope, difference, rtol=1e-6)
     np.testing.assert_allclose(softplus, np.log1p((np.e - 1) * np.exp(x)), rtol=1e-14)
-    assert [curve[0] for curve in figure2.curves(np.zeros(1))] == pytest.approx([1.0, 0.5**0.5, 1.0])
+    assert [curve[0] for curve in figure2.curves(np.zeros(1))] == pytest.approx(
+        [1.0, 0.5**0.5, 1.0]
+    )
 
 
 def test_algorithm_1_gains_digits_with_each_iteration():
