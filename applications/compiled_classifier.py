@@ -11,6 +11,7 @@ from applications import resnet18
 from applications.epoch_seeds import set_noise
 from applications.fgsm import EPSILONS
 from applications.fgsm import compile_fgsm
+from applications.image_data import PIXEL_RANGE
 from applications.image_store import ImageStore
 from applications.optimizers import build_adam
 from keras_slashed.callbacks import RateMonitor
@@ -105,7 +106,7 @@ class CompiledClassifier:
             if setting.attack_samples != setting.num_samples:
                 samples = setting.attack_samples if setting.attack_samples > 1 else None
                 self._attacked = build_classifier(setting, data, samples)
-        self._attack = compile_fgsm(self._judge, EPSILONS, self._attacked)
+        self._attack = compile_fgsm(self._judge, EPSILONS, self._attacked, PIXEL_RANGE)
 
     def start(self, setting):
         """Take the state that a classifier freshly built for a setting has.
@@ -126,7 +127,12 @@ class CompiledClassifier:
             variable.assign(value)
 
     def attack(self, setting):
-        """Return the share of test images classified wrong at each of `EPSILONS`."""
+        """Return the share of test images classified wrong at each of `EPSILONS`.
+
+        Returns:
+            An array of shape (2, number of epsilons): with attacked pixels clipped to
+            their range, and without.
+        """
         for model in {id(m): m for m in (self._judge, self._attacked)}.values():
             if model is not self.classifier:
                 model.set_weights(self.classifier.get_weights())

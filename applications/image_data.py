@@ -5,6 +5,8 @@ import hashlib
 
 import numpy as np
 
+PIXEL_RANGE = (-1.0, 1.0)
+
 
 @dataclasses.dataclass
 class ImageData:

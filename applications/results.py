@@ -20,7 +20,7 @@ def read_rows(path):
         return list(csv.DictReader(file))
 
 
-def append_row(path, row, older_rows=None):
+def append_row(path, row):
     """Add a row to a CSV file, which is replaced as a whole: never half written.
 
     Processes that do so at once wait for one another.
@@ -28,7 +28,6 @@ def append_row(path, row, older_rows=None):
     Args:
         path: The file; it may be missing.
         row: A dict.
-        older_rows: What rows get in columns that the file lacks: a dict by column.
 
     Raises:
         ValueError: The file's columns are others than the row's.
@@ -36,7 +35,7 @@ def append_row(path, row, older_rows=None):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.parent):
-        rows = with_columns(read_rows(path), older_rows or {})
+        rows = read_rows(path)
         if rows and set(rows[0]) != set(row):
             raise ValueError(
                 f"{path.name} has the columns {list(rows[0])}, the new row {list(row)}. "
@@ -61,11 +60,6 @@ def write_rows(path, rows, columns=None):
         writer.writeheader()
         writer.writerows(rows)
     os.replace(temporary, path)
-
-
-def with_columns(rows, older_rows):
-    """Return rows with columns that they lack: a dict of values by column."""
-    return [{**older_rows, **row} for row in rows]
 
 
 @contextlib.contextmanager

@@ -61,7 +61,7 @@ class RowRunner:
             history = self.train(setting, report)
             start = time.monotonic()
             test_rate = self._test_rate(setting)
-            errors = compiled.attack(setting)
+            clipped, unclipped = compiled.attack(setting)
             seconds = time.monotonic() - start
             self._save_classifier(setting)
         last = history[-1]
@@ -70,7 +70,12 @@ class RowRunner:
         return {
             "normalization": row.pop("normalization"),
             "r": row.pop("r"),
-            **{f"eps_{eps}": f"{100 * error:.2f}" for eps, error in zip(EPSILONS, errors)},
+            **{f"eps_{eps}": f"{100 * error:.2f}" for eps, error in zip(EPSILONS, clipped)},
+            # At eps = 0 the two are one.
+            **{
+                f"unclipped_eps_{eps}": f"{100 * error:.2f}"
+                for eps, error in zip(EPSILONS[1:], unclipped[1:])
+            },
             "rate_nats": _number(last.get("bottleneck_rate")),
             "test_rate_nats": _number(test_rate),
             "target_nats": _number(target),

@@ -14,8 +14,6 @@ from applications.progress import Progress
 from applications.results import append_row
 from applications.results import find_row
 from applications.results import read_rows
-from applications.results import with_columns
-from applications.setting import OLDER_ROWS
 
 
 def run_rows(module, settings, options, name="table1", title="Table 1"):
@@ -63,7 +61,7 @@ def run_rows(module, settings, options, name="table1", title="Table 1"):
     rows = [_find(table, setting, sha256) for setting in settings]
     rows = [row for row in rows if row is not None]
     if rows:
-        text = table1_report.markdown(_rows(table), title, table.name)
+        text = table1_report.markdown(read_rows(table), title, table.name)
         table.with_suffix(".md").write_text(text)
         print(f"\n{text}\nwritten to {table} and {table.with_suffix('.md').name}")
     if loop.failed:
@@ -98,7 +96,7 @@ class _Loop:
         self._epochs[setting] = epoch
 
     def on_done(self, setting, row):
-        append_row(self._table, row, OLDER_ROWS)
+        append_row(self._table, row)
         folder = robustness.checkpoint_folder(self._table.parent, setting, self._data_sha256)
         shutil.rmtree(folder, ignore_errors=True)
         errors = ", ".join(row[f"eps_{eps}"] for eps in EPSILONS)
@@ -115,12 +113,8 @@ class _Loop:
         self._progress.say(f"[{self._finished}/{self._number}] {text}")
 
 
-def _rows(table):
-    return with_columns(read_rows(table), OLDER_ROWS)
-
-
 def _find(table, setting, data_sha256):
-    return find_row(_rows(table), **setting.columns(), data_sha256=data_sha256)
+    return find_row(read_rows(table), **setting.columns(), data_sha256=data_sha256)
 
 
 def _by_shape(settings):

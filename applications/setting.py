@@ -9,14 +9,6 @@ import math
 _FIXED_RATE_COLUMNS = ("r", "part", "momentum")
 _STOCHASTIC_COLUMNS = ("relu_amplitude", "num_samples", "attack_samples")
 _RESNET_COLUMNS = ("stem", "width", "augment")
-# What rows written before there was such a column have in it.
-OLDER_ROWS = {
-    "preset": "",
-    "model": "mlp",
-    "beta": "",
-    **dict.fromkeys(_RESNET_COLUMNS, ""),
-    "dtype_policy": "float32",
-}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -102,7 +102,8 @@ def markdown(rows, title, file_name):
     ]
     return (
         f"# {title}, {table_name(rows[0]['dataset'])}\n\n"
-        "Error in percent under FGSM, of several seeds the mean ± the standard deviation; in "
-        "brackets the\npaper's number (400 epochs, the whole data) and the difference. What made "
-        f"each row is in `{file_name}`.\n\n{markdown_table(header, lines)}\n"
+        "Error in percent under FGSM, attacked pixels clipped to their range; of several seeds the "
+        "mean ± the\nstandard deviation; in brackets the paper's number (400 epochs, the whole "
+        "data) and the difference.\nWhat made each row is in "
+        f"`{file_name}`, with the errors without clipping.\n\n{markdown_table(header, lines)}\n"
     )

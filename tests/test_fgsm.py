@@ -32,6 +32,16 @@ def test_against_the_closed_form_of_a_linear_classifier():
     assert errors[0] < errors[2]
 
 
+def test_clipped_to_a_range_of_pixels():
+    """What beats the true class lies beyond the range: not clipped, it does."""
+    weights = np.diag([1.0, 1.0, -1.0]).astype("float32")
+    model = linear_classifier(weights)
+    x, y = np.array([[0.5, 0.0, -0.9]], "float32"), np.array([2])
+    # The direction is (+, +, +): at eps = 0.3 the logits are 0.8 or 0.55, 0.3, and 0.6.
+    errors = fgsm_errors(model, x, y, (0.1, 0.3), pixel_range=(-1.0, 0.55))
+    np.testing.assert_array_equal(errors, [[0.0, 0.0], [0.0, 1.0]])
+
+
 def test_the_attacked_model_gives_the_direction():
     weights = np.eye(3, dtype="float32")
     x = np.array([[1.0, 0.5, 0.0]], "float32")

@@ -24,13 +24,6 @@ def test_other_columns_are_refused_and_nothing_is_lost(tmp_path):
     assert results.read_rows(table) == [{"r": "1"}]
 
 
-def test_a_file_gets_the_columns_it_lacks(tmp_path):
-    table = tmp_path / "table.csv"
-    results.append_row(table, {"r": 1, "eps": 3})
-    results.append_row(table, {"r": 2, "width": 64, "eps": 4}, older_rows={"width": ""})
-    assert table.read_text() == "r,width,eps\n1,,3\n2,64,4\n"
-
-
 def append_rows(table, writer):
     for index in range(20):
         results.append_row(table, {"writer": writer, "index": index})

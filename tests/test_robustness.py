@@ -154,6 +154,6 @@ def test_attack_samples_and_the_model_without_a_vib(bottleneck, tmp_path):
     compiled = RowRunner(data, tmp_path, "tests").compiled(setting)
     compiled.start(setting)
     errors = compiled.attack(setting)
-    assert errors.shape == (5,)
-    assert 0.5 < errors[0] <= 1.0, "untrained"
+    assert errors.shape == (2, 5)
+    assert 0.5 < errors[0, 0] <= 1.0, "untrained"
     np.testing.assert_array_equal(errors, compiled.attack(setting))

@@ -28,7 +28,8 @@ def arguments(folder, *more):
 def wait_for(condition, process, seconds=240):
     end = time.monotonic() + seconds
     while not condition():
-        assert process.poll() is None, process.stderr.read().decode()
+        code = process.poll()
+        assert code is None, f"ended with {code}: {process.stderr.read().decode()}"
         assert time.monotonic() < end
         time.sleep(0.01)
 
@@ -43,11 +44,13 @@ def test_rows_side_by_side_killed_and_continued(tmp_path, capsys):
         return table.exists() and any(h.read_text().count("\n") > 2 for h in histories)
 
     command = [sys.executable, "-m", "applications.table1", *options, "--jobs", "2"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    wait_for(third_row_is_on_its_way, process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stderr.close()
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            wait_for(third_row_is_on_its_way, process)
+        finally:
+            process.send_signal(signal.SIGKILL)
     for folder in tmp_path.glob("checkpoints/*"):
         with results.locked(folder):  # the workers end with their parent
             pass
