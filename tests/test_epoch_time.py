@@ -39,7 +39,7 @@ def test_the_loop_trains_as_keras_does(tmp_path):
 
 
 @needs_jax
-def test_the_loop_s_bottleneck_has_the_same_loss():
+def test_the_loop_s_bottleneck_learns():
     from benchmarks.hand_written_jax import HandWrittenTraining
 
     data = epoch_time.random_images(400, 10)
