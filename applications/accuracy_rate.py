@@ -15,7 +15,7 @@ import pathlib
 from applications import accuracy_rate_figure
 from applications import command_line
 from applications.presets import table_name
-from applications.row_loop import run_rows
+from applications.robustness_table import run_rows
 from applications.setting import default_setting
 from keras_slashed.validation import NORMALIZATIONS
 

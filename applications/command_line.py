@@ -1,4 +1,4 @@
-"""What the commands of Table 1 have in common."""
+"""What the commands of the tables have in common."""
 
 import argparse
 import dataclasses
@@ -27,13 +27,25 @@ def make_parser(module, description, datasets, output):
     add("--dataset", choices=datasets, default=datasets[0], help=f"default {datasets[0]}")
     add("--data-dir", metavar="DIR", help="folder with the data set's files")
     add("--tfds-manual-dir", metavar="DIR", help="folder from which tensorflow-datasets takes them")
+    add_running(parser, output or "runs/table1", output)
+    return parser
+
+
+def add_running(parser, described, output=None):
+    """Let a parser know the options on how rows are run.
+
+    Args:
+        parser: An `argparse.ArgumentParser`.
+        described: The default folder in words.
+        output: The default folder, None to leave it to the command.
+    """
+    add = parser.add_argument
     add("--jobs", type=positive, default=1, metavar="N", help="rows to train side by side")
     add("--output", default=output, metavar="DIR",
-        help=f"folder of table and checkpoints (default {output or 'runs/table1'})")  # fmt: skip
+        help=f"folder of table and checkpoints (default {described})")  # fmt: skip
     add("--checkpoint-seconds", type=float, default=20.0, metavar="S",
         help="time between two checkpoints of a row at the least (default 20)")  # fmt: skip
     add("--quiet", action="store_true", help="a line for each row only")
-    return parser
 
 
 def add_settings(parser, default):

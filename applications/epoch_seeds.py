@@ -47,7 +47,12 @@ class ShuffledBatches(keras.utils.PyDataset):
 
 
 class EpochSeeds(keras.callbacks.Callback):
-    """At the start of each epoch, seed its order and its noise by its number."""
+    """At the start of each epoch, seed its order and its noise by its number.
+
+    Args:
+        batches: `ShuffledBatches` or `TextBatches`.
+        seed: Integer seed of the noise; that of the order is the batches' own.
+    """
 
     def __init__(self, batches, seed):
         super().__init__()

@@ -32,13 +32,17 @@ class Variant:
     learnable: float | None = None
     annealing: str | None = None
 
-    def build_options(self):
-        """Return options of `lstm_vae.build`, with a rate layer of their own."""
+    def build_options(self, rate_scale=1.0):
+        """Return options of `lstm_vae.build`, with a rate layer of their own.
+
+        Args:
+            rate_scale: Of a learnable rate.
+        """
         options = dict(self.fixed)
         if self.committed is not None:
             options["rate"] = CommittedRate(self.committed)
         if self.learnable is not None:
-            options["rate"] = LearnableRate(self.learnable)
+            options["rate"] = LearnableRate(self.learnable, rate_scale)
         return options
 
     def callbacks(self, steps, warmup=0.1):

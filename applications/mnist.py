@@ -9,7 +9,7 @@ once and is not trained again; a killed run continues at its last checkpoint.
 """
 
 from applications import command_line
-from applications.row_loop import run_rows
+from applications.robustness_table import run_rows
 from applications.setting import default_setting
 
 _DEFAULT = default_setting("mnist")

@@ -1,23 +1,21 @@
 """One row of Table 1: train a classifier, then attack it."""
 
-import dataclasses
-import json
 import pathlib
 import time
 
-import keras
 import numpy as np
 
 from applications import datasets
 from applications import results
-from applications.checkpoint import Checkpoint
 from applications.compiled_classifier import CompiledClassifier
 from applications.epoch_seeds import EpochSeeds
 from applications.epoch_seeds import ShuffledBatches
 from applications.fgsm import EPSILONS
-from applications.history import History
 from applications.presets import preset_of
 from applications.provenance import describe_run
+from applications.row_training import RowFiles
+from applications.row_training import Seconds
+from applications.row_training import train_row
 
 _LOOKS = 20  # evaluations on the test images in the course of a row's training
 
@@ -56,7 +54,7 @@ class RowRunner:
             A dict of strings: the row of the table, errors in percent, then what
             made it.
         """
-        with results.locked(self._checkpoints(setting), wait=False):
+        with results.locked(self._files(setting).checkpoints, wait=False):
             compiled = self.compiled(setting)
             history = self.train(setting, report)
             start = time.monotonic()
@@ -104,33 +102,24 @@ class RowRunner:
         """
         compiled = self.compiled(setting)
         compiled.start(setting)
-        folder = self._checkpoints(setting)
-        folder.mkdir(parents=True, exist_ok=True)
-        description = {**dataclasses.asdict(setting), "data_sha256": self.data.sha256}
-        (folder / "setting.json").write_text(json.dumps(description, indent=2))
-        checkpoint = Checkpoint(
-            folder, compiled.steps_per_epoch, setting.epochs, self._checkpoint_seconds
-        )
-        initial_epoch = checkpoint.restore(compiled.model)
-        history = History(self._path("history", setting, ".csv"), initial_epoch)
-        report(initial_epoch, {})
-        if initial_epoch < setting.epochs:
-            self.fit(
+        return train_row(
+            compiled.model,
+            setting,
+            self.data.sha256,
+            self._files(setting),
+            compiled.steps_per_epoch,
+            self._checkpoint_seconds,
+            report,
+            lambda initial_epoch, callbacks: self.fit(
                 setting,
                 initial_epoch,
-                [
-                    history,
-                    checkpoint,
-                    keras.callbacks.LambdaCallback(
-                        on_epoch_end=lambda epoch, logs: report(epoch + 1, logs)
-                    ),
-                ],
+                callbacks,
                 # Watched, never chosen by: one draw, and the rate with the moving mean square.
                 validation_data=self._test_images(),
                 validation_batch_size=500,
                 validation_freq=max(1, setting.epochs // _LOOKS),
-            )
-        return history.read()
+            ),
+        )
 
     def fit(self, setting, initial_epoch=0, callbacks=(), **options):
         """Train from an epoch on to the setting's last, from the present state.
@@ -153,21 +142,18 @@ class RowRunner:
             verbose=0,
             callbacks=[
                 EpochSeeds(batches, setting.seed),
-                _Seconds(),
+                Seconds(),
                 compiled.rate_monitor,
                 *callbacks,
             ],
             **options,
         )
 
-    def _path(self, kind, setting, suffix):
-        return self.output / kind / f"{setting.label(self.data.sha256)}{suffix}"
-
-    def _checkpoints(self, setting):
-        return checkpoint_folder(self.output, setting, self.data.sha256)
+    def _files(self, setting):
+        return RowFiles(self.output, setting, self.data.sha256)
 
     def _save_classifier(self, setting):
-        path = self._path("models", setting, ".weights.h5")
+        path = self._files(setting).model
         path.parent.mkdir(parents=True, exist_ok=True)
         self.compiled(setting).classifier.save_weights(path)
 
@@ -190,21 +176,6 @@ class RowRunner:
 def make_runner(dataset, data_dir, tfds_manual_dir, *options):
     """Return a `RowRunner` with its data loaded: what a worker process calls first."""
     return RowRunner(datasets.load(dataset, data_dir, tfds_manual_dir), *options)
-
-
-def checkpoint_folder(output, setting, data_sha256):
-    """Return where a row's checkpoint lies, which nobody needs once the row is written."""
-    return pathlib.Path(output) / "checkpoints" / setting.label(data_sha256)
-
-
-class _Seconds(keras.callbacks.Callback):
-    """Log how long each epoch took, its evaluation included."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._start = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs["seconds"] = time.monotonic() - self._start
 
 
 def _number(value):

@@ -1,71 +1,81 @@
 """The loop over the rows of a table: find, train, write, report."""
 
-import pathlib
+import dataclasses
 import shutil
 import sys
+from collections.abc import Callable
 
-from applications import datasets
-from applications import robustness
 from applications import side_by_side
-from applications import table1_report
-from applications.fgsm import EPSILONS
-from applications.presets import table_name
 from applications.progress import Progress
 from applications.results import append_row
 from applications.results import find_row
 from applications.results import read_rows
+from applications.row_training import RowFiles
 
 
-def run_rows(module, settings, options, name="table1", title="Table 1"):
-    """Run the rows that are not in the table yet, and write table and Markdown.
+@dataclasses.dataclass
+class Table:
+    """A table whose rows are trained, and what is particular to it.
+
+    Attributes:
+        path: The CSV file.
+        data_sha256: Checksum of the data.
+        make_runner: A function of a module; a worker calls it with `arguments`, and what
+            it returns with each setting and `report(epochs, logs)`, for a row.
+        arguments: See there. They must pickle.
+        name: Returns the name of a setting for the progress.
+        logged: Of what an epoch logs, what the progress shows.
+        summary: Returns a text on a finished row.
+        markdown: Returns a text on all rows of the table, or None without one.
+    """
+
+    path: object
+    data_sha256: str
+    make_runner: Callable
+    arguments: tuple
+    name: Callable
+    logged: tuple
+    summary: Callable
+    markdown: Callable | None = None
+
+
+def run_rows(table, settings, jobs=1, quiet=False):
+    """Run the rows that the table lacks, and write it and its Markdown.
 
     Args:
-        module: Name of the module that `python -m` runs.
-        settings: Of the rows, all on one data set.
-        options: Of the command line; see `command_line.make_parser`.
-        name: What the names of table and Markdown begin with.
-        title: Of the Markdown.
+        table: A `Table`.
+        settings: What decides each row: dataclasses with `epochs`, `label(data_sha256)`
+            and `columns()`.
+        jobs: Rows to train side by side.
+        quiet: Whether a line for each row is enough.
 
     Returns:
         The rows of the table that belong to the settings, dicts of strings.
 
     Raises:
-        SystemExit: The data is not at hand; or rows failed, the others being written.
+        SystemExit: Rows failed, the others being written.
     """
-    output = pathlib.Path(options.output)
-    dataset = settings[0].dataset
-    table = output / f"{name}_{table_name(dataset)}.csv"
-    source = dataset, options.data_dir, options.tfds_manual_dir
-    try:
-        data = datasets.load(*source)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(str(error))
-    print(
-        f"{data.name} from {data.source}: {len(data.x_train)} training and "
-        f"{len(data.x_test)} test images, sha256 {data.sha256[:12]}"
-    )
-    sha256 = data.sha256
-    del data  # each worker has its own
-    missing = [setting for setting in settings if _find(table, setting, sha256) is None]
-    print(f"{len(settings) - len(missing)} of {len(settings)} rows are in {table}")
-    loop = _Loop(table, missing, sha256, options.quiet)
+    missing = [setting for setting in settings if _find(table, setting) is None]
+    print(f"{len(settings) - len(missing)} of {len(settings)} rows are in {table.path}")
+    loop = _Loop(table, missing, quiet)
     side_by_side.run_jobs(
-        _by_shape(missing),
-        robustness.make_runner,
-        (*source, output, module, options.checkpoint_seconds),
-        options.jobs,
+        missing,
+        table.make_runner,
+        table.arguments,
+        jobs,
         loop.on_report,
         loop.on_done,
         loop.on_failed,
     )
-    rows = [_find(table, setting, sha256) for setting in settings]
+    rows = [_find(table, setting) for setting in settings]
     rows = [row for row in rows if row is not None]
-    if rows:
-        text = table1_report.markdown(read_rows(table), title, table.name)
-        table.with_suffix(".md").write_text(text)
-        print(f"\n{text}\nwritten to {table} and {table.with_suffix('.md').name}")
+    if rows and table.markdown is not None:
+        text = table.markdown(read_rows(table.path))
+        markdown = table.path.with_suffix(".md")
+        markdown.write_text(text)
+        print(f"\n{text}\nwritten to {table.path} and {markdown.name}")
     if loop.failed:
-        names = ", ".join(_name(setting) for setting in loop.failed)
+        names = ", ".join(table.name(setting) for setting in loop.failed)
         sys.exit(f"{len(loop.failed)} rows failed, see above: {names}")
     return rows
 
@@ -73,10 +83,9 @@ def run_rows(module, settings, options, name="table1", title="Table 1"):
 class _Loop:
     """What is done about the events of the rows."""
 
-    def __init__(self, table, settings, data_sha256, quiet):
+    def __init__(self, table, settings, quiet):
         self.failed = []
         self._table = table
-        self._data_sha256 = data_sha256
         self._quiet = quiet
         self._number = len(settings)
         self._finished = 0
@@ -85,43 +94,33 @@ class _Loop:
 
     def on_report(self, setting, epoch, logs):
         """Count an epoch; the first report of a row says at which one it starts."""
-        text = f"{_name(setting)}: epoch {epoch}/{setting.epochs}"
+        text = f"{self._table.name(setting)}: epoch {epoch}/{setting.epochs}"
         if setting not in self._epochs:
             self._progress.skip(epoch)
             if not self._quiet:
                 self._progress.say(f"{text}, begins")
         else:
-            text += f", loss {logs['loss']:.4g}, accuracy {logs['accuracy']:.4f}"
-            self._progress.step(text, quiet=self._quiet)
+            shown = [f", {name} {logs[name]:.4g}" for name in self._table.logged if name in logs]
+            self._progress.step(text + "".join(shown), quiet=self._quiet)
         self._epochs[setting] = epoch
 
     def on_done(self, setting, row):
-        append_row(self._table, row)
-        folder = robustness.checkpoint_folder(self._table.parent, setting, self._data_sha256)
-        shutil.rmtree(folder, ignore_errors=True)
-        errors = ", ".join(row[f"eps_{eps}"] for eps in EPSILONS)
-        self._finish(f"{_name(setting)}: error {errors} %")
+        append_row(self._table.path, row)
+        files = RowFiles(self._table.path.parent, setting, self._table.data_sha256)
+        shutil.rmtree(files.checkpoints, ignore_errors=True)
+        self._finish(f"{self._table.name(setting)}: {self._table.summary(row)}")
 
     def on_failed(self, setting, reason):
         self.failed.append(setting)
         self._progress.skip(setting.epochs - self._epochs.get(setting, 0))
-        print(f"{_name(setting)} failed: {reason}", file=sys.stderr)
-        self._finish(f"{_name(setting)}: failed")
+        name = self._table.name(setting)
+        print(f"{name} failed: {reason}", file=sys.stderr)
+        self._finish(f"{name}: failed")
 
     def _finish(self, text):
         self._finished += 1
         self._progress.say(f"[{self._finished}/{self._number}] {text}")
 
 
-def _find(table, setting, data_sha256):
-    return find_row(read_rows(table), **setting.columns(), data_sha256=data_sha256)
-
-
-def _by_shape(settings):
-    """Return settings, those of one shape side by side, so that one compilation serves them."""
-    shapes = list(dict.fromkeys(setting.shape() for setting in settings))
-    return sorted(settings, key=lambda setting: shapes.index(setting.shape()))
-
-
-def _name(setting):
-    return f"{setting.dataset} {setting.short_name}, seed {setting.seed}"
+def _find(table, setting):
+    return find_row(read_rows(table.path), **setting.columns(), data_sha256=table.data_sha256)

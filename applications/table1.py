@@ -18,7 +18,7 @@ from applications import table1_figure
 from applications.presets import PRESETS
 from applications.presets import table1_rows
 from applications.presets import table_name
-from applications.row_loop import run_rows
+from applications.robustness_table import run_rows
 
 _DATASETS = ("mnist", "cifar10", "cifar10_small", "digits")
 

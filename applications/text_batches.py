@@ -20,7 +20,7 @@ class TextBatches(keras.utils.PyDataset):
     exactly once an epoch.
 
     With a seed, documents and batches are shuffled: the order of epoch `e` depends on
-    the seed and `e` alone. Add `ShuffleByEpoch(batches)` to the callbacks where a
+    the seed and `e` alone. Add `EpochSeeds(batches, seed)` to the callbacks where a
     killed run may be resumed: else epochs are counted from 0 in each `fit`.
 
     Args:
@@ -49,7 +49,7 @@ class TextBatches(keras.utils.PyDataset):
         if with_end.max() > self.lengths[-1]:
             self.lengths = np.append(self.lengths, with_end.max())
         self._buckets = np.searchsorted(self.lengths, with_end)
-        self.next_epoch = 0
+        self.set_epoch(0)
         self._arrange(0)
 
     def __len__(self):
@@ -62,9 +62,13 @@ class TextBatches(keras.utils.PyDataset):
         weights = (np.arange(count) < len(rows)).astype("float32")
         return tokens, np.zeros(count, "float32"), weights
 
+    def set_epoch(self, epoch):
+        """Let the epoch that is begun next have this number."""
+        self._next_epoch = epoch
+
     def on_epoch_begin(self):
-        self._arrange(self.next_epoch)
-        self.next_epoch += 1
+        self._arrange(self._next_epoch)
+        self._next_epoch += 1
 
     @property
     def waste(self):
@@ -99,14 +103,3 @@ def _begin_with_two_lengths(batches):
         if length != batches[0][1]:
             batches[1], batches[index] = batches[index], batches[1]
             return
-
-
-class ShuffleByEpoch(keras.callbacks.Callback):
-    """Tell `TextBatches` the number of the epoch, which a resumed `fit` begins later."""
-
-    def __init__(self, batches):
-        super().__init__()
-        self.batches = batches
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.batches.next_epoch = epoch

@@ -30,8 +30,9 @@ every_budget = pytest.mark.parametrize(
         (lambda: FixedRate(2.5), 2.5),
         (lambda: CommittedRate(2.0, initial=0.5), 2.5),
         (lambda: LearnableRate(2.5), 2.5),
+        (lambda: LearnableRate(2.5, scale=4.0), 2.5),
     ],
-    ids=("fixed", "committed", "learnable"),
+    ids=("fixed", "committed", "learnable", "scaled"),
 )
 compile_layers = {"jit_compile": BACKEND == "jax"}
 
@@ -68,6 +69,21 @@ def test_rates_are_positive_numbers(number):
     ):
         with pytest.raises(ValueError, match=r"must be a positive, finite number.*Received: "):
             make(number)
+
+
+def test_a_scaled_rate_moves_that_many_times_faster_under_adam():
+    layer = FixedRateVIB(LearnableRate(20.0, scale=8.0), kl_weight=1.0)
+    model = keras.Sequential([keras.Input((6,)), layer, keras.layers.Lambda(lambda z: 0.0 * z)])
+    model.compile(keras.optimizers.Adam(0.1, epsilon=0.0), "mse", **compile_layers)
+    model.fit(AMPLITUDE, np.zeros((8, 3)), batch_size=8, epochs=5, verbose=0)
+    # The loss is the rate alone, whose gradient has one sign: each step is the learning rate.
+    assert float(to_numpy(layer.rate())) == pytest.approx(20.0 - 5 * 0.1 * 8.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, float("nan"), "2", None])
+def test_scale_is_a_positive_number(scale):
+    with pytest.raises(ValueError, match=r"`scale` must be .*positive.*Received: scale="):
+        LearnableRate(1.0, scale)
 
 
 def test_sign_of_the_parameter_does_not_matter():

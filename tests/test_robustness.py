@@ -10,7 +10,7 @@ from applications import datasets
 from applications import results
 from applications.compiled_classifier import build_classifier
 from applications.robustness import RowRunner
-from applications.robustness import checkpoint_folder
+from applications.row_training import RowFiles
 from applications.setting import Setting
 from keras_slashed.layers import FixedRateVIB
 from tests.support import BACKEND
@@ -132,7 +132,7 @@ def test_a_history_ahead_of_its_checkpoint_is_cut(runner, monkeypatch):
 
 
 def test_a_damaged_checkpoint_and_a_second_process(runner):
-    folder = checkpoint_folder(runner.output, SETTING, runner.data.sha256)
+    folder = RowFiles(runner.output, SETTING, runner.data.sha256).checkpoints
     folder.mkdir(parents=True)
     (folder / "latest.weights.h5").write_bytes(b"\x89HDF cut short")
     with pytest.raises(ValueError, match=r"latest\.weights\.h5 cannot be read.*Delete it"):

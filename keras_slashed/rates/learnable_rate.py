@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_slashed.rates.fixed_rate import add_rate_weight
+from keras_slashed.validation import check_positive
 from keras_slashed.validation import check_rate
 
 
@@ -15,8 +16,13 @@ class LearnableRate(keras.layers.Layer):
     "batch" the KL in the loss equals this one parameter exactly; the layer needs a
     `kl_weight` (1 for a VAE), or the rate has no price.
 
+    Adam moves a parameter by about the learning rate in a step, however large it
+    is: 80 nats want 80,000 steps at 1e-3 to fall to 0. `scale` has the rate move that
+    many times faster: `d = scale v`, where v is what trains.
+
     Args:
         initial: Positive number of nats to begin with.
+        scale: Positive number, the nats of one unit of the trained variable.
         **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -26,7 +32,7 @@ class LearnableRate(keras.layers.Layer):
         A scalar.
 
     Raises:
-        ValueError: `initial` is not a positive, finite number.
+        ValueError: An argument is not a positive, finite number.
 
     Example:
 
@@ -38,19 +44,21 @@ class LearnableRate(keras.layers.Layer):
         Slashed Normal, appendix F, "Decoupling KL divergence".
     """
 
-    def __init__(self, initial, **kwargs):
+    def __init__(self, initial, scale=1.0, **kwargs):
         super().__init__(**kwargs)
         check_rate("initial", initial)
+        check_positive("scale", scale)
         self.initial = float(initial)
+        self.scale = float(scale)
 
     def build(self, input_shape=None):
-        self.value = add_rate_weight(self, "value", self.initial, trainable=True)
+        self.value = add_rate_weight(self, "value", self.initial / self.scale, trainable=True)
 
     def call(self, inputs=None):
-        return ops.abs(ops.convert_to_tensor(self.value))
+        return self.scale * ops.abs(ops.convert_to_tensor(self.value))
 
     def compute_output_shape(self, input_shape=None):
         return ()
 
     def get_config(self):
-        return {**super().get_config(), "initial": self.initial}
+        return {**super().get_config(), "initial": self.initial, "scale": self.scale}
