@@ -133,6 +133,8 @@ def _share(num_workers):
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         # glibc would give each large array back to the system at once: the page faults of
         # getting it again took a quarter of the time of a step with a large vocabulary.
+        # Only its main heap keeps what it has.
+        "MALLOC_ARENA_MAX": "1",
         "MALLOC_MMAP_MAX_": "0",
         "MALLOC_TRIM_THRESHOLD_": str(2**40),
     }
