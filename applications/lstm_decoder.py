@@ -34,9 +34,9 @@ class LSTMDecoder:
         self.latent_dim = latent_dim
         self.states_shape = (2, num_layers, units)
         self._embedding = layers.Embedding(
-            vocabulary_size, embedding_dim, embeddings_initializer=EMBEDDINGS, name="words"
+            vocabulary_size, embedding_dim, embeddings_initializer=EMBEDDINGS, name="decoder_words"
         )
-        self._stack = LSTMStack(units, num_layers, dropout, skip, name="lstm")
+        self._stack = LSTMStack(units, num_layers, dropout, skip, name="decoder_lstm")
         self._next_token = NextToken(vocabulary_size, name="next_token")
         self._z_to_cells = self._z_to_output = None
         if latent_dim is not None:

@@ -4,12 +4,13 @@ import keras
 from keras import layers
 from keras import ops
 
+from applications.lstm_layer import LSTM
 from keras_slashed.validation import check_positive_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed_applications")
 class LSTMStack(layers.Layer):
-    """Keras' LSTM layers one above the other.
+    """LSTM layers one above the other.
 
     It takes no mask, so that the fast kernels of a GPU can run: an LSTM looks back
     only, and padding at the end of a sequence changes no output before it. Who reads
@@ -45,9 +46,7 @@ class LSTMStack(layers.Layer):
         self.skip = skip
         common = {"dtype": self.dtype_policy}
         self.lstms = [
-            layers.LSTM(
-                units, return_sequences=True, return_state=True, name=f"lstm_{index}", **common
-            )
+            LSTM(units, return_sequences=True, return_state=True, name=f"lstm_{index}", **common)
             for index in range(num_layers)
         ]
         self.dropouts = [

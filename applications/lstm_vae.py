@@ -159,11 +159,13 @@ def build(
 
 
 def _raw_amplitude(rows, vocabulary_size, latent_dim, num_layers, units, embedding_dim, skip):
+    # Other names than the decoder's: on PyTorch Keras (3.15) zeroes, before each step, one
+    # gradient for each path of a variable, and adds up the others from step to step.
     tokens = rows[:, 1:]
     embedded = layers.Embedding(
-        vocabulary_size, embedding_dim, embeddings_initializer=EMBEDDINGS, name="words"
+        vocabulary_size, embedding_dim, embeddings_initializer=EMBEDDINGS, name="encoder_words"
     )(tokens)
-    outputs, _ = LSTMStack(units, num_layers, skip=skip, name="lstm")(embedded)
+    outputs, _ = LSTMStack(units, num_layers, skip=skip, name="encoder_lstm")(embedded)
     # A row is padded at its end: its last token is the one before padding begins.
     true = ops.cast(ops.not_equal(tokens, 0), outputs.dtype)
     following = ops.pad(true[:, 1:], [[0, 0], [0, 1]])

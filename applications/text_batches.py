@@ -19,9 +19,10 @@ class TextBatches(keras.utils.PyDataset):
     only one batch may hold rows of nothing but padding, of weight 0. Each document comes
     exactly once an epoch.
 
-    With a seed, documents and batches are shuffled: the order of epoch `e` depends on
-    the seed and `e` alone. Add `EpochSeeds(batches, seed)` to the callbacks where a
-    killed run may be resumed: else epochs are counted from 0 in each `fit`.
+    With a seed, documents and batches are shuffled: where `fit` is told `shuffle=False`,
+    the order of epoch `e` depends on the seed and `e` alone. Add `EpochSeeds(batches,
+    seed)` to the callbacks where a killed run may be resumed: else epochs are counted
+    from 0 in each `fit`.
 
     Args:
         corpus: A `Corpus`.

@@ -127,6 +127,7 @@ class TextRowRunner:
             report,
             lambda initial_epoch, more: model.training.fit(
                 batches,
+                shuffle=False,  # they do so themselves
                 epochs=setting.epochs,
                 initial_epoch=initial_epoch,
                 validation_data=watched,

@@ -32,6 +32,16 @@ def test_the_rows_are_the_paper_s():
     assert TABLE2["skip"][0] == min(nll for nll, *_ in TABLE2.values())
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variable_has_a_path_of_its_own(name):
+    """On PyTorch Keras zeroes one gradient for each path, and adds up the others."""
+    options = {**TINY, "skip": True, **VARIANTS[name].build_options()}
+    paths = [
+        variable.path for variable in lstm_vae.build(VOCABULARY_SIZE, **options).training.variables
+    ]
+    assert len(set(paths)) == len(paths)
+
+
 # Of "vae" are "warmup" and "cyclic", and of "decoupled_20" the other four: one model, with
 # another callback or another number.
 LIKE_OTHERS = {"warmup", "cyclic", "decoupled_2", "decoupled_8", "decoupled_40", "decoupled_80"}
