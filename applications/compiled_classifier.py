@@ -20,8 +20,11 @@ from keras_slashed.callbacks import RateMonitor
 _ATTACK_BATCH = {"mlp": 500, "resnet18": 200}
 
 
-def build_classifier(setting, data, num_samples=None):
-    """Build the classifier of a row, with `num_samples` posterior draws averaged."""
+def build_classifier(setting, data, num_samples=None, synchronized=False):
+    """Build the classifier of a row, with `num_samples` posterior draws averaged.
+
+    With `synchronized` the VIB's statistics are those of all devices that train it.
+    """
     options = {
         "input_shape": data.x_train.shape[1:],
         "num_classes": data.num_classes,
@@ -39,6 +42,7 @@ def build_classifier(setting, data, num_samples=None):
             "normalization": setting.normalization,
             "part": setting.part,
             "momentum": setting.momentum,
+            "synchronized": synchronized,
         }
     elif setting.bottleneck == "beta_vib":
         options["kl_weight"] = setting.beta
@@ -47,6 +51,21 @@ def build_classifier(setting, data, num_samples=None):
             own = {"stem": setting.stem, "width": setting.width, "augment": setting.augment}
             return resnet18.build(**options, **own)
         return mlp.build(**options)
+
+
+def compile_for_training(model, setting, steps_per_epoch):
+    """Compile a model with the optimizer and the loss of a row."""
+    schedule = keras.optimizers.schedules.ExponentialDecay(
+        setting.learning_rate,
+        2 * steps_per_epoch,
+        setting.learning_rate_decay,
+        staircase=True,
+    )
+    model.compile(
+        optimizer=build_adam(schedule, setting.weight_decay, setting.weight_decay_kind),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
 
 
 @contextlib.contextmanager
@@ -85,18 +104,8 @@ class CompiledClassifier:
         store = ImageStore(np.concatenate([data.x_train, data.x_test]), name="images")
         number = keras.Input((), dtype="int32", name="number")
         self.model = keras.Model(number, self.classifier(store(number)))
-        schedule = keras.optimizers.schedules.ExponentialDecay(
-            setting.learning_rate,
-            2 * self.steps_per_epoch,
-            setting.learning_rate_decay,
-            staircase=True,
-        )
-        optimizer = build_adam(schedule, setting.weight_decay, setting.weight_decay_kind)
-        self.model.compile(
-            optimizer=optimizer,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-        )
+        compile_for_training(self.model, setting, self.steps_per_epoch)
+        optimizer = self.model.optimizer
         optimizer.build(self.model.trainable_variables)
         self._optimizer_start = [_copy(variable) for variable in optimizer.variables]
         self.rate_monitor = RateMonitor()

@@ -6,9 +6,15 @@ Several values after --bottleneck, --normalization, --rate-multiplier or --seed 
 several rows in one run. Each finished row is written to OUTPUT/table1_mnist.csv at
 once and is not trained again; a killed run continues at its last checkpoint.
 `python -m applications.table1` has all of the paper's rows.
+
+With --devices N the classifiers are trained on N devices at once, each of which takes its
+share of every batch, with the bottleneck's statistics those of the joined batch; rate,
+accuracy and time go to OUTPUT/devices_mnist.csv. Without N GPUs the devices are virtual:
+they share the processors, and nothing is gained but the example.
 """
 
 from applications import command_line
+from applications import data_parallel
 from applications.robustness_table import run_rows
 from applications.setting import default_setting
 
@@ -21,13 +27,32 @@ def parse_arguments(arguments=None):
         "applications.mnist", __doc__, ("mnist", "digits"), output="runs"
     )
     command_line.add_settings(parser, _DEFAULT)
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--devices",
+        type=command_line.positive,
+        metavar="N",
+        help="train on N devices at once; the result is not attacked",
+    )
+    options = parser.parse_args(arguments)
+    if options.devices is not None:
+        if options.jobs > 1:
+            parser.error("--devices trains one row after the other, without --jobs")
+        if options.batch_size % options.devices:
+            parser.error(
+                f"--batch-size {options.batch_size} cannot be shared by {options.devices} "
+                "devices: it must be a multiple of their number"
+            )
+    return options
 
 
 def main(arguments=None):
     """Run the rows that the command line asks for."""
     options = parse_arguments(arguments)
-    run_rows("applications.mnist", command_line.chosen_settings(options, _DEFAULT), options)
+    settings = command_line.chosen_settings(options, _DEFAULT)
+    if options.devices is None:
+        run_rows("applications.mnist", settings, options)
+    else:
+        data_parallel.run_rows("applications.mnist", settings, options)
 
 
 if __name__ == "__main__":

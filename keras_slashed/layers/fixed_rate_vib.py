@@ -32,6 +32,9 @@ class FixedRateVIB(keras.layers.Layer):
         inference: "mean" or "sample".
         kl_weight: Weight of the rate in the loss, 0 by default: a fixed rate is
             a constant.
+        synchronized: Whether, in training on several devices, the mean square is that
+            of the joined batch of all devices; see `RateNormalization`. The noise
+            differs between devices in any case.
         seed: Integer seed of the noise, for reproducible draws.
         free_bits: Rate in nats that each latent dimension has free in the loss; see
             `SlashedNormalSampling`.
@@ -77,6 +80,7 @@ class FixedRateVIB(keras.layers.Layer):
         num_samples=None,
         inference="mean",
         kl_weight=0.0,
+        synchronized=False,
         seed=None,
         free_bits=0.0,
         **kwargs,
@@ -84,7 +88,13 @@ class FixedRateVIB(keras.layers.Layer):
         super().__init__(**kwargs)
         common = {"dtype": self.dtype_policy, "trainable": self.trainable}
         self.rate_normalization = RateNormalization(
-            rate, normalization, part, momentum, name="rate_normalization", **common
+            rate,
+            normalization,
+            part,
+            momentum,
+            synchronized,
+            name="rate_normalization",
+            **common,
         )
         self.sampling = SlashedNormalSampling(
             kl_weight, num_samples, inference, seed, free_bits, name="sampling", **common
@@ -116,7 +126,7 @@ class FixedRateVIB(keras.layers.Layer):
         return self.sampling.rate_tracker
 
     def build(self, amplitude_shape, rate_shape=None):
-        self.rate_normalization.build(amplitude_shape)
+        self.rate_normalization.build(amplitude_shape, rate_shape)
         self.sampling.build(amplitude_shape)
 
     def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):
@@ -126,12 +136,13 @@ class FixedRateVIB(keras.layers.Layer):
         return self.sampling(amplitude, mask=mask, training=training)
 
     def compute_output_shape(self, amplitude_shape, rate_shape=None):
+        amplitude_shape = self.rate_normalization.compute_output_shape(amplitude_shape, rate_shape)
         return self.sampling.compute_output_shape(amplitude_shape)
 
     def get_config(self):
         normalization = self.rate_normalization.get_config()
         sampling = self.sampling.get_config()
-        own = ("rate", "normalization", "part", "momentum")
+        own = ("rate", "normalization", "part", "momentum", "synchronized")
         config = super().get_config()
         config.update({key: normalization[key] for key in own})
         own = ("num_samples", "inference", "kl_weight", "seed", "free_bits")

@@ -6,7 +6,9 @@ from keras import ops
 from keras_slashed.layers.rate_tracker import RateTracker
 from keras_slashed.ops.amplitude import rate as rate_of
 from keras_slashed.ops.floats import to_float_tensor
-from keras_slashed.ops.normalize_rate import amplitude_mean_square
+from keras_slashed.ops.mean_square import joined_total_square
+from keras_slashed.ops.mean_square import mean_of
+from keras_slashed.ops.mean_square import total_square
 from keras_slashed.ops.normalize_rate import normalize_rate
 from keras_slashed.rates.fixed_rate import FixedRate
 from keras_slashed.validation import NORMALIZATIONS
@@ -40,6 +42,19 @@ class RateNormalization(keras.layers.Layer):
 
     All axes but the last are alike: each position of a sequence is an instance.
 
+    On several devices `synchronized=True` makes every number what one device would
+    compute on the joined batch: amplitudes, gradients and the moving mean square, which
+    is then the same on all devices. Without it:
+
+    - TensorFlow, under a `tf.distribute` strategy: each replica normalizes its own
+      share of the batch; the moving mean square is the mean of the replicas';
+    - PyTorch, in processes under `DistributedDataParallel`: each process normalizes
+      its own batch and keeps its own moving mean square, which drift apart, and the
+      saved one is that of the process that saves. `True` adds up over the default
+      process group, in which all processes must take the same steps;
+    - JAX, under a `keras.distribution`: a step sees the joined batch in any case, and
+      `synchronized` changes nothing.
+
     Args:
         rate: Mean rate of an instance: a positive number of nats, or a layer of
             `keras_slashed.rates`, whose weights become this layer's. A number
@@ -48,6 +63,10 @@ class RateNormalization(keras.layers.Layer):
         part: "both", or "mean" to scale the real part only; the imaginary
             part passes through and its square adds to the rate.
         momentum: Of the moving mean square, in [0, 1).
+        synchronized: Whether, in training on several devices, "batch" and "feature"
+            take the mean square of the joined batch of all devices: one collective a
+            step, of 2 numbers for "batch" and K + 1 for "feature", and a backward one.
+            See below.
         **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -84,7 +103,15 @@ class RateNormalization(keras.layers.Layer):
         Slashed Normal, Eq. 20, section 4.2 and appendix E.
     """
 
-    def __init__(self, rate, normalization="batch", part="both", momentum=0.99, **kwargs):
+    def __init__(
+        self,
+        rate,
+        normalization="batch",
+        part="both",
+        momentum=0.99,
+        synchronized=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.rate = rate
         self._rate_is_a_number = not isinstance(rate, keras.layers.Layer)
@@ -94,14 +121,16 @@ class RateNormalization(keras.layers.Layer):
         check_choice("normalization", normalization, NORMALIZATIONS)
         check_choice("part", part, PARTS)
         check_momentum(momentum)
+        check_choice("synchronized", synchronized, (True, False))
         self.normalization = normalization
         self.part = part
         self.momentum = float(momentum)
+        self.synchronized = bool(synchronized)
         self.rate_tracker = RateTracker()
         self.supports_masking = True
 
     def build(self, amplitude_shape, rate_shape=None):
-        check_amplitude_shape(amplitude_shape)
+        _check_shapes(amplitude_shape, rate_shape)
         if not self.rate.built:
             self.rate.build()
         num_latents = amplitude_shape[-1] // 2
@@ -135,14 +164,16 @@ class RateNormalization(keras.layers.Layer):
             rate = self.rate()
         else:
             rate = to_float_tensor(rate)
+            # Here too: Keras builds a layer in its first call alone.
             check_rate_shape(rate.shape, amplitude.shape)
         if self.normalization == "instance":
             mean_square = None
         elif training and self.trainable:
-            mean_square = amplitude_mean_square(
-                amplitude, self.normalization, self.part, mask, rate
-            )
-            self._update_moving_mean_square(mean_square, mask)
+            total, weight = total_square(amplitude, self.normalization, self.part, mask, rate)
+            if self.synchronized:
+                total, weight = joined_total_square(total, weight)
+            mean_square = mean_of(total, weight)
+            self._update_moving_mean_square(mean_square, weight)
         else:
             mean_square, rate = self._debiased_mean_square(rate, amplitude.shape[-1] // 2)
         amplitude = normalize_rate(
@@ -151,11 +182,9 @@ class RateNormalization(keras.layers.Layer):
         self.rate_tracker.update(rate_of(amplitude), mask, training)
         return amplitude
 
-    def _update_moving_mean_square(self, mean_square, mask):
-        step = 1.0 - self.momentum
-        if mask is not None:
-            # A batch without any instance has nothing to say.
-            step = step * ops.cast(ops.any(mask), self.moving_weight.dtype)
+    def _update_moving_mean_square(self, mean_square, weight):
+        # A batch without any instance that counts has nothing to say.
+        step = (1.0 - self.momentum) * ops.cast(weight > 0.0, self.moving_weight.dtype)
         for moving, value in (
             (self.moving_mean_square, mean_square),
             (self.moving_weight, 1.0),
@@ -174,6 +203,8 @@ class RateNormalization(keras.layers.Layer):
         )
 
     def compute_output_shape(self, amplitude_shape, rate_shape=None):
+        # And here: a symbolic call after the first sees neither `build` nor `call`.
+        _check_shapes(amplitude_shape, rate_shape)
         return amplitude_shape
 
     def get_config(self):
@@ -187,12 +218,19 @@ class RateNormalization(keras.layers.Layer):
             normalization=self.normalization,
             part=self.part,
             momentum=self.momentum,
+            synchronized=self.synchronized,
         )
         return config
 
     @classmethod
     def from_config(cls, config):
         return super().from_config({**config, "rate": deserialized_rate(config["rate"])})
+
+
+def _check_shapes(amplitude, rate):
+    check_amplitude_shape(amplitude)
+    if rate is not None:
+        check_rate_shape(rate, amplitude)
 
 
 def deserialized_rate(rate):

@@ -2,13 +2,17 @@
 
 from keras import ops
 
+from keras_slashed.backend import sum_over_mirrored_replicas
+
 
 class RateTracker:
     """The mean of the rates a layer sees, in training and at inference apart.
 
     The mean is a non-trainable weight of the layer, written in `call` and read
     between epochs: the one way that works on every backend without a train step
-    of one's own (a `keras.metrics.Metric` updated in `call` fails on JAX).
+    of one's own (a `keras.metrics.Metric` updated in `call` fails on JAX). On several
+    devices it is over the joined batches, but in processes of PyTorch, of which each
+    has its own mean over its own instances.
 
     Attributes:
         at_inference: Whether inference is counted too. Off unless a
@@ -24,7 +28,8 @@ class RateTracker:
         """Add the weight to a layer."""
         # Rows: training, inference. Columns: mean rate, number of instances. A
         # running mean rather than a sum, which in float32 drifts by 1e-6 over
-        # 60,000 instances. With "mean", replicas of a distributed step agree.
+        # 60,000 instances. With "mean", replicas of a distributed step, which all
+        # compute the same, write it to the one variable they share.
         self._means = layer.add_weight(
             shape=(2, 2),
             initializer="zeros",
@@ -47,8 +52,10 @@ class RateTracker:
             rates = ops.where(mask, rates, 0.0)
         means = ops.convert_to_tensor(self._means)
         old_mean, old_count = ops.unstack(means[0 if training else 1])
-        count = old_count + ops.sum(counts)
-        step = (ops.sum(rates) - old_mean * ops.sum(counts)) / ops.where(count > 0.0, count, 1.0)
+        sums = sum_over_mirrored_replicas(ops.stack([ops.sum(rates), ops.sum(counts)]))
+        added_rates, added_count = ops.unstack(sums)
+        count = old_count + added_count
+        step = (added_rates - old_mean * added_count) / ops.where(count > 0.0, count, 1.0)
         row = ops.stack([old_mean + step, count])
         rows = [row, means[1]] if training else [means[0], row]
         self._means.assign(ops.stack(rows))

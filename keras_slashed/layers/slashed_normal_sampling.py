@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_slashed.backend.export_format import export_format
 from keras_slashed.layers.kl_loss import kl_loss
 from keras_slashed.layers.kl_loss import kl_loss_with_free_bits
 from keras_slashed.layers.rate_tracker import RateTracker
@@ -10,6 +11,7 @@ from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.reparameterize import on_prior
 from keras_slashed.ops.reparameterize import relative_sample
+from keras_slashed.ops.replica_seed import ReplicaSeedGenerator
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
 from keras_slashed.validation import check_mask_shape
@@ -41,6 +43,9 @@ class SlashedNormalSampling(keras.layers.Layer):
     The layer draws in training. At inference it draws too by default, so that
     the validation loss of a VAE is its evidence lower bound; with
     `inference="mean"` it returns the posterior mean, for serving and export.
+    `model.export` to a SavedModel draws as well, beginning with the same noise each time
+    the file is loaded; to other formats it raises a ValueError unless `inference` is
+    "mean", an attribute that can be set after training.
 
     Args:
         kl_weight: Initial weight of the rate in the loss (beta of a beta-VAE),
@@ -84,7 +89,8 @@ class SlashedNormalSampling(keras.layers.Layer):
     Raises:
         ValueError: An argument out of its range, an odd last axis, a prior,
             rotation or mask whose shape does not fit the amplitude's, or both
-            `prior_stddev` and `prior_scale`.
+            `prior_stddev` and `prior_scale`. In an export to a format that cannot
+            draw: `inference` is "sample".
 
     Example:
 
@@ -119,7 +125,7 @@ class SlashedNormalSampling(keras.layers.Layer):
         self.inference = inference
         self.seed = seed
         self.free_bits = float(free_bits)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = ReplicaSeedGenerator(seed)
         self.rate_tracker = RateTracker()
         self.supports_masking = True
 
@@ -164,6 +170,9 @@ class SlashedNormalSampling(keras.layers.Layer):
         mask = amplitude_mask if mask is None else mask
         if mask is not None:
             check_mask_shape(mask.shape, amplitude.shape)
+        draw = training or self.inference == "sample"
+        if draw and not training:
+            self._check_export_draws()
         rates = rate_of(amplitude)
         self.rate_tracker.update(rates, mask, training)
         if self.free_bits:
@@ -178,11 +187,24 @@ class SlashedNormalSampling(keras.layers.Layer):
             rotation,
             self.num_samples,
             self.seed_generator,
-            draw=training or self.inference == "sample",
+            draw=draw,
         )
         samples = self.num_samples is not None
         z = on_prior(z, prior_mean, prior_stddev, prior_scale, samples)
         return cast_in_range(z, self.compute_dtype)
+
+    def _check_export_draws(self):
+        # Only a SavedModel keeps the state of the noise. What came of other formats, else,
+        # was an error from inside a converter, a file that no runtime reads or, for a
+        # fixed batch size, the same noise in every call.
+        format = export_format()
+        if format not in (None, "tf_saved_model"):
+            raise ValueError(
+                f"The layer {self.path!r} draws at inference, which a model exported with "
+                f"format={format!r} cannot. Expected: inference='mean', for the posterior mean "
+                "(set the attribute `inference` of this layer), or format='tf_saved_model'. "
+                f"Received: inference={self.inference!r}, format={format!r}"
+            )
 
     def compute_output_shape(
         self,

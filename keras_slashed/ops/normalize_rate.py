@@ -10,11 +10,13 @@ from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.floats import widen_amplitude
+from keras_slashed.ops.mean_square import amplitude_mean_square
+from keras_slashed.ops.mean_square import is_of_each_instance
+from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
-from keras_slashed.validation import check_mask_shape
 from keras_slashed.validation import check_rate
 from keras_slashed.validation import check_rate_shape
 
@@ -88,7 +90,7 @@ def normalize_rate(
     else:
         mean_square = _given_mean_square(mean_square, normalization, num_latents)
 
-    psi = _unmasked(widen_amplitude(amplitude), mask)
+    psi = unmasked(widen_amplitude(amplitude), mask)
     if normalization == "feature":
         rate = rate / num_latents
     mean_square = ops.cast(mean_square, psi.dtype)
@@ -111,47 +113,6 @@ def normalize_rate(
     return cast_in_range(scaled, amplitude.dtype)
 
 
-def amplitude_mean_square(amplitude, normalization, part="both", mask=None, rate=None):
-    """Return the mean square that `normalize_rate` divides by.
-
-    Over instances, for an amplitude of shape `(..., 2K)`: a scalar for "batch",
-    shape `(K,)` for "feature"; 0 if all are masked. For "instance" each one's
-    own square, `(..., 1)`. In float32 or wider. Weighted by the rate, where that
-    has one for each instance.
-    """
-    square = ops.square(_unmasked(widen_amplitude(amplitude), mask))
-    real, imaginary = ops.split(square, 2, axis=-1)
-    square = real + imaginary if part == "both" else real
-    if normalization == "instance":
-        return ops.sum(square, axis=-1, keepdims=True)
-    weight = None
-    if _is_of_each_instance(rate):
-        weight = ops.cast(ops.abs(at_least_float32(rate)), square.dtype)
-        square = square * ops.expand_dims(weight, -1)
-    if mask is not None:
-        mask = ops.cast(mask, square.dtype)
-        weight = mask if weight is None else weight * mask
-    total = ops.sum(square, axis=list(range(len(square.shape) - 1)))
-    if normalization == "batch":
-        total = ops.sum(total)
-    # Not `ops.mean`: on torch it computes float64 in float32.
-    if weight is None:
-        return total / (ops.cast(ops.size(square), square.dtype) / square.shape[-1])
-    weight = ops.sum(weight)
-    return total / ops.where(weight > 0.0, weight, 1.0)
-
-
-def _unmasked(amplitude, mask):
-    """Return the amplitude with zeros where the mask is False, in gradients as well.
-
-    `where` rather than a product, so that what is masked may even be NaN.
-    """
-    if mask is None:
-        return amplitude
-    check_mask_shape(mask.shape, amplitude.shape)
-    return ops.where(ops.expand_dims(ops.cast(mask, "bool"), -1), amplitude, 0.0)
-
-
 def _smallest_mean_square(dtype):
     # float16 holds neither a smaller norm nor, as the reciprocal, its gradient.
     return 2.0**-20 if keras.backend.standardize_dtype(dtype) == "float16" else 1e-20
@@ -167,11 +128,7 @@ def _root(rate, dtype):
         return math.sqrt(rate)
     rate = at_least_float32(rate)
     root = ops.cast(ops.sqrt(ops.where(rate < _SMALLEST_RATE, _SMALLEST_RATE, rate)), dtype)
-    return ops.expand_dims(root, -1) if _is_of_each_instance(rate) else root
-
-
-def _is_of_each_instance(rate):
-    return rate is not None and not isinstance(rate, numbers.Number) and len(rate.shape) > 0
+    return ops.expand_dims(root, -1) if is_of_each_instance(rate) else root
 
 
 def _given_mean_square(mean_square, normalization, num_latents):

@@ -1,0 +1,41 @@
+"""Replicas in processes of their own, as `DistributedDataParallel` runs them."""
+
+import torch
+from torch import distributed
+
+
+def sum_over_replicas(x):
+    """Return the sum of a tensor over the default process group, gradient included."""
+    # On the meta device are the shapes of a symbolic call, in one process perhaps.
+    if _number_of_processes() == 1 or x.device.type == "meta":
+        return x
+    return _Sum.apply(x)
+
+
+def sum_over_mirrored_replicas(x):
+    """Return x as it is: no process writes to the variables of another."""
+    return x
+
+
+def replica_index():
+    """Return the rank of this process."""
+    return distributed.get_rank() if _number_of_processes() > 1 else 0
+
+
+def _number_of_processes():
+    if not distributed.is_available() or not distributed.is_initialized():
+        return 1
+    return distributed.get_world_size()
+
+
+class _Sum(torch.autograd.Function):
+    # What `torch.distributed.nn.functional.all_reduce` does, deprecated in PyTorch 2.13.
+    @staticmethod
+    def forward(ctx, x):
+        x = x.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(x)
+        return x
+
+    @staticmethod
+    def backward(ctx, upstream):
+        return _Sum.apply(upstream)

@@ -1,0 +1,84 @@
+"""The mean square of amplitudes: what a normalization to a rate divides by."""
+
+import numbers
+
+from keras import ops
+
+from keras_slashed.backend import sum_over_replicas
+from keras_slashed.ops.floats import at_least_float32
+from keras_slashed.ops.floats import widen_amplitude
+from keras_slashed.validation import check_mask_shape
+
+
+def amplitude_mean_square(amplitude, normalization, part="both", mask=None, rate=None):
+    """Return the mean square that `normalize_rate` divides by.
+
+    Over instances, for an amplitude of shape `(..., 2K)`: a scalar for "batch",
+    shape `(K,)` for "feature"; 0 if all are masked. For "instance" each one's
+    own square, `(..., 1)`. In float32 or wider. Weighted by the rate, where that
+    has one for each instance.
+    """
+    if normalization == "instance":
+        return ops.sum(_squares(amplitude, part, mask), axis=-1, keepdims=True)
+    return mean_of(*total_square(amplitude, normalization, part, mask, rate))
+
+
+def total_square(amplitude, normalization, part="both", mask=None, rate=None):
+    """Return the weighted sum of squares over instances, and the sum of their weights.
+
+    For "batch" two scalars, for "feature" one of shape `(K,)` and a scalar. An
+    instance weighs 1, or its rate where that has one for each, or 0 where masked.
+    """
+    square = _squares(amplitude, part, mask)
+    weight = None
+    if is_of_each_instance(rate):
+        weight = ops.cast(ops.abs(at_least_float32(rate)), square.dtype)
+        square = square * ops.expand_dims(weight, -1)
+    if mask is not None:
+        mask = ops.cast(mask, square.dtype)
+        weight = mask if weight is None else weight * mask
+    # One sum: of two, with rows on several devices, XLA sends the K numbers between them.
+    axis = None if normalization == "batch" else list(range(len(square.shape) - 1))
+    total = ops.sum(square, axis=axis)
+    # Not `ops.mean`: on torch it computes float64 in float32.
+    if weight is None:
+        return total, ops.cast(ops.size(square), square.dtype) / square.shape[-1]
+    return total, ops.sum(weight)
+
+
+def joined_total_square(total, weight):
+    """Return what `total_square` is of the batches of all replicas together.
+
+    One collective: of 2 numbers for "batch", of K + 1 for "feature".
+    """
+    joined = ops.concatenate([ops.reshape(total, (-1,)), ops.reshape(weight, (1,))])
+    joined = sum_over_replicas(joined)
+    return ops.reshape(joined[:-1], tuple(total.shape)), joined[-1]
+
+
+def mean_of(total, weight):
+    """Return the mean square of a `total_square`; 0 where nothing has a weight."""
+    return total / ops.where(weight > 0.0, weight, 1.0)
+
+
+def unmasked(amplitude, mask):
+    """Return the amplitude with zeros where the mask is False, in gradients as well.
+
+    `where` rather than a product, so that what is masked may even be NaN.
+    """
+    if mask is None:
+        return amplitude
+    check_mask_shape(mask.shape, amplitude.shape)
+    return ops.where(ops.expand_dims(ops.cast(mask, "bool"), -1), amplitude, 0.0)
+
+
+def is_of_each_instance(rate):
+    """Return whether a rate, None, a number or a tensor, has one for each instance."""
+    return rate is not None and not isinstance(rate, numbers.Number) and len(rate.shape) > 0
+
+
+def _squares(amplitude, part, mask):
+    """Return `a_k^2 + b_k^2`, or `a_k^2` for the part "mean", of shape `(..., K)`."""
+    square = ops.square(unmasked(widen_amplitude(amplitude), mask))
+    real, imaginary = ops.split(square, 2, axis=-1)
+    return real + imaginary if part == "both" else real
