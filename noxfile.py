@@ -11,11 +11,11 @@ import nox
 nox.options.default_venv_backend = "venv"
 
 # What each backend's environment holds beside keras: that backend alone, so
-# that a stray import of another fails.
+# that a stray import of another fails, and what Keras exports to ONNX with.
 BACKENDS = {
-    "tensorflow": [".[tensorflow-cpu,applications,test]"],
+    "tensorflow": [".[tensorflow-cpu,applications,test]", "tensorboard", "tf2onnx"],
     "jax": [".[jax,test]"],
-    "torch": [".[torch,test]"],
+    "torch": [".[torch,test]", "onnxscript"],
 }
 
 
@@ -37,10 +37,16 @@ def tests(session, backend):
 @nox.session
 def oldest(session):
     """Run all tests with the oldest Keras that pyproject.toml allows."""
-    _test(session, "torch", "keras==3.12.0")
+    _test(session, "torch", ["keras==3.12.0"])
 
 
-def _test(session, backend, *requirements):
+@nox.session
+def export(session):
+    """Export from JAX, for which Keras needs TensorFlow beside it."""
+    _test(session, "jax", ["tensorflow-cpu", "jax2onnx"], ["tests/test_export.py"])
+
+
+def _test(session, backend, requirements=(), paths=()):
     if backend == "torch":
         # By name and first: a bare `torch` may bring gigabytes of CUDA.
         session.install("torch==2.13.0")
@@ -48,7 +54,7 @@ def _test(session, backend, *requirements):
     # One thread a process: two processes of PyTorch with two threads each, on small
     # tensors, spend ten times the time waiting for one another.
     environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
-    arguments = session.posargs or ["--numprocesses=2", "--durations=10"]
+    arguments = session.posargs or ["--numprocesses=2", "--durations=10", *paths]
     session.run("pytest", *arguments, env=environment)
 
 

@@ -175,9 +175,10 @@ def _raw_amplitude(rows, vocabulary_size, latent_dim, num_layers, units, embeddi
 
 def _batch_normalized(amplitude, mask, gamma, momentum):
     real, imaginary = ops.split(amplitude, 2, axis=-1)
-    # PyTorch's epsilon: Keras' 1e-3 would shrink the small means a network begins with.
+    # Next to none: with PyTorch's 1e-5 the encoder shrinks the variance of its output to
+    # 3e-9 within an epoch on PTB, and the bound on the KL with it. (Keras has 1e-3.)
     batch_norm = layers.BatchNormalization(
-        momentum=momentum, epsilon=1e-5, scale=False, name="batch_norm"
+        momentum=momentum, epsilon=1e-12, scale=False, name="batch_norm"
     )
     real = gamma / math.sqrt(2.0) * batch_norm(real, mask=mask)
     return ops.concatenate([real, imaginary], axis=-1)
