@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+import keras
 import numpy as np
 import pytest
 
@@ -24,11 +25,27 @@ def test_fixed_rate_vib():
 
 
 def test_vae():
-    vae = run("kl_weight.assign(0.5)")["vae"]
-    vae.compile("adam", "mse")
-    loss = vae.evaluate(np.zeros((8, 784)), np.zeros((8, 784)), verbose=0)
-    assert np.isfinite(loss)
+    names = run("kl_weight.assign(0.5)")
+    vae, history = names["vae"], names["history"].history
     assert float(vae.get_layer("latent").kl_weight.value) == 0.5
+    # 784 fair coins: log 2 nats each, to begin with
+    assert history["loss"][0] == pytest.approx(784 * np.log(2), rel=0.1)
+    amplitude = names["encoder"].predict(names["x"], verbose=0)
+    assert np.mean(np.sum(amplitude**2, axis=-1)) > 0
+
+
+def test_reused_layer(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run("classifier.keras")
+    trained, regressor = names["trained"], names["regressor"]
+    assert (tmp_path / "classifier.keras").exists()
+    assert len(regressor.trainable_weights) == 2
+    # Training what is behind it has left the frozen bottleneck as it was saved.
+    saved = keras.models.load_model(tmp_path / "classifier.keras", compile=False)
+    for one, other in zip(trained.get_weights(), saved.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    code = names["encoder"].predict(names["x"], verbose=0)
+    assert code.shape == (256, 8)
 
 
 def test_learnt_rate():
