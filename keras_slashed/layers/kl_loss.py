@@ -1,5 +1,6 @@
 """What a sampling layer adds to the loss: its rate, as it is or with free bits."""
 
+import keras
 from keras import ops
 
 from keras_slashed.ops.floats import widen_amplitude
@@ -14,13 +15,13 @@ def kl_loss(rates, mask=None):
             not count.
 
     Returns:
-        A float32 scalar.
+        A scalar, float64 where that is Keras' `floatx`, else float32.
     """
     if mask is not None:
         rates = ops.where(ops.cast(mask, "bool"), rates, 0.0)
     if len(rates.shape) > 1:
         rates = ops.sum(rates, axis=list(range(1, len(rates.shape))))
-    return ops.cast(ops.mean(rates), "float32")
+    return _cast_to_loss(ops.mean(rates))
 
 
 def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
@@ -36,7 +37,7 @@ def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
         mask: Boolean tensor of shape `(batch, ...)`, or None.
 
     Returns:
-        A float32 scalar.
+        A scalar, float64 where that is Keras' `floatx`, else float32.
 
     Reference:
         Kingma et al., Improving Variational Inference with Inverse Autoregressive
@@ -54,4 +55,9 @@ def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
     totals = ops.sum(rates, axis=instances)
     free = free_bits * ops.sum(counts, axis=instances)
     total = ops.sum(ops.where(totals < free, free, totals))
-    return ops.cast(total / ops.cast(ops.shape(rates)[0], rates.dtype), "float32")
+    return _cast_to_loss(total / ops.cast(ops.shape(rates)[0], rates.dtype))
+
+
+def _cast_to_loss(x):
+    # In float64 Keras' own losses are so, and TensorFlow adds no two dtypes.
+    return ops.cast(x, "float64" if keras.config.floatx() == "float64" else "float32")
