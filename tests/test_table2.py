@@ -22,14 +22,18 @@ from applications.vocabulary import Vocabulary
 TINY = {"num_layers": 1, "units": 4, "embedding_dim": 3, "latent_dim": 2, "batch_size": 8}
 
 
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    """A file of 40 documents: a word again and again, two or six times."""
-    path = tmp_path_factory.mktemp("text") / "words.txt"
+def write_text(folder, lengths):
+    """A file of 40 documents: a word again and again, so many times."""
+    path = folder / "words.txt"
     rng = np.random.default_rng(0)
-    lines = [" ".join([f"w{rng.integers(4)}"] * (2 if n % 2 else 6)) for n in range(40)]
+    lines = [" ".join([f"w{rng.integers(4)}"] * lengths[n % len(lengths)]) for n in range(40)]
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    return write_text(tmp_path_factory.mktemp("text"), lengths=(6, 2))
 
 
 @pytest.fixture
@@ -97,7 +101,7 @@ def test_one_command_from_file_to_table(text, tiny, tmp_path, capsys):
         lstm_vae_files.load(path, Vocabulary.build([["others"]]))
 
 
-def test_a_killed_row_ends_as_an_undisturbed_one(text, tmp_path, monkeypatch):
+def test_a_killed_row_ends_as_an_undisturbed_one(tmp_path, monkeypatch):
     """All that training has for a state: order, dropout and noise, weights, the rate, the
     moving statistics, the weight of the KL, the optimizer and its learning rate.
     """
@@ -106,7 +110,8 @@ def test_a_killed_row_ends_as_an_undisturbed_one(text, tmp_path, monkeypatch):
     )
     monkeypatch.setitem(lstm_vae_variants.VARIANTS, "everything", everything)
     monkeypatch.setitem(TABLE2, "everything", (None,) * 4)
-    data = text_datasets.load(str(text))
+    # Of one length: JAX compiles each of the three trainings anew.
+    data = text_datasets.load(str(write_text(tmp_path, lengths=(3,))))
     options = {**TINY, "num_layers": 2, "dropout": 0.4, "num_samples": 4}
     setting = TextSetting("words", "everything", epochs=3, learning_rate=0.05, **options)
 
