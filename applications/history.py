@@ -1,6 +1,7 @@
 """History: what each epoch logged, in a CSV file that can be cut and continued."""
 
 import csv
+import os
 import pathlib
 
 import keras
@@ -26,7 +27,10 @@ class History(keras.callbacks.Callback):
         # A line that a killed process left half is one of those, too.
         lines = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
         kept = [line for line in lines[1:] if int(line.split(",")[0]) < initial_epoch]
-        self._path.write_text("".join([*lines[:1], *kept]) if kept else "")
+        # Replaced as a whole: killed here, the epochs of the checkpoint are not trained again.
+        new = self._path.with_suffix(".tmp")
+        new.write_text("".join([*lines[:1], *kept]) if kept else "")
+        os.replace(new, self._path)
 
     def read(self):
         """Return the lines, dicts of strings."""

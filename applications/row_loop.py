@@ -57,6 +57,9 @@ def run_rows(table, settings, jobs=1, quiet=False):
     """
     missing = [setting for setting in settings if _find(table, setting) is None]
     print(f"{len(settings) - len(missing)} of {len(settings)} rows are in {table.path}")
+    for setting in settings:
+        if setting not in missing:  # a run may have been killed before it did so
+            _drop_checkpoints(table, setting)
     loop = _Loop(table, missing, quiet)
     side_by_side.run_jobs(
         missing,
@@ -106,8 +109,7 @@ class _Loop:
 
     def on_done(self, setting, row):
         append_row(self._table.path, row)
-        files = RowFiles(self._table.path.parent, setting, self._table.data_sha256)
-        shutil.rmtree(files.checkpoints, ignore_errors=True)
+        _drop_checkpoints(self._table, setting)
         self._finish(f"{self._table.name(setting)}: {self._table.summary(row)}")
 
     def on_failed(self, setting, reason):
@@ -124,3 +126,8 @@ class _Loop:
 
 def _find(table, setting):
     return find_row(read_rows(table.path), **setting.columns(), data_sha256=table.data_sha256)
+
+
+def _drop_checkpoints(table, setting):
+    files = RowFiles(table.path.parent, setting, table.data_sha256)
+    shutil.rmtree(files.checkpoints, ignore_errors=True)

@@ -3,10 +3,13 @@
 import math
 import numbers
 
+import numpy as np
 from keras import tree
 
 NORMALIZATIONS = ("batch", "instance", "feature")
 PARTS = ("both", "mean")
+# The variables that numbers become are float32: beyond this they would be infinite.
+_LARGEST = float(np.finfo("float32").max)
 
 
 def check_choice(name, value, choices):
@@ -18,7 +21,7 @@ def check_choice(name, value, choices):
 
 def check_rate(name, value):
     """Raise a ValueError unless a number is a positive finite rate."""
-    if not _is_real(value) or not 0 < value < math.inf:
+    if not _is_real(value) or not 0 < value <= _LARGEST:
         raise ValueError(
             f"Argument `{name}` must be a positive, finite number of nats. "
             f"Received: {name}={value!r}"
@@ -33,7 +36,7 @@ def check_finite(name, value):
 
 def check_positive(name, value):
     """Raise a ValueError unless a number is positive and finite."""
-    if not _is_real(value) or not 0 < value < math.inf:
+    if not _is_real(value) or not 0 < value <= _LARGEST:
         raise ValueError(
             f"Argument `{name}` must be a positive, finite number. Received: {name}={value!r}"
         )
@@ -49,7 +52,7 @@ def check_at_least_one(name, value):
 
 def check_non_negative(name, value):
     """Raise a ValueError unless a number is finite and at least 0."""
-    if not _is_real(value) or not 0 <= value < math.inf:
+    if not _is_real(value) or not 0 <= value <= _LARGEST:
         raise ValueError(
             f"Argument `{name}` must be a finite number, 0 or more. Received: {name}={value!r}"
         )
@@ -87,6 +90,19 @@ def check_num_samples(value):
         raise ValueError(
             "Argument `num_samples` must be None or a positive integer. "
             f"Received: num_samples={value!r}"
+        )
+
+
+def check_seed(value):
+    """Raise a ValueError unless it is None or an integer that every backend has as a seed."""
+    if value is None:
+        return
+    # 31 bits: some backends keep a seed in signed integers.
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_integer or not 0 <= value < 2**31:
+        raise ValueError(
+            "Argument `seed` must be None or an integer of 0 to 2**31 - 1. "
+            f"Received: seed={value!r}"
         )
 
 

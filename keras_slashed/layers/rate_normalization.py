@@ -42,6 +42,11 @@ class RateNormalization(keras.layers.Layer):
 
     All axes but the last are alike: each position of a sequence is an instance.
 
+    A NaN in one instance makes the whole batch NaN in training with "batch", its latent
+    dimension with "feature", and stays in the moving mean square, as in
+    BatchNormalization; with "instance", at inference or under a mask it stays in its row.
+    An infinity counts as the largest amplitude.
+
     On several devices `synchronized=True` makes every number what one device would
     compute on the joined batch: amplitudes, gradients and the moving mean square, which
     is then the same on all devices. Without it:

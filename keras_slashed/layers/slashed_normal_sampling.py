@@ -20,6 +20,7 @@ from keras_slashed.validation import check_non_negative
 from keras_slashed.validation import check_num_samples
 from keras_slashed.validation import check_one_prior_scale
 from keras_slashed.validation import check_prior_shape
+from keras_slashed.validation import check_seed
 
 INFERENCES = ("sample", "mean")
 
@@ -53,7 +54,7 @@ class SlashedNormalSampling(keras.layers.Layer):
             that name: assign to it to anneal, without retracing.
         num_samples: None, or the number S of draws from each posterior.
         inference: "sample" or "mean".
-        seed: Integer seed of the noise, for reproducible draws. Two layers with
+        seed: Integer seed of the noise, from 0 to 2^31 - 1, for reproducible draws. Two layers with
             the same seed draw the same noise.
         free_bits: Rate in nats that each latent dimension has free: in the loss its
             mean rate over the batch (and over all other axes but the last) counts
@@ -118,6 +119,7 @@ class SlashedNormalSampling(keras.layers.Layer):
         check_non_negative("free_bits", free_bits)
         check_num_samples(num_samples)
         check_choice("inference", inference, INFERENCES)
+        check_seed(seed)
         self._initial_kl_weight = float(kl_weight)
         # What an annealing callback changes before there is a variable.
         self.kl_weight_at_build = float(kl_weight)

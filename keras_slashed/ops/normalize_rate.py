@@ -6,7 +6,6 @@ import numbers
 import keras
 from keras import ops
 
-from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.floats import widen_amplitude
@@ -126,8 +125,11 @@ def _root(rate, dtype):
     """Return the square root of the rate, a column if it has one for each instance."""
     if isinstance(rate, numbers.Number):
         return math.sqrt(rate)
-    rate = at_least_float32(rate)
-    root = ops.cast(ops.sqrt(ops.where(rate < _SMALLEST_RATE, _SMALLEST_RATE, rate)), dtype)
+    # Wide first: a float32 rate would else round the root of float64 amplitudes.
+    rate = ops.cast(rate, dtype)
+    root = ops.sqrt(ops.where(rate < _SMALLEST_RATE, _SMALLEST_RATE, rate))
+    # 0 itself is no rate at all: a mean square that it weighs may be 0 as well.
+    root = ops.where(rate > 0.0, root, 0.0)
     return ops.expand_dims(root, -1) if is_of_each_instance(rate) else root
 
 
