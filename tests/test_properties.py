@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
+from keras import tree
 from keras.src.testing.test_case import get_seed_generators
 
 from keras_slashed.layers import RateNormalization
@@ -27,6 +28,21 @@ from tests.support import to_numpy
 from tests.support import total_loss
 
 NAN, INF = float("nan"), float("inf")
+
+
+# Of the dtypes' own roundings.
+EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+def check_same(one, two, dtype):
+    """Check that arrays are equal to a few roundings of their rows.
+
+    Not bit for bit: what a vectorized loop takes along and what is left over after it, other
+    entries in other arrays, are rounded differently.
+    """
+    one, two = np.asarray(one, "float64"), np.asarray(two, "float64")
+    rows = np.max(np.abs(two), axis=-1, keepdims=True, initial=0.0) if two.ndim else np.abs(two)
+    assert np.all(np.abs(one - two) <= 8 * EPSILON[dtype] * rows), (one, two)
 
 
 @st.composite
@@ -139,8 +155,10 @@ def test_masked_positions_influence_nothing(drawn, training):
     with dtype_enabled(case.dtype):
         one = outcome(case, values, training, inputs)
         other = outcome(case, garbage, training, inputs)
-        np.testing.assert_array_equal(one[0][mask], other[0][mask])
-        np.testing.assert_equal(one[1:], other[1:])
+        check_same(one[0][mask], other[0][mask], case.dtype)
+        for here, there in zip(tree.flatten(one[1:]), tree.flatten(other[1:]), strict=True):
+            # Losses and statistics are in float32 at the least.
+            check_same(here, there, "float32")
 
         def loss(amplitude):
             layer = case.make()
@@ -153,7 +171,7 @@ def test_masked_positions_influence_nothing(drawn, training):
             to_numpy(gradient(loss, tensor(amplitude, case.dtype)))
             for amplitude in (values, garbage)
         ]
-        np.testing.assert_array_equal(*(slope[mask] for slope in slopes))
+        check_same(*(slope[mask] for slope in slopes), case.dtype)
         for slope in slopes:
             assert not slope[~mask].any()
 
@@ -206,9 +224,9 @@ def test_a_row_of_nan_harms_no_other_with_instance(drawn, training):
 
     with dtype_enabled(case.dtype):
         outputs = [to_numpy(call(case.make(), x, training))[~bad] for x in (values, broken)]
-        np.testing.assert_array_equal(*outputs)
+        check_same(*outputs, case.dtype)
         slopes = [to_numpy(gradient(loss, tensor(x, case.dtype)))[~bad] for x in (values, broken)]
-        np.testing.assert_array_equal(*slopes)
+        check_same(*slopes, case.dtype)
 
 
 @given(calls_with_a_bad_row(RateNormalization, normalizations=["batch", "feature"]), st.data())
@@ -237,6 +255,6 @@ def test_a_nan_with_batch_or_feature_reaches_the_batch(drawn, data):
         fresh = case.make()
         call(fresh, values, True)
         one, two = (to_numpy(call(fresh, x, False)) for x in (values, broken))
-        np.testing.assert_array_equal(one[~bad], two[~bad])
+        check_same(one[~bad], two[~bad], case.dtype)
         infinite = np.where(bad[..., None], INF, values)
         assert np.isfinite(to_numpy(call(fresh, infinite, True))).all()
