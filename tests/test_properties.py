@@ -66,6 +66,8 @@ def test_finite_inputs_give_finite_numbers(hostile, training, data):
 
         # A sum over instances of what float16 just holds may leave its range.
         others = inputs.keys() - {"mask"} if case.dtype != "float16" else set()
+        if not training and case.arguments.get("inference") == "mean":
+            others -= {"rotation"}  # of the noise, on which a mean does not depend
         name = data.draw(st.sampled_from(["amplitude", *sorted(others)]))
 
         def loss(x):

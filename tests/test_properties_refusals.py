@@ -40,7 +40,8 @@ ARGUMENTS = {
     FixedRateVIB: {"rate": NATS} | NORMALIZING | SAMPLING,
     FixedRate: {"rate": NATS},
     CommittedRate: {"minimum": NATS, "initial": NATS},
-    LearnableRate: {"initial": NATS, "scale": NATS},
+    # A quotient beyond float32 is refused as well: see test_rates.py.
+    LearnableRate: {"initial": NATS, "scale": ([0.5, 2, 100.0], NATS[1])},
 }
 RATES = (FixedRate, CommittedRate, LearnableRate)
 

@@ -86,6 +86,11 @@ def test_scale_is_a_positive_number(scale):
         LearnableRate(1.0, scale)
 
 
+def test_the_variable_of_a_scaled_rate_is_finite():
+    with pytest.raises(ValueError, match=r"`initial / scale` must be a positive, finite number"):
+        LearnableRate(1e30, scale=1e-30)
+
+
 def test_sign_of_the_parameter_does_not_matter():
     committed, learnable = CommittedRate(2.0), LearnableRate(1.0)
     for rate, expected in ((committed, 5.0), (learnable, 3.0)):

@@ -50,6 +50,8 @@ class LearnableRate(keras.layers.Layer):
         check_positive("scale", scale)
         self.initial = float(initial)
         self.scale = float(scale)
+        # The variable's first value, which is in float32.
+        check_rate("initial / scale", self.initial / self.scale)
 
     def build(self, input_shape=None):
         self.value = add_rate_weight(self, "value", self.initial / self.scale, trainable=True)
