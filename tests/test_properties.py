@@ -37,8 +37,8 @@ EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloa
 def check_same(one, two, dtype):
     """Check that arrays are equal to a few roundings of their rows.
 
-    Not bit for bit: what a vectorized loop takes along and what is left over after it, other
-    entries in other arrays, are rounded differently.
+    Not bit for bit: TensorFlow in float64 gave some entries that a mask leaves alone another
+    last digit when others changed, presumably by where they lie in a vectorized loop.
     """
     one, two = np.asarray(one, "float64"), np.asarray(two, "float64")
     rows = np.max(np.abs(two), axis=-1, keepdims=True, initial=0.0) if two.ndim else np.abs(two)
