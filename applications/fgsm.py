@@ -4,8 +4,8 @@ import numpy as np
 from keras import losses
 from keras import ops
 
-from applications.differentiation import compile_with_state
-from applications.differentiation import input_gradient
+from applications.stateful_function import compile_with_state
+from keras_slashed.backend import input_gradient
 
 EPSILONS = (0.0, 0.1, 0.2, 0.3, 0.4)
 
@@ -50,9 +50,10 @@ def compile_fgsm(model, epsilons=EPSILONS, attacked_model=None, pixel_range=None
     def count_errors(inputs, labels, weights):
         def loss(inputs):
             logits = ops.cast(attacked_model(inputs, training=False), "float32")
-            return ops.sum(losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
+            crossentropy = losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+            return ops.sum(crossentropy), ()
 
-        direction = ops.sign(input_gradient(loss, inputs))
+        direction = ops.sign(input_gradient(loss, inputs)[0])
         scale = ops.reshape(ops.convert_to_tensor(strengths), (-1, *[1] * len(direction.shape)))
         attacks = ops.expand_dims(inputs, 0) + scale * ops.expand_dims(direction, 0)
         if pixel_range is not None:

@@ -10,8 +10,8 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 
-from applications.differentiation import input_gradient
 from applications.float64 import float64_enabled
+from keras_slashed.backend import input_gradient
 from keras_slashed.ops import stdplus
 
 
@@ -31,7 +31,7 @@ def curves(x):
     with float64_enabled():
         tensor = keras.ops.convert_to_tensor(np.asarray(x, "float64"))
         y = keras.ops.convert_to_numpy(stdplus(tensor))
-        slope = input_gradient(lambda x: keras.ops.sum(stdplus(x)), tensor)
+        slope, _ = input_gradient(lambda x: (keras.ops.sum(stdplus(x)), ()), tensor)
         slope = keras.ops.convert_to_numpy(slope)
     return y, slope, np.logaddexp(0.0, x + math.log(math.e - 1.0))
 

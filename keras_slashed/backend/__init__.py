@@ -6,6 +6,8 @@ can, with `derivative(x, *others, y)` as its derivative by x in every
 differentiation mode and to every order that the framework offers. The others are
 functions of x themselves, whose share is in that derivative. It may take the value
 of y from the forward pass, but its own derivative has to get y from x anew.
+They define `input_gradient(function, x)` too: the gradient at the tensor x, and what
+else there is, of a function that returns `(scalar, auxiliary)`.
 
 The modules `replicas_*` define what a step on several devices needs:
 `sum_over_replicas(x)` adds up a tensor over all devices that share a step, by the
@@ -18,16 +20,20 @@ import keras
 
 if keras.backend.backend() == "tensorflow":
     from keras_slashed.backend import replicas_tensorflow as _replicas
+    from keras_slashed.backend.tensorflow import input_gradient
     from keras_slashed.backend.tensorflow import with_derivative
 elif keras.backend.backend() == "jax":
     from keras_slashed.backend import replicas_global as _replicas
+    from keras_slashed.backend.jax import input_gradient
     from keras_slashed.backend.jax import with_derivative
 elif keras.backend.backend() == "torch":
     from keras_slashed.backend import replicas_torch as _replicas
+    from keras_slashed.backend.torch import input_gradient
     from keras_slashed.backend.torch import with_derivative
 else:
     # NumPy and OpenVINO infer and never differentiate.
     from keras_slashed.backend import replicas_global as _replicas
+    from keras_slashed.backend.numpy import input_gradient
     from keras_slashed.backend.numpy import with_derivative
 
 replica_index = _replicas.replica_index
@@ -35,6 +41,7 @@ sum_over_mirrored_replicas = _replicas.sum_over_mirrored_replicas
 sum_over_replicas = _replicas.sum_over_replicas
 
 __all__ = [
+    "input_gradient",
     "replica_index",
     "sum_over_mirrored_replicas",
     "sum_over_replicas",

@@ -22,3 +22,8 @@ def with_derivative(function, derivative):
         return y, derivative(*primals, y) * tangents[0]
 
     return function
+
+
+def input_gradient(function, x):
+    """Return the gradient of `function(x)[0]` at x, and `function(x)[1]`."""
+    return jax.grad(function, has_aux=True)(x)

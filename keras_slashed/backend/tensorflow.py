@@ -57,3 +57,11 @@ def _fused(function):
         return clustered(*inputs)
 
     return fused
+
+
+def input_gradient(function, x):
+    """Return the gradient of `function(x)[0]` at x, and `function(x)[1]`."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        y, auxiliary = function(x)
+    return tape.gradient(y, x, unconnected_gradients="zero"), auxiliary

@@ -3,6 +3,7 @@
 import logging
 import warnings
 
+import keras
 import torch
 
 from keras_slashed.config import is_kernel_compilation_enabled
@@ -97,3 +98,12 @@ def _may_compile(x):
         and not torch.jit.is_tracing()
         and not torch._C._are_functorch_transforms_active()
     )
+
+
+def input_gradient(function, x):
+    """Return the gradient of `function(x)[0]` at x, and `function(x)[1]`."""
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        y, auxiliary = function(x)
+        (gradient,) = torch.autograd.grad(y, x, materialize_grads=True)
+    return gradient, keras.tree.map_structure(torch.Tensor.detach, auxiliary)

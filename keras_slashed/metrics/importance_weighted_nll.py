@@ -11,6 +11,7 @@ from keras import tree
 
 from keras_slashed.metrics.compiled import Compiled
 from keras_slashed.metrics.data import padded_batches
+from keras_slashed.metrics.instance_noise import InstanceNoise
 from keras_slashed.metrics.moments import RunningMoments
 from keras_slashed.metrics.posterior import draws_of
 from keras_slashed.metrics.posterior import noise_like
@@ -164,7 +165,7 @@ def importance_weighted_nll(
     moments, values = RunningMoments(), []
     for batch, length in padded_batches(x, batch_size, verbose):
         shape = shape_of_noise.predict_on_batch(batch).shape
-        noise = _Noise(seed, range(moments.count, moments.count + length), shape)
+        noise = InstanceNoise(seed, range(moments.count, moments.count + length), shape)
         log_sums = np.full(length, -np.inf)
         for start in range(0, num_samples, chunk_size):
             count = min(chunk_size, num_samples - start)
@@ -180,24 +181,6 @@ def importance_weighted_nll(
         moments.standard_error,
         np.concatenate(values) if return_values else None,
     )
-
-
-class _Noise:
-    """Standard normal numbers of a batch, those of each instance from a generator of its own.
-
-    They depend on the seed and the instance's place in the data alone.
-    """
-
-    def __init__(self, seed, instances, shape):
-        self._generators = [np.random.default_rng([seed, instance]) for instance in instances]
-        self._shape = shape
-
-    def draw(self, count, chunk_size):
-        """Return the next `count` draws, (n, chunk_size, ..., K), and 0 beyond them."""
-        noise = np.zeros((self._shape[0], chunk_size, *self._shape[1:]), keras.config.floatx())
-        for row, generator in zip(noise, self._generators):
-            row[:count] = generator.standard_normal((count, *self._shape[1:]))
-        return noise
 
 
 def _log_weights(encoder, log_likelihood, batch, noise):

@@ -1,27 +1,6 @@
-"""Gradients with respect to inputs, and compiled functions, on each backend."""
+"""Compiled functions that read and write Keras variables, on each backend."""
 
 import keras
-
-
-def input_gradient(function, x):
-    """Return the gradient of the scalar `function(x)` at the tensor x."""
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        return jax.grad(function)(x)
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(x)
-            y = function(x)
-        return tape.gradient(y, x)
-    import torch
-
-    x = x.detach().requires_grad_()
-    with torch.enable_grad():
-        return torch.autograd.grad(function(x), x)[0]
 
 
 def compile_with_state(function, variables):
