@@ -1,0 +1,103 @@
+"""A map in nats, laid over its image."""
+
+import math
+
+import keras
+import numpy as np
+
+from keras_slashed.plotting import make_figure
+from keras_slashed.validation import check_choice
+from keras_slashed.validation import check_positive_integer
+
+_COLOR = (0.84, 0.15, 0.16)
+_UNITS = {"nats": 1.0, "bits": math.log(2.0)}
+
+
+def plot_attribution(x, attribution, titles=None, units="nats", columns=6, path=None):
+    """Draw images with the maps of `amplitude_attribution` over them.
+
+    Each image is in grey; the more nats a pixel has, the redder it is. An image's
+    colours go from 0 to its own largest pixel, which its title names, beside the sum.
+
+    Args:
+        x: The images, of shape `(N, height, width)` or `(N, height, width, channels)`
+            with 1 or 3 channels; values of any range.
+        attribution: An `Attribution` of them, or its map, of the images' shape. The
+            nats of a pixel's channels are added up.
+        titles: Strings, one for each image, put before the numbers; or None.
+        units: "nats" or "bits".
+        columns: Images in a row.
+        path: Where to save the picture, or None.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: The shapes are not those of images and their maps.
+        ImportError: There is no matplotlib.
+
+    Example:
+
+    >>> images = np.linspace(0, 1, 128, dtype="float32").reshape(2, 8, 8)
+    >>> figure = keras_slashed.attribution.plot_attribution(images, images**2)
+    >>> figure.axes[0].get_title().splitlines()
+    ['5.29 nats', 'max 0.246']
+    """
+    check_choice("units", units, tuple(_UNITS))
+    check_positive_integer("columns", columns)
+    images, nats = _images(x), _images(getattr(attribution, "nats", attribution))
+    if images.shape != nats.shape:
+        raise ValueError(
+            "A map must have the shape of its images. "
+            f"Received: images {images.shape}, map {nats.shape}"
+        )
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(
+            f"Argument `titles` must have one for each of {len(images)} images. "
+            f"Received: {len(titles)}"
+        )
+    values = nats.sum(axis=-1) / _UNITS[units]
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure = make_figure(figsize=(1.6 * columns, 2.0 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for index, (image, value, panel) in enumerate(zip(images, values, panels)):
+        panel.imshow(overlay(image, value))
+        heading = f"{titles[index]}\n" if titles is not None else ""
+        panel.set_title(
+            f"{heading}{value.sum():.3g} {units}\nmax {value.max():.3g}", fontsize="small"
+        )
+    for panel in panels:
+        panel.set_axis_off()
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def overlay(image, values):
+    """Return a picture, (height, width, 3), of an image in grey with values over it in red.
+
+    Args:
+        image: Array of shape `(height, width, channels)`.
+        values: Array of shape `(height, width)`, 0 or more.
+    """
+    grey = image.mean(axis=-1)
+    low, high = grey.min(), grey.max()
+    grey = (grey - low) / (high - low if high > low else 1.0)
+    # Faded, so that no pixel of the image is taken for one of the map.
+    grey = 0.35 + 0.65 * (1.0 - 0.6 * grey)
+    largest = values.max()
+    share = np.expand_dims(values / (largest if largest > 0 else 1.0), -1) ** 0.5
+    return (1.0 - share) * np.expand_dims(grey, -1) + share * np.asarray(_COLOR)
+
+
+def _images(x):
+    x = keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
+    if x.ndim == 3:
+        x = x[..., None]
+    if x.ndim != 4 or x.shape[-1] not in (1, 3) or not len(x):
+        raise ValueError(
+            "Images must have the shape (N, height, width) or (N, height, width, channels), with "
+            f"1 or 3 channels. Received: {x.shape}"
+        )
+    return x.astype("float64")

@@ -1,0 +1,94 @@
+"""The damped iteration of the stationary equation (Eq. 23), for a batch of inputs."""
+
+import numpy as np
+
+_SUFFICIENT = 1e-4  # share of the decrease that a step promises, as in Armijo's rule
+_SHORTEST = 1e-6
+_ROUNDING = 1e-6  # of an objective in float32
+
+
+def iterate(loss_and_gradient, amplitude, beta, steps, damping=None):
+    """Iterate `psi <- psi + damping (T(psi) - psi)`, `T(psi) = -grad / (2 beta)`.
+
+    The step is one of gradient descent on `J = loss + beta |psi|^2`, whose gradient is
+    `2 beta (psi - T(psi))`.
+
+    Args:
+        loss_and_gradient: From amplitudes, a NumPy array of shape (n, ...), to losses
+            (n,) and their gradients.
+        amplitude: Where to begin.
+        beta: Weight of the rate.
+        steps: Number of steps; the function is called once more.
+        damping: A number; or None for one of each input: the step of Barzilai and Borwein
+            (1988), and where J does not fall the input is left where it is and the next
+            step is half as long.
+
+    Returns:
+        `(amplitude, residual, loss, initial_loss)`, the last three of shape (n,).
+    """
+    here = _Point(loss_and_gradient, amplitude, beta)
+    initial_loss = here.loss
+    step = np.full(len(amplitude), 1.0 if damping is None else damping)
+    for _ in range(steps):
+        move = _rows(step, amplitude) * (here.target - here.amplitude)
+        there = _Point(loss_and_gradient, here.amplitude + move, beta)
+        if damping is not None:
+            here = there
+            continue
+        promised = 2 * beta * step * here.distance**2  # the decrease along a straight line
+        rises = there.objective - here.objective
+        rounding = _ROUNDING * np.maximum(1.0, np.abs(here.objective))
+        falls = rises <= rounding - _SUFFICIENT * promised
+        step = np.where(falls, _next_step(here, there, step), step / 2)
+        step = np.clip(step, _SHORTEST, 1.0)
+        here = here.replaced_where(falls, there)
+    return here.amplitude, here.residual, here.loss, initial_loss
+
+
+class _Point:
+    """Amplitudes, with what the stationary equation says at them."""
+
+    def __init__(self, loss_and_gradient, amplitude, beta):
+        self.amplitude = amplitude
+        self.loss, gradient = loss_and_gradient(amplitude)
+        self.target = (-gradient / (2 * beta)).astype(amplitude.dtype)
+        self.objective = self.loss + beta * _norm(amplitude) ** 2
+
+    @property
+    def distance(self):
+        return _norm(self.amplitude - self.target)
+
+    @property
+    def residual(self):
+        scale = np.maximum(_norm(self.amplitude), _norm(self.target))
+        return np.divide(self.distance, scale, out=np.zeros_like(scale), where=scale > 0)
+
+    def replaced_where(self, chosen, other):
+        """Return the point whose chosen rows are those of another."""
+        mixed = object.__new__(_Point)
+        for name, mine in vars(self).items():
+            setattr(mixed, name, np.where(_rows(chosen, mine), getattr(other, name), mine))
+        return mixed
+
+
+def _next_step(here, there, step):
+    """Return Barzilai and Borwein's step: the inverse of the curvature along the last one."""
+    moved = there.amplitude - here.amplitude
+    turned = moved - (there.target - here.target)
+    numerator, denominator = _dot(moved, moved), _dot(moved, turned)
+    # Where the curvature is not positive it says nothing of a length.
+    return np.divide(numerator, denominator, out=2 * step, where=denominator > 0)
+
+
+def _norm(x):
+    return np.sqrt(_dot(x, x))
+
+
+def _dot(x, y):
+    x, y = (v.astype("float64").reshape(len(v), -1) for v in (x, y))
+    return np.sum(x * y, axis=1)
+
+
+def _rows(values, like):
+    """Return values of shape (n,), broadcastable to an array of shape (n, ...)."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
