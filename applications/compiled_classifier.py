@@ -20,10 +20,11 @@ from keras_slashed.callbacks import RateMonitor
 _ATTACK_BATCH = {"mlp": 500, "resnet18": 200}
 
 
-def build_classifier(setting, data, num_samples=None, synchronized=False):
+def build_classifier(setting, data, num_samples=None, synchronized=False, inference="sample"):
     """Build the classifier of a row, with `num_samples` posterior draws averaged.
 
-    With `synchronized` the VIB's statistics are those of all devices that train it.
+    With `synchronized` the VIB's statistics are those of all devices that train it; with
+    `inference="mean"` it draws in training alone.
     """
     options = {
         "input_shape": data.x_train.shape[1:],
@@ -34,7 +35,7 @@ def build_classifier(setting, data, num_samples=None, synchronized=False):
         options |= {
             "relu_amplitude": setting.relu_amplitude,
             "num_samples": num_samples,
-            "inference": "sample",
+            "inference": inference,
         }
     if setting.bottleneck == "vib":
         options |= {
