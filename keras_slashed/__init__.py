@@ -1,7 +1,9 @@
 """Gaussian latents with a known information rate for Keras 3."""
 
+from keras_slashed import attribution
 from keras_slashed import callbacks
 from keras_slashed import config
+from keras_slashed import diagnostics
 from keras_slashed import distributions
 from keras_slashed import layers
 from keras_slashed import metrics
@@ -10,4 +12,14 @@ from keras_slashed import rates
 
 __version__ = "0.1.0"
 
-__all__ = ["callbacks", "config", "distributions", "layers", "metrics", "ops", "rates"]
+__all__ = [
+    "attribution",
+    "callbacks",
+    "config",
+    "diagnostics",
+    "distributions",
+    "layers",
+    "metrics",
+    "ops",
+    "rates",
+]

@@ -34,6 +34,8 @@ def test_public_functions_have_examples():
         keras_slashed.layers,
         keras_slashed.metrics,
         keras_slashed.callbacks,
+        keras_slashed.attribution,
+        keras_slashed.diagnostics,
     ):
         for name in module.__all__:
             (test, *_) = finder.find(getattr(module, name), name)
