@@ -1,5 +1,7 @@
 """The LSTM of the applications against Keras' own, on every backend."""
 
+import importlib
+
 import keras
 import numpy as np
 import pytest
@@ -79,14 +81,13 @@ def test_gradients_are_those_of_keras():
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="the loop in question is JAX's")
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch has a fast loop of its own")
 def test_which_loop_runs(monkeypatch):
     """The faster one where it may, Keras' own where it may not."""
-    from applications import lstm_kernel_jax
-
+    kernel = importlib.import_module(f"applications.lstm_kernel_{BACKEND}")
     calls = []
-    original = lstm_kernel_jax.lstm
-    monkeypatch.setattr(lstm_kernel_jax, "lstm", lambda *a: calls.append(1) or original(*a))
+    original = kernel.lstm
+    monkeypatch.setattr(kernel, "lstm", lambda *a: calls.append(1) or original(*a))
     make(LSTM)(SEQUENCES)
     assert calls == [1]
     make(LSTM)(SEQUENCES, mask=np.ones((3, 5), bool))
@@ -94,3 +95,19 @@ def test_which_loop_runs(monkeypatch):
     make(LSTM, dtype="mixed_bfloat16")(SEQUENCES)
     make(LSTM, recurrent_dropout=0.1)(SEQUENCES, training=True)
     assert calls == [1]
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="elsewhere lengths are known when compiled")
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_lengths_that_vary(jit_compile):
+    """One model for batches of any length, in graph mode and under XLA."""
+    results = []
+    for layer_class in (LSTM, keras.layers.LSTM):
+        inputs = keras.Input((None, 2))
+        model = keras.Model(inputs, make(layer_class)(inputs)[0])
+        model.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=jit_compile)
+        for length in (5, 3, 4):
+            model.train_on_batch(SEQUENCES[:, :length], WEIGHT[:, :length])
+        results.append([to_numpy(weight) for weight in model.weights])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
