@@ -10,7 +10,7 @@ the last two also times the difference of the image from the mean one. Judged by
 probability as pixels are deleted (replaced by the mean training image) and inserted (into the
 blurred image), most important ones first; and by how far a map changes when the model's
 last layer, or all of it, has random weights. Writes attribution_DATASET.csv and .md,
-attribution_DATASET_curves.csv, and two pictures.
+attribution_DATASET_curves.csv, and three pictures.
 """
 
 import dataclasses
@@ -36,10 +36,12 @@ from applications.randomized_weights import randomize
 from applications.randomized_weights import rank_correlations
 from applications.robustness import RowRunner
 from applications.row_training import RowFiles
+from keras_slashed.attribution import plot_attribution
 
 _MODULE = "applications.attributions"
 _DATASETS = ("mnist", "cifar10", "cifar10_small", "digits")
 _CHANGES = ("epochs", "width")
+_PICTURED = 12  # images of the picture in nats
 
 
 def parse_arguments(arguments=None):
@@ -99,6 +101,9 @@ def main(arguments=None):
     (output / f"{name}.md").write_text(text)
     attribution_figure.draw_curves(comparison.curves, output / f"{name}_curves.png")
     attribution_figure.draw_maps(x, comparison.maps, output / f"{name}_maps.png")
+    shown = slice(_PICTURED)
+    nats = comparison.maps["amplitude"][shown]
+    plot_attribution(x[shown], nats, path=output / f"{name}_nats.png")
     print(f"\n{text}\nwritten to {output}/{name}*")
     return rows
 

@@ -56,7 +56,7 @@ def test_curves(rows, output):
 
 
 def test_pictures(rows, output):
-    for name in ("curves", "maps"):
+    for name in ("curves", "maps", "nats"):
         assert (output / f"attribution_digits_{name}.png").stat().st_size > 10_000
 
 
