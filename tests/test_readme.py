@@ -99,3 +99,20 @@ def test_pictures_are_there():
     assert pictures
     for picture in pictures:
         assert (README.parent / picture).is_file(), picture
+
+
+def test_attribution():
+    result = run("amplitude_attribution(")["result"]
+    nats = result.nats.mean(axis=0)
+    assert nats[0] > 0.5 * nats.sum()
+    assert result.rate.mean() > 0.01
+    assert result.residual.mean() < 0.2
+
+
+def test_diagnosis(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    diagnosis = run("diagnose(")["diagnosis"]
+    assert diagnosis.collapsed.sum() == 2
+    assert diagnosis.holds.all()
+    assert "2 of 5 latent dimensions are collapsed" in capsys.readouterr().out
+    assert (tmp_path / "diagnosis.png").exists()
