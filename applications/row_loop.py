@@ -1,6 +1,7 @@
 """The loop over the rows of a table: find, train, write, report."""
 
 import dataclasses
+import operator
 import shutil
 import sys
 from collections.abc import Callable
@@ -27,6 +28,8 @@ class Table:
         logged: Of what an epoch logs, what the progress shows.
         summary: Returns a text on a finished row.
         markdown: Returns a text on all rows of the table, or None without one.
+        unit: What the progress counts.
+        units: Returns how many of them a setting takes.
     """
 
     path: object
@@ -37,6 +40,8 @@ class Table:
     logged: tuple
     summary: Callable
     markdown: Callable | None = None
+    unit: str = "epoch"
+    units: Callable = operator.attrgetter("epochs")
 
 
 def run_rows(table, settings, jobs=1, quiet=False):
@@ -44,8 +49,8 @@ def run_rows(table, settings, jobs=1, quiet=False):
 
     Args:
         table: A `Table`.
-        settings: What decides each row: dataclasses with `epochs`, `label(data_sha256)`
-            and `columns()`.
+        settings: What decides each row: dataclasses with `label(data_sha256)` and
+            `columns()`, and `epochs` if these are counted.
         jobs: Rows to train side by side.
         quiet: Whether a line for each row is enough.
 
@@ -93,11 +98,12 @@ class _Loop:
         self._number = len(settings)
         self._finished = 0
         self._epochs = {}
-        self._progress = Progress(sum(setting.epochs for setting in settings))
+        self._progress = Progress(sum(map(table.units, settings)))
 
     def on_report(self, setting, epoch, logs):
         """Count an epoch; the first report of a row says at which one it starts."""
-        text = f"{self._table.name(setting)}: epoch {epoch}/{setting.epochs}"
+        units = f"{self._table.unit} {epoch}/{self._table.units(setting)}"
+        text = f"{self._table.name(setting)}: {units}"
         if setting not in self._epochs:
             self._progress.skip(epoch)
             if not self._quiet:
@@ -114,7 +120,7 @@ class _Loop:
 
     def on_failed(self, setting, reason):
         self.failed.append(setting)
-        self._progress.skip(setting.epochs - self._epochs.get(setting, 0))
+        self._progress.skip(self._table.units(setting) - self._epochs.get(setting, 0))
         name = self._table.name(setting)
         print(f"{name} failed: {reason}", file=sys.stderr)
         self._finish(f"{name}: failed")

@@ -5,6 +5,7 @@ import pytest
 from applications import mlp
 from applications.fgsm import compile_fgsm
 from applications.fgsm import fgsm_errors
+from applications.fgsm import margin
 from tests.support import to_numpy
 
 
@@ -86,3 +87,29 @@ def test_a_stochastic_model_draws_anew_for_each_batch(attack_samples):
 
 def noise_state(model):
     return [to_numpy(v.value).tolist() for v in model.variables if "seed_generator" in v.path]
+
+
+def test_the_margin_against_its_closed_form():
+    """FGSM on the margin goes along W (onehot(best other class) - onehot(y))."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(6, 3)).astype("float32")
+    x = rng.normal(size=(53, 6)).astype("float32")
+    y = rng.integers(0, 3, 53)
+    rivals = np.where(np.eye(3, dtype=bool)[y], -np.inf, x @ weights).argmax(1)
+    direction = np.sign(weights[:, rivals] - weights[:, y]).T
+    epsilons = (0.2, 0.7)
+    expected = [
+        np.mean(np.argmax((x + eps * direction) @ weights, axis=1) != y) for eps in epsilons
+    ]
+    model = linear_classifier(weights)
+    errors = fgsm_errors(model, x, y, epsilons, batch_size=20, loss="margin")
+    np.testing.assert_allclose(errors, expected, atol=1e-9)
+    logits = x @ weights
+    margins = np.take_along_axis(logits, rivals[:, None], 1) - logits[np.arange(53), y][:, None]
+    found = margin(keras.ops.convert_to_tensor(y, dtype="int32"), model(x))
+    np.testing.assert_allclose(to_numpy(found), margins[:, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match=r"`loss`.*'crossentropy', 'margin'.*'hinge'"):
+        compile_fgsm(linear_classifier(np.eye(3, dtype="float32")), loss="hinge")
