@@ -11,7 +11,7 @@ Areas under the class's probability as pixels are replaced by the mean training 
 the standard error over images; in brackets the difference to "amplitude" with its own.
 Random: Spearman's rank correlation of a map with that of the model whose last layer, or all
 layers, have random weights: near 0 where a map depends on what was learnt. Cost: rows whose
-gradient is taken for an image, and milliseconds on {device}, {backend}, compilation included.
+gradient is taken for an image, and processor time on {device}, {backend}, compilation included.
 
 | map | deletion | insertion | random last layer | all random | gradients | ms |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -35,7 +35,7 @@ def markdown(rows, table):
                 row["random_last_layer"][:5],
                 row["random_all_layers"][:5],
                 row["gradients"],
-                row["ms_per_image"],
+                row["processor_ms_per_image"],
             ]
         )
         + " |"

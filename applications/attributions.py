@@ -173,16 +173,16 @@ class Comparison:
         """Judge every method, and return a dict of strings for each map."""
         rows = {}
         for method, (function, gradients) in self._methods.items():
-            start = time.perf_counter()
+            start = time.process_time()
             maps = self._maps_of(method, function)
-            seconds = time.perf_counter() - start
+            seconds = time.process_time() - start
             for name, values in maps.items():
                 self.maps[name] = values
                 rows[name] = {
                     "map": name,
                     **self._judge(name, values),
                     "gradients": str(gradients),
-                    "ms_per_image": f"{1000 * seconds / len(self._x):.3g}",
+                    "processor_ms_per_image": f"{1000 * seconds / len(self._x):.3g}",
                 }
                 print(f"{name}: {rows[name]['deletion']} {rows[name]['insertion']}", flush=True)
         for layers, column in ((1, "last_layer"), (None, "all_layers")):
