@@ -15,6 +15,8 @@ _PARTS = {
     "any": "any of these",
     "skipped": "skipped",
 }
+# What else a source says of itself is where it was from.
+_DATA = {"original IDX files": "MNIST"}
 _TITLE = "# Training in low precision\n"
 _STRESS = """
 ## Heads under stress
@@ -77,16 +79,20 @@ def markdown(stress, policies):
     """
     text = _TITLE
     if stress:
-        seeds = len({row["seed"] for row in stress})
-        text += _STRESS.format(**{**stress[0], "seeds": seeds, "spike": SPIKE, "window": WINDOW})
+        settings = {**_settings(stress), "spike": SPIKE, "window": WINDOW}
+        text += _STRESS.format(**settings)
         for rows in grouped(stress, "policy", "loss_scaling").values():
             text += f"\n### {condition(rows[0])}\n\n{_stress_table(rows)}\n"
         text += _WRONG + "\n" + _parts_table(stress) + "\n"
     if policies:
-        seeds = len({row["seed"] for row in policies})
-        text += _POLICIES.format(**{**policies[0], "seeds": seeds}) + "\n"
+        text += _POLICIES.format(**_settings(policies)) + "\n"
         text += _policies_table(policies) + "\n"
     return text
+
+
+def _settings(rows):
+    data, seeds = rows[0]["data"], len({row["seed"] for row in rows})
+    return {**rows[0], "data": _DATA.get(data, data), "seeds": seeds}
 
 
 def _stress_table(rows):

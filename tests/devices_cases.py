@@ -9,6 +9,8 @@ from applications.epoch_seeds import ShuffledBatches
 from keras_slashed.callbacks import RateMonitor
 from keras_slashed.layers import FixedRateVIB
 from keras_slashed.layers import RateNormalization
+from keras_slashed.metrics import ActiveUnits
+from keras_slashed.metrics import MutualInformation
 from tests.support import gradient
 from tests.support import to_numpy
 
@@ -77,6 +79,22 @@ def statistic(layer):
     """Return the moving statistic of a layer as a vector."""
     moving = [to_numpy(weight).ravel() for weight in layer.weights if "moving" in weight.path]
     return np.concatenate([*moving, np.zeros(0)])
+
+
+def metrics():
+    """Return metrics by name, each built, of states that are more than sums."""
+    found = {
+        "active_units": ActiveUnits(),
+        "mutual_information": MutualInformation(capacity=2 * ROWS, seed=0),
+    }
+    for metric in found.values():
+        metric.build((None, SIZE))
+    return found
+
+
+def metric_batch(index, rows=slice(None)):
+    """Return some rows of an amplitude and of its weights; means and number change with it."""
+    return AMPLITUDE[rows] + 2.0 * index, np.float32(MASK[rows] | (index == 1))
 
 
 class Batches(ShuffledBatches):

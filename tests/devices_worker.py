@@ -29,6 +29,8 @@ def work():
     found["noise"] = noise()
     for name in ("trained_without_noise", "trained_vib"):
         found |= named(name, *getattr(cases, name)())
+    if BACKEND == "tensorflow":
+        found |= metric_states()
     if BACKEND == "jax":
         with model_parallel().scope():
             found |= named("model_parallel", *cases.trained_without_noise())
@@ -101,6 +103,29 @@ def on_tensorflow(case):
         for index in range(NUMBER)
     ]
     return {what: np.array(value) for what, value in found.items()}
+
+
+def metric_states():
+    """Return the state of metrics after three batches, of which each replica saw its rows."""
+    import tensorflow as tf
+
+    strategy = tf.distribute.get_strategy()
+    found = {}
+    for name, metric in cases.metrics().items():
+        step = tf.function(metric.update_state)
+        for batch in range(3):
+            shares = [cases.metric_batch(batch, rows) for rows in cases.SHARES]
+            inputs = [
+                strategy.experimental_distribute_values_from_function(
+                    lambda context, values=values: tf.constant(
+                        values[context.replica_id_in_sync_group]
+                    )
+                )
+                for values in zip(*shares)
+            ]
+            strategy.run(step, inputs)
+        found |= named(name, [to_numpy(variable) for variable in metric.variables], {})
+    return found
 
 
 def local(values):

@@ -164,6 +164,14 @@ def test_shares_and_losses_of_a_table():
     assert math.isnan(precision_stress_report.final_loss(rows))
 
 
+@pytest.mark.parametrize(("data", "name"), [("original IDX files", "MNIST"), ("others", "others")])
+def test_a_report_names_its_data(data, name):
+    row = {"model": "VIB", "policy": "float32", "epochs": "2", "seed": "0", "data": data}
+    reached = {"rate_nats": "2.3", "test_error": "4.00", "test_elbo_nats": ""}
+    text = precision_stress_report.markdown([], [{**row, **reached}])
+    assert f"for 2 epochs of\n{name}: mean over 1 seeds" in text
+
+
 def test_the_policy_is_as_it_was_afterwards():
     def fail(name):
         with using_policy(name):

@@ -46,6 +46,17 @@ def test_mean_rate_of_the_joined_batch(on_devices):
         assert abs(rates[rows].mean() / cases.RATE - 1.0) > 0.3
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="replicas that share their variables")
+def test_metrics_of_the_joined_batch(on_devices):
+    """Moments are no sums over replicas, nor is a sample kept of all rows."""
+    for name, metric in cases.metrics().items():
+        for batch in range(3):
+            metric.update_state(*cases.metric_batch(batch))
+        for index, variable in enumerate(metric.variables):
+            computed = on_devices[f"{name}/{index}"]
+            np.testing.assert_allclose(computed, to_numpy(variable), rtol=1e-5, err_msg=name)
+
+
 @pytest.mark.skipif(BACKEND == "jax", reason="a program of JAX sees the joined batch")
 def test_unsynchronized_devices_normalize_their_own_rows(on_devices):
     """The statistic is the mean of theirs on TensorFlow, their own on PyTorch."""

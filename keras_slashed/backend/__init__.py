@@ -12,8 +12,9 @@ else there is, of a function that returns `(scalar, auxiliary)`.
 The modules `replicas_*` define what a step on several devices needs:
 `sum_over_replicas(x)` adds up a tensor over all devices that share a step, by the
 framework's own collective, differentiable; `sum_over_mirrored_replicas(x)` does so
-only where these devices write to the same variables; `replica_index()` tells the
-devices apart. On a single device they return `x`, `x` and 0.
+only where these devices write to the same variables, and
+`gather_from_mirrored_replicas(x)` joins its rows there; `replica_index()` tells the
+devices apart. On a single device they return `x`, `x`, `x` and 0.
 """
 
 import keras
@@ -36,11 +37,13 @@ else:
     from keras_slashed.backend.numpy import input_gradient
     from keras_slashed.backend.numpy import with_derivative
 
+gather_from_mirrored_replicas = _replicas.gather_from_mirrored_replicas
 replica_index = _replicas.replica_index
 sum_over_mirrored_replicas = _replicas.sum_over_mirrored_replicas
 sum_over_replicas = _replicas.sum_over_replicas
 
 __all__ = [
+    "gather_from_mirrored_replicas",
     "input_gradient",
     "replica_index",
     "sum_over_mirrored_replicas",

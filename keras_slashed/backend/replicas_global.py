@@ -11,6 +11,7 @@ def sum_over_replicas(x):
 
 
 sum_over_mirrored_replicas = sum_over_replicas
+gather_from_mirrored_replicas = sum_over_replicas
 
 
 def replica_index():

@@ -16,6 +16,14 @@ def sum_over_replicas(x):
 sum_over_mirrored_replicas = sum_over_replicas
 
 
+def gather_from_mirrored_replicas(x):
+    """Return the rows of all replicas, one replica after another."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return x
+    return context.all_gather(x, axis=0)
+
+
 def replica_index():
     """Return the number of this replica among all: an integer or a scalar tensor."""
     context = tf.distribute.get_replica_context()

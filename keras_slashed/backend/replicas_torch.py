@@ -17,6 +17,9 @@ def sum_over_mirrored_replicas(x):
     return x
 
 
+gather_from_mirrored_replicas = sum_over_mirrored_replicas
+
+
 def replica_index():
     """Return the rank of this process."""
     return distributed.get_rank() if _number_of_processes() > 1 else 0

@@ -1,5 +1,7 @@
 """What a sampling layer adds to the loss: its rate, as it is or with free bits."""
 
+import weakref
+
 import keras
 from keras import ops
 
@@ -56,6 +58,24 @@ def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
     free = free_bits * ops.sum(counts, axis=instances)
     total = ops.sum(ops.where(totals < free, free, totals))
     return _cast_to_loss(total / ops.cast(ops.shape(rates)[0], rates.dtype))
+
+
+def add_loss(layer, loss):
+    """Add a loss to a layer, so that on JAX it hides no loss of another layer.
+
+    There Keras (3.12 to 3.15) knows the losses of a layer by their `id` until the layer is
+    called again, and then leaves out of the model's losses what has such an `id`: maybe the
+    loss of another layer, in the memory of one that is gone. Without jit a step lacks it,
+    with jit all steps of a trace.
+
+    Args:
+        layer: A `keras.layers.Layer`, in its `call`.
+        loss: A scalar.
+    """
+    layer.add_loss(loss)
+    if keras.backend.backend() == "jax":
+        # Forgotten as the loss goes, before anything else can have its `id`.
+        weakref.finalize(loss, layer._loss_ids.discard, id(loss)).atexit = False
 
 
 def _cast_to_loss(x):

@@ -3,6 +3,7 @@
 import keras
 
 from keras_slashed.backend.export_format import export_format
+from keras_slashed.layers.kl_loss import add_loss
 from keras_slashed.layers.kl_loss import kl_loss
 from keras_slashed.layers.kl_loss import kl_loss_with_free_bits
 from keras_slashed.layers.rate_tracker import RateTracker
@@ -181,7 +182,7 @@ class SlashedNormalSampling(keras.layers.Layer):
             loss = kl_loss_with_free_bits(amplitude, self.free_bits, mask)
         else:
             loss = kl_loss(rates, mask)
-        self.add_loss(self.kl_weight * loss)
+        add_loss(self, self.kl_weight * loss)
 
         # float32 or wider from here to the end: a float16 sample is rounded once
         z = relative_sample(

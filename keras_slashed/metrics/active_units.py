@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_slashed.backend import sum_over_mirrored_replicas
 from keras_slashed.metrics.moments import RunningMoments
 from keras_slashed.metrics.moments import merged_moments
 from keras_slashed.metrics.posterior import encoded_batches
@@ -74,7 +75,8 @@ class ActiveUnits(keras.metrics.Metric):
         self.built = True
 
     def _add(self, name, shape):
-        return self.add_variable(shape, "zeros", dtype="float32", name=name)
+        # Replicas of a distributed step all write the same to the one variable they share.
+        return self.add_variable(shape, "zeros", "float32", aggregation="mean", name=name)
 
     def update_state(self, amplitude, sample_weight=None):
         means = ops.cast(posterior_of(amplitude).mean, "float32")
@@ -83,16 +85,17 @@ class ActiveUnits(keras.metrics.Metric):
         weights = ops.expand_dims(weights_of(sample_weight, means[..., 0]), -1)
         means = without_unweighted(means, weights)
         axes = list(range(len(means.shape) - 1))
-        count = ops.sum(weights)
+        count = sum_over_mirrored_replicas(ops.sum(weights))
         # An empty batch, or none before, has a share of 0, not 0 / 0.
-        mean = ops.sum(weights * means, axis=axes) / _or_one(count)
+        mean = sum_over_mirrored_replicas(ops.sum(weights * means, axis=axes)) / _or_one(count)
         squares = ops.sum(weights * ops.square(means - mean), axis=axes)
+        squares = sum_over_mirrored_replicas(squares)
         share = count / _or_one(self.count + count)
         moments = self.mean.value, self.squares.value, mean, squares
         mean, squares = merged_moments(*moments, self.count.value, share)
         self.mean.assign(mean)
         self.squares.assign(squares)
-        self.count.assign_add(count)
+        self.count.assign(self.count.value + count)
 
     def variances(self):
         """Return the variances of the posterior means, of shape `(K,)`."""

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_slashed.backend import gather_from_mirrored_replicas
 from keras_slashed.metrics.pairs import log_densities
 from keras_slashed.metrics.pairs import log_sum_of_densities
 from keras_slashed.metrics.pairs import normal_parameters
@@ -77,11 +78,14 @@ class MutualInformation(keras.metrics.Metric):
         """Make the state, for amplitudes of shape `(..., 2K)`."""
         check_amplitude_shape(amplitude_shape)
         empty = keras.initializers.Constant(_EMPTY)
-        self.keys = self.add_variable((self.capacity,), empty, dtype="float32", name="keys")
-        self.amplitudes = self.add_variable(
-            (self.capacity, amplitude_shape[-1]), "zeros", dtype="float32", name="amplitudes"
-        )
+        self.keys = self._add("keys", (self.capacity,), empty)
+        self.amplitudes = self._add("amplitudes", (self.capacity, amplitude_shape[-1]), "zeros")
         self.built = True
+
+    def _add(self, name, shape, initializer):
+        # Replicas of a distributed step draw the same keys for the joined batch, and all
+        # write the same to the one variable they share.
+        return self.add_variable(shape, initializer, "float32", aggregation="mean", name=name)
 
     def update_state(self, amplitude, sample_weight=None):
         amplitude = ops.cast(amplitude_of(amplitude), "float32")
@@ -90,7 +94,8 @@ class MutualInformation(keras.metrics.Metric):
         weights = weights_of(sample_weight, amplitude[..., 0])
         amplitude = without_unweighted(amplitude, ops.expand_dims(weights, -1))
         amplitude = ops.reshape(amplitude, (-1, amplitude.shape[-1]))
-        weights = ops.reshape(weights, (-1,))
+        amplitude = gather_from_mirrored_replicas(amplitude)
+        weights = gather_from_mirrored_replicas(ops.reshape(weights, (-1,)))
         keys = keras.random.uniform(ops.shape(weights), dtype="float32", seed=self.seed_generator)
         keys = ops.where(weights > 0.0, keys, _EMPTY)
         keys = ops.concatenate([self.keys.value, keys])
