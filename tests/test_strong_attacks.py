@@ -1,6 +1,7 @@
 """The classifiers of Table 1 under stronger attacks, from training to the picture."""
 
 import dataclasses
+import sys
 
 import keras
 import numpy as np
@@ -44,7 +45,8 @@ def arguments(models, output, *more):
             "--steps", "3", "--restarts", "2", "--quiet", *more]  # fmt: skip
 
 
-def test_the_command_beside_the_table_and_resumed(trained, runner, tmp_path, capsys):
+def test_the_command_beside_the_table_and_resumed(trained, runner, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["strong_attacks", "--rows", "batch"])
     table = tmp_path / "strong_attacks_digits.csv"
     strong_attacks.main(arguments(trained, tmp_path, "--rows", "base"))
     first = table.read_text()
@@ -63,7 +65,7 @@ def test_the_command_beside_the_table_and_resumed(trained, runner, tmp_path, cap
     assert table.read_text().startswith(first)
     base, vib = results.read_rows(table)
     assert (vib["normalization"], vib["r"], vib["images"]) == ("batch", "1", "100")
-    assert vib["command"].startswith("python -m applications.here")
+    assert vib["command"] == "python -m applications.here --rows batch"
     # The same classifier on some of the images, by other draws; untrained it would err by 90.
     assert float(vib["eps_0.0"]) == pytest.approx(float(vib["table_eps_0.0"]), abs=15.0)
     assert float(vib["table_eps_0.0"]) < 60.0

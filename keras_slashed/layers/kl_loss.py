@@ -63,7 +63,7 @@ def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
 def add_loss(layer, loss):
     """Add a loss to a layer, so that on JAX it hides no loss of another layer.
 
-    There Keras (3.12 to 3.15) knows the losses of a layer by their `id` until the layer is
+    There Keras (seen with 3.15) knows the losses of a layer by their `id` until the layer is
     called again, and then leaves out of the model's losses what has such an `id`: maybe the
     loss of another layer, in the memory of one that is gone. Without jit a step lacks it,
     with jit all steps of a trace.
@@ -73,9 +73,10 @@ def add_loss(layer, loss):
         loss: A scalar.
     """
     layer.add_loss(loss)
-    if keras.backend.backend() == "jax":
+    ids = getattr(layer, "_loss_ids", None)  # private: another Keras may have no such set
+    if keras.backend.backend() == "jax" and ids is not None:
         # Forgotten as the loss goes, before anything else can have its `id`.
-        weakref.finalize(loss, layer._loss_ids.discard, id(loss)).atexit = False
+        weakref.finalize(loss, ids.discard, id(loss)).atexit = False
 
 
 def _cast_to_loss(x):
