@@ -6,7 +6,7 @@
 "batch", "instance" and "feature" with a rate committed to 6 nats (of both parts, and of the
 mean alone), BatchNorm, skip connections, and a decoupled learnable rate from 2, 8, 20, 40
 and 80 nats. Preset "paper" has the paper's 3 layers of width 512 and its 400 epochs;
-"short" one layer of width 128 and 2 epochs. --data is "ptb", "yahoo", or any file with one
+"short" one layer of width 128 and 4 epochs. --data is "ptb", "yahoo", or any file with one
 document a line, plain, .gz or .xz, which is split 8 : 1 : 1. Writes table2_DATA.csv row by
 row, then table2_DATA.md beside the paper's numbers and two pictures; what each row logged,
 measured and wrote lies in history/, measures/ and texts/. A killed run goes on where it was.
