@@ -4,6 +4,7 @@ import os
 import pathlib
 import pickle
 import socket
+import sys
 import tempfile
 
 import keras
@@ -55,6 +56,18 @@ def _run(rank, number, folder, function, arguments):
         distributed.barrier()
     finally:
         distributed.destroy_process_group()
+    _leave()
+
+
+def _leave():
+    """End this process as it is, its work done.
+
+    Where the interpreter is taken apart first, a thread of gloo that has yet to let go of a
+    tensor now and then ends the process by SIGABRT, and the parent counts it as failed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _loopback():
