@@ -11,6 +11,7 @@ from applications.compiled_classifier import CompiledClassifier
 from applications.epoch_seeds import EpochSeeds
 from applications.epoch_seeds import ShuffledBatches
 from applications.fgsm import EPSILONS
+from applications.fit_batches import for_fit
 from applications.presets import preset_of
 from applications.provenance import describe_run
 from applications.row_training import RowFiles
@@ -135,7 +136,7 @@ class RowRunner:
         numbers = np.arange(len(y), dtype="int32")
         batches = ShuffledBatches(numbers, y, setting.batch_size, setting.seed)
         compiled.model.fit(
-            batches,
+            for_fit(batches),
             shuffle=False,  # it does so itself
             epochs=setting.epochs,
             initial_epoch=initial_epoch,

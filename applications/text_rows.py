@@ -14,6 +14,7 @@ from applications import text_datasets
 from applications import text_evaluation
 from applications import text_samples
 from applications.epoch_seeds import EpochSeeds
+from applications.fit_batches import for_fit
 from applications.one_cycle import one_cycle
 from applications.provenance import describe_run
 from applications.row_training import RowFiles
@@ -126,11 +127,11 @@ class TextRowRunner:
             self._checkpoint_seconds,
             report,
             lambda initial_epoch, more: model.training.fit(
-                batches,
+                for_fit(batches),
                 shuffle=False,  # they do so themselves
                 epochs=setting.epochs,
                 initial_epoch=initial_epoch,
-                validation_data=watched,
+                validation_data=for_fit(watched),
                 verbose=0,
                 callbacks=[*callbacks, *more],
             ),

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from applications import lstm_vae
+from applications.fit_batches import for_fit
 from applications.lstm_vae_variants import VARIANTS
 from benchmarks import text_throughput_batches as text
 from benchmarks import timing
@@ -44,7 +45,7 @@ class KerasTraining:
 
     def train(self, batches):
         """Train on a list of arrays; return the mean loss."""
-        history = self._model.fit(_Rows(batches), verbose=0, shuffle=False)
+        history = self._model.fit(for_fit(_Rows(batches)), verbose=0, shuffle=False)
         return history.history["loss"][0]
 
 
