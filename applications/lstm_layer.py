@@ -21,7 +21,7 @@ class LSTM(layers.LSTM):
         kernel, recurrent, bias = map(ops.convert_to_tensor, self.cell.weights)
         projected = ops.add(ops.matmul(ops.swapaxes(sequences, 0, 1), kernel), bias)
         h, c = (ops.cast(state, projected.dtype) for state in initial_state)
-        outputs, h, c = _kernel().lstm(projected, recurrent, h, c)
+        outputs, h, c = cpu_kernel().lstm(projected, recurrent, h, c)
         return h, ops.swapaxes(outputs, 0, 1), [h, c]
 
     def _has_kernel(self, mask):
@@ -34,11 +34,11 @@ class LSTM(layers.LSTM):
             and self.compute_dtype == "float32"
             and not (self.dropout or self.recurrent_dropout or self.go_backwards or self.unroll)
         )
-        return standard and _kernel() is not None
+        return standard and cpu_kernel() is not None
 
 
-def _kernel():
-    """Return the module of the backend's kernel, or None."""
+def cpu_kernel():
+    """Return the module of the backend's kernel for a CPU, or None where Keras' own LSTM runs."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax

@@ -200,6 +200,24 @@ def test_fit_on_batches_of_several_lengths():
     assert min(history["latent_rate"]) > 2.0
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="the others compile, or not, by Keras' choice")
+def test_xla_trains_as_tensorflow_does():
+    """A step's loss and weights with the default, XLA, are those of a graph without it.
+
+    Without z and dropout: XLA draws other numbers.
+    """
+    zeros = np.zeros(len(ROWS), "float32")
+    found = []
+    for options in ({}, {"jit_compile": False}):
+        model = build(latent_dim=None)
+        model.compile(keras.optimizers.SGD(0.1), **options)
+        loss = model.training.train_on_batch(ROWS, zeros)
+        found.append([loss, *model.training.get_weights()])
+        assert model.training.jit_compile == (not options)
+    for xla, graph in zip(*found, strict=True):
+        np.testing.assert_allclose(xla, graph, rtol=1e-4, atol=1e-5)
+
+
 def test_the_paper_s_size():
     """But for its vocabulary of 20,001, which here is 11."""
     model = lstm_vae.build(11)
