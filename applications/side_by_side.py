@@ -9,6 +9,8 @@ import threading
 import traceback
 from multiprocessing import connection
 
+from applications.processors import processors
+
 
 def run_jobs(jobs, make_function, arguments, num_workers, on_report, on_done, on_failed):
     """Call a function for each of a list of jobs, and hear what comes of it.
@@ -118,11 +120,7 @@ def _end_with_parent():
 
 def _share(num_workers):
     """Return the environment in which a worker takes its share of the machine."""
-    if hasattr(os, "sched_getaffinity"):
-        processors = len(os.sched_getaffinity(0))
-    else:
-        processors = os.cpu_count()
-    threads = str(max(1, processors // num_workers))
+    threads = str(max(1, processors() // num_workers))
     return {
         "OMP_NUM_THREADS": threads,  # PyTorch
         "NPROC": threads,  # JAX

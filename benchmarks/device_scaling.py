@@ -18,6 +18,7 @@ from applications import results
 from applications.compiled_classifier import build_classifier
 from applications.compiled_classifier import compile_for_training
 from applications.data_parallel import SharedBatches
+from applications.processors import threads
 from applications.provenance import describe_run
 from applications.row_training import Seconds
 from applications.setting import Setting
@@ -192,7 +193,7 @@ def _cases(options):
                     "normalization": normalization,
                     "batch_size": batch_size,
                     "devices": number,
-                    "threads": timing.threads(),
+                    "threads": threads(),
                 }
 
 

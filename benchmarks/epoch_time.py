@@ -21,6 +21,7 @@ import numpy as np
 
 from applications import results
 from applications.image_data import ImageData
+from applications.processors import threads
 from applications.provenance import describe_run
 from applications.robustness import RowRunner
 from applications.setting import Setting
@@ -155,7 +156,7 @@ def main(arguments=None):
             "batch_size": options.batch_size,
             "train_images": options.train_images,
             "test_images": options.test_images,
-            "threads": timing.threads(),
+            "threads": threads(),
             "clock": "processor" if options.processor_time else "wall",
         }
         rows = tables.measured_rows(table, case, run)

@@ -21,6 +21,7 @@ import keras
 import numpy as np
 
 from applications import results
+from applications.processors import threads
 from applications.provenance import describe_run
 from benchmarks import command_line
 from benchmarks import frameworks
@@ -215,7 +216,7 @@ def _cases(options):
                             "batch_size": batch_size,
                             "normalization": normalization,
                             "dtype_policy": policy,
-                            "threads": timing.threads(),
+                            "threads": threads(),
                         }
 
 

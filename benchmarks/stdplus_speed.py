@@ -19,6 +19,7 @@ again at the same commit, goes on where it was.
 """
 
 from applications import results
+from applications.processors import threads
 from applications.provenance import describe_run
 from benchmarks import command_line
 from benchmarks import costs
@@ -26,7 +27,6 @@ from benchmarks import frameworks
 from benchmarks import stdplus_speed_case
 from benchmarks import stdplus_speed_figure
 from benchmarks import tables
-from benchmarks import timing
 from benchmarks.stdplus_speed_case import PASSES
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -126,7 +126,7 @@ def _cases(options):
                     continue
                 for part in PASSES:
                     case = {"dtype": dtype, "elements": size, "mode": mode, "pass": part}
-                    yield {**case, "threads": timing.threads()}
+                    yield {**case, "threads": threads()}
 
 
 def case_table(case, rows):

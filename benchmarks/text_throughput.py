@@ -23,13 +23,13 @@ import importlib.metadata
 import itertools
 
 from applications import results
+from applications.processors import threads
 from applications.provenance import describe_run
 from benchmarks import command_line
 from benchmarks import tables
 from benchmarks import text_throughput_batches as text
 from benchmarks import text_throughput_nll as nll
 from benchmarks import text_throughput_training as training
-from benchmarks import timing
 from benchmarks.text_throughput_worker import torch_is_installed
 
 _GOALS = {"same_padding": 1.0, "buckets": 1.3}
@@ -110,7 +110,7 @@ def measure_training(options, run):
             "vocabulary_size": len(vocabulary),
             "batch_size": options.batch_size,
             "batches": options.batches,
-            "threads": timing.threads(),
+            "threads": threads(),
             "torch": importlib.metadata.version("torch") if torch_is_installed() else "none",
         }
         if not tables.measured_rows(path, case, run):
@@ -126,7 +126,7 @@ def measure_nll(options, run):
     """Measure the NLL at each size, as `measure_training` does the training."""
     path = tables.table_path(options.output, "text_nll", run)
     for size in options.sizes:
-        case = {"size": size, **_NLL_CASE, "threads": timing.threads()}
+        case = {"size": size, **_NLL_CASE, "threads": threads()}
         known = tables.measured_rows(path, case, run)
         if [row["samples"] for row in known] != [str(number) for number in options.samples]:
             print(f"NLL at the size {size}", flush=True)

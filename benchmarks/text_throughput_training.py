@@ -8,6 +8,7 @@ import numpy as np
 from applications import lstm_vae
 from applications.fit_batches import for_fit
 from applications.lstm_vae_variants import VARIANTS
+from applications.processors import threads
 from benchmarks import text_throughput_batches as text
 from benchmarks import timing
 from benchmarks.text_throughput_worker import TorchWorker
@@ -92,7 +93,7 @@ def measure(size, corpus, vocabulary, batch_size, number, rounds):
         for name in VARIANT_NAMES:
             calls[name, BUCKETS] = KerasTraining(name, **sizes).train
         if torch_is_installed():
-            worker = TorchWorker(timing.threads(), learning_rate=_LEARNING_RATE, **sizes)
+            worker = TorchWorker(threads(), learning_rate=_LEARNING_RATE, **sizes)
             stack.enter_context(worker)
             calls |= {(PLAIN, kind): worker.train for kind in batches}
         samples = _by_turns(calls, batches, rounds)

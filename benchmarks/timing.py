@@ -6,7 +6,6 @@ while slows each of them, and the ratio within one round stays what it was.
 
 import gc
 import math
-import os
 import time
 import typing
 
@@ -131,12 +130,3 @@ def waiter():
         if torch.cuda.is_available():
             return lambda result: torch.cuda.synchronize(), False
     return lambda result: None, False  # the call returns when the result is there
-
-
-def threads():
-    """Return how many threads the framework may compute on, on a CPU."""
-    if keras.backend.backend() == "torch":
-        import torch
-
-        return torch.get_num_threads()
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

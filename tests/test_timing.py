@@ -124,4 +124,3 @@ def test_spread():
 def test_the_backend_waits():
     wait, _ = timing.waiter()
     wait(keras.ops.ones(3) + 1.0)
-    assert timing.threads() >= 1
