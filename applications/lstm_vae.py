@@ -45,7 +45,8 @@ class LSTMVAE:
 
         `options` are those of `keras.Model.compile`. On TensorFlow without a GPU, where Keras'
         "auto" does without XLA, the default of `jit_compile` is True on more than one thread:
-        on two, a step of the paper's size takes 0.8 of the time, and on one 1.4.
+        on two, a step of the paper's size takes 0.8 of the time, and on one 1.4. Its noise is
+        other draws.
         """
         if keras.backend.backend() == "tensorflow" and cpu_kernel() is not None:
             xla = threads() > 1 and not options.get("run_eagerly", False)

@@ -18,4 +18,4 @@ def threads():
 
         return torch.get_num_threads()
     told = os.environ.get("TF_NUM_INTRAOP_THREADS") if backend == "tensorflow" else None
-    return int(told) if told else processors()
+    return int(told or 0) or processors()
