@@ -7,7 +7,14 @@ from keras import ops
 from applications.lstm_stack import LSTMStack
 from applications.next_token import NextToken
 
-EMBEDDINGS = keras.initializers.RandomUniform(-0.1, 0.1)
+
+def words_embedding(vocabulary_size, embedding_dim, name):
+    """Return an embedding of tokens that starts uniform on +-0.1."""
+    # An initializer of its own: it draws its seed as it is made.
+    uniform = keras.initializers.RandomUniform(-0.1, 0.1)
+    return layers.Embedding(
+        vocabulary_size, embedding_dim, embeddings_initializer=uniform, name=name
+    )
 
 
 class LSTMDecoder:
@@ -33,9 +40,7 @@ class LSTMDecoder:
     ):
         self.latent_dim = latent_dim
         self.states_shape = (2, num_layers, units)
-        self._embedding = layers.Embedding(
-            vocabulary_size, embedding_dim, embeddings_initializer=EMBEDDINGS, name="decoder_words"
-        )
+        self._embedding = words_embedding(vocabulary_size, embedding_dim, "decoder_words")
         self._stack = LSTMStack(units, num_layers, dropout, skip, name="decoder_lstm")
         self._next_token = NextToken(vocabulary_size, name="next_token")
         self._z_to_cells = self._z_to_output = None

@@ -7,8 +7,8 @@ import keras
 from keras import layers
 from keras import ops
 
-from applications.lstm_decoder import EMBEDDINGS
 from applications.lstm_decoder import LSTMDecoder
+from applications.lstm_decoder import words_embedding
 from applications.lstm_layer import cpu_kernel
 from applications.lstm_stack import LSTMStack
 from applications.processors import threads
@@ -172,9 +172,7 @@ def _raw_amplitude(rows, vocabulary_size, latent_dim, num_layers, units, embeddi
     # Other names than the decoder's: on PyTorch Keras (3.15) zeroes, before each step, one
     # gradient for each path of a variable, and adds up the others from step to step.
     tokens = rows[:, 1:]
-    embedded = layers.Embedding(
-        vocabulary_size, embedding_dim, embeddings_initializer=EMBEDDINGS, name="encoder_words"
-    )(tokens)
+    embedded = words_embedding(vocabulary_size, embedding_dim, "encoder_words")(tokens)
     outputs, _ = LSTMStack(units, num_layers, skip=skip, name="encoder_lstm")(embedded)
     # A row is padded at its end: its last token is the one before padding begins.
     true = ops.cast(ops.not_equal(tokens, 0), outputs.dtype)
