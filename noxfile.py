@@ -58,7 +58,7 @@ def _test(session, backend, requirements=(), chosen=()):
     # tensors, spend ten times the time waiting for one another.
     environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
     if backend == "jax":
-        # What one process compiled another loads: a third of the processor time.
+        # What one process compiled another loads, which spares some 30 % of the processor time.
         environment |= {
             "JAX_COMPILATION_CACHE_DIR": str(pathlib.Path(session.virtualenv.location, "compiled")),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

@@ -2,10 +2,12 @@
 
 import keras
 import numpy as np
+import pytest
 
 from applications.epoch_seeds import EpochSeeds
 from applications.epoch_seeds import ShuffledBatches
 from applications.fit_batches import for_fit
+from tests.support import BACKEND
 
 
 class _Recorded(ShuffledBatches):
@@ -54,3 +56,12 @@ def test_fit_sees_each_row_once_an_epoch_in_the_seeds_order():
         expected.set_epoch(epoch)
         for index in range(3):
             np.testing.assert_array_equal(asked[3 * (epoch - 1) + index], expected[index][1])
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="of tf.data")
+def test_the_dataset_is_not_tuned():
+    """A thread that tunes it is what an epoch's end would wait for."""
+    x = np.zeros((11, 2), "float32")
+    dataset = for_fit(ShuffledBatches(x, np.arange(11), 4, 3))
+    assert dataset.options().autotune.enabled is False
+    assert len(dataset) == 3
