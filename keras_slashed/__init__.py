@@ -1,6 +1,7 @@
 """Gaussian latents with a known information rate for Keras 3."""
 
 from keras_slashed import attribution
+from keras_slashed import calibration
 from keras_slashed import callbacks
 from keras_slashed import config
 from keras_slashed import diagnostics
@@ -14,6 +15,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "attribution",
+    "calibration",
     "callbacks",
     "config",
     "diagnostics",

@@ -153,6 +153,79 @@ def test_fully_masked_batch_changes_nothing(normalization):
 
 
 @with_statistic
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_a_batch_that_is_not_finite_leaves_the_statistic(normalization, momentum, value, dtype):
+    """The mean square and its weight, of all latent dimensions; also if it is the first."""
+    layer = RateNormalization(RATE, normalization, momentum=momentum, dtype=dtype)
+    broken = AMPLITUDE.copy()
+    broken[3, 1] = value
+    layer(broken, training=True)
+    assert not np.any(np.concatenate([value.ravel() for value in state(layer)]))
+    layer(AMPLITUDE, training=True)
+    before = state(layer)
+    layer(broken, training=True)
+    for old, new in zip(before, state(layer), strict=True):
+        np.testing.assert_array_equal(old, new)
+    square = reference_square(AMPLITUDE, normalization, "both")
+    expected = reference(AMPLITUDE, square, "both")
+    rtol = 1e-5 if dtype == "float32" else 2e-3
+    np.testing.assert_allclose(to_numpy(layer(AMPLITUDE)), expected, rtol=rtol)
+
+
+@with_statistic
+def test_what_enters_no_mean_square_may_be_nan(normalization):
+    """What is masked, and the part that passes through."""
+    layer = RateNormalization(RATE, normalization, "mean")
+    mask = np.arange(8) < 5
+    broken = AMPLITUDE.copy()
+    broken[6, 1] = broken[2, 3] = np.nan
+    layer(broken, mask=mask, training=True)
+    square = reference_square(AMPLITUDE[mask], normalization, "mean")
+    expected = reference(AMPLITUDE[mask], square, "mean")
+    np.testing.assert_allclose(to_numpy(layer(AMPLITUDE[mask])), expected, rtol=1e-5)
+
+
+@with_statistic
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_a_statistic_of_nan_starts_anew(normalization, momentum):
+    """As a file of version 0.1 may hold it, after a batch with a NaN."""
+    layer = RateNormalization(RATE, normalization, momentum=momentum)
+    layer(AMPLITUDE, training=True)
+    damaged = to_numpy(layer.moving_mean_square).copy()
+    damaged.reshape(-1)[-1] = np.nan
+    layer.moving_mean_square.assign(damaged)
+    for scale in (1.0, 3.0):
+        layer(scale * AMPLITUDE, training=True)
+    square = reference_square(AMPLITUDE, normalization, "both")
+    average = square * np.average([1.0, 9.0], weights=[momentum, 1.0])
+    expected = reference(AMPLITUDE, average, "both")
+    np.testing.assert_allclose(to_numpy(layer(AMPLITUDE)), expected, rtol=1e-5)
+
+
+@with_statistic
+def test_a_step_that_loss_scaling_skips_leaves_the_statistic(normalization):
+    """A NaN in a batch of a float16 training ends neither the weights nor the statistic."""
+    layer = RateNormalization(RATE, normalization, dtype="mixed_float16")
+    dense = keras.layers.Dense(4, dtype="mixed_float16")
+    model = keras.Sequential([keras.Input((4,)), dense, layer, keras.layers.Dense(1)])
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(), initial_scale=8.0)
+    model.compile(optimizer, "mse")
+    y = np.zeros((8, 1), "float32")
+    broken = AMPLITUDE.copy()
+    broken[3, 1] = np.nan
+    model.train_on_batch(AMPLITUDE, y)
+    before = [to_numpy(weight).copy() for weight in model.trainable_weights] + state(layer)
+    model.train_on_batch(broken, y)
+    after = [to_numpy(weight) for weight in model.trainable_weights] + state(layer)
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+    model.train_on_batch(AMPLITUDE, y)
+    assert np.isfinite(model.predict(AMPLITUDE, verbose=0)).all()
+
+
+@with_statistic
 @pytest.mark.parametrize("policy", ["float16", "mixed_float16"])
 def test_float16_keeps_the_statistic_in_float32(normalization, policy):
     """Its squares, here up to 1e6, are beyond the range of float16."""

@@ -3,6 +3,7 @@
 from keras_slashed.callbacks.geco import GECO
 from keras_slashed.callbacks.kl_annealing import CyclicalAnnealing
 from keras_slashed.callbacks.kl_annealing import KLWarmup
+from keras_slashed.callbacks.rate_calibration import RateCalibration
 from keras_slashed.callbacks.rate_monitor import RateMonitor
 
-__all__ = ["GECO", "CyclicalAnnealing", "KLWarmup", "RateMonitor"]
+__all__ = ["GECO", "CyclicalAnnealing", "KLWarmup", "RateCalibration", "RateMonitor"]

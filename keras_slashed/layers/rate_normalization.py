@@ -4,11 +4,13 @@ import keras
 from keras import ops
 
 from keras_slashed.layers.rate_tracker import RateTracker
+from keras_slashed.layers.recording import record
 from keras_slashed.ops.amplitude import rate as rate_of
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.mean_square import joined_total_square
 from keras_slashed.ops.mean_square import mean_of
 from keras_slashed.ops.mean_square import total_square
+from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.ops.normalize_rate import normalize_rate
 from keras_slashed.rates.fixed_rate import FixedRate
 from keras_slashed.validation import NORMALIZATIONS
@@ -42,10 +44,15 @@ class RateNormalization(keras.layers.Layer):
 
     All axes but the last are alike: each position of a sequence is an instance.
 
-    A NaN in one instance makes the whole batch NaN in training with "batch", its latent
-    dimension with "feature", and stays in the moving mean square, as in
-    BatchNormalization; with "instance", at inference or under a mask it stays in its row.
-    An infinity counts as the largest amplitude.
+    The moving mean square lags behind amplitudes that grow in training, so that the mean
+    rate at inference is close to `rate` but not equal to it: somewhat higher while the
+    learning rate is high. `keras_slashed.calibration.calibrate` sets it to the mean square
+    of a data set; the rate at inference is then `rate` on these data, to rounding.
+
+    A NaN in one instance makes the whole batch NaN in training with "batch", and its latent
+    dimension with "feature"; with "instance", at inference or under a mask it stays in its
+    row. An infinity counts as the largest amplitude. A batch with a NaN or an infinity
+    leaves the moving mean square as it is.
 
     On several devices `synchronized=True` makes every number what one device would
     compute on the joined batch: amplitudes, gradients and the moving mean square, which
@@ -67,10 +74,11 @@ class RateNormalization(keras.layers.Layer):
         normalization: "batch", "instance" or "feature".
         part: "both", or "mean" to scale the real part only; the imaginary
             part passes through and its square adds to the rate.
-        momentum: Of the moving mean square, in [0, 1).
+        momentum: Float in [0, 1). Momentum of the moving mean square, which only
+            inference uses.
         synchronized: Whether, in training on several devices, "batch" and "feature"
             take the mean square of the joined batch of all devices: one collective a
-            step, of 2 numbers for "batch" and K + 1 for "feature", and a backward one.
+            step, of 3 numbers for "batch" and K + 2 for "feature", and a backward one.
             See below.
         **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
 
@@ -175,11 +183,16 @@ class RateNormalization(keras.layers.Layer):
             mean_square = None
         elif training and self.trainable:
             total, weight = total_square(amplitude, self.normalization, self.part, mask, rate)
+            flaws = _number_of_flaws(amplitude, self.part, mask, total.dtype)
             if self.synchronized:
-                total, weight = joined_total_square(total, weight)
+                vector = ops.concatenate([ops.reshape(total, (-1,)), ops.reshape(flaws, (1,))])
+                vector, weight = joined_total_square(vector, weight)
+                total, flaws = ops.reshape(vector[:-1], tuple(total.shape)), vector[-1]
             mean_square = mean_of(total, weight)
-            self._update_moving_mean_square(mean_square, weight)
+            self._update_moving_mean_square(mean_square, ops.logical_and(weight > 0.0, flaws == 0))
         else:
+            square_of = amplitude, self.normalization, self.part, mask, rate
+            record(self, lambda: total_square(*square_of))
             mean_square, rate = self._debiased_mean_square(rate, amplitude.shape[-1] // 2)
         amplitude = normalize_rate(
             amplitude, rate, self.normalization, self.part, mean_square, mask
@@ -187,15 +200,21 @@ class RateNormalization(keras.layers.Layer):
         self.rate_tracker.update(rate_of(amplitude), mask, training)
         return amplitude
 
-    def _update_moving_mean_square(self, mean_square, weight):
-        # A batch without any instance that counts has nothing to say.
-        step = (1.0 - self.momentum) * ops.cast(weight > 0.0, self.moving_weight.dtype)
-        for moving, value in (
-            (self.moving_mean_square, mean_square),
-            (self.moving_weight, 1.0),
-        ):
-            old = ops.convert_to_tensor(moving)
-            moving.assign(old + step * (ops.cast(value, moving.dtype) - old))
+    def _update_moving_mean_square(self, mean_square, counts):
+        """Let a batch enter the average, unless it has nothing to say or is not finite."""
+        mean_square = ops.cast(mean_square, self.moving_mean_square.dtype)
+        # As latent dimensions share the weight, all of them count or none.
+        counts = ops.logical_and(counts, ops.all(ops.isfinite(mean_square)))
+        old = ops.convert_to_tensor(self.moving_mean_square)
+        old_weight = ops.convert_to_tensor(self.moving_weight)
+        # Over a NaN, as version 0.1 may have saved it, the average starts anew.
+        sound = ops.all(ops.isfinite(old))
+        start, start_weight = ops.where(sound, old, 0.0), ops.where(sound, old_weight, 0.0)
+        step = 1.0 - self.momentum
+        new = start + step * (mean_square - start)
+        new_weight = start_weight + step * (1.0 - start_weight)
+        self.moving_mean_square.assign(ops.where(counts, new, old))
+        self.moving_weight.assign(ops.where(counts, new_weight, old_weight))
 
     def _debiased_mean_square(self, rate, num_latents):
         """Return the moving mean square and the rate, or what leaves amplitudes unscaled."""
@@ -236,6 +255,15 @@ def _check_shapes(amplitude, rate):
     check_amplitude_shape(amplitude)
     if rate is not None:
         check_rate_shape(rate, amplitude)
+
+
+def _number_of_flaws(amplitude, part, mask, dtype):
+    """Return how many entries that a mean square is of are infinite or NaN."""
+    flaws = ops.logical_not(ops.isfinite(unmasked(amplitude, mask)))
+    if part == "mean":
+        flaws = flaws[..., : amplitude.shape[-1] // 2]
+    # A sum, to be added up over devices together with the squares.
+    return ops.sum(ops.cast(flaws, dtype))
 
 
 def deserialized_rate(rate):

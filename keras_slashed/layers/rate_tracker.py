@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_slashed.backend import sum_over_mirrored_replicas
+from keras_slashed.layers.recording import is_recording
 
 
 class RateTracker:
@@ -42,7 +43,7 @@ class RateTracker:
 
     def update(self, rates, mask, training):
         """Count one batch of rates, of any shape, those that the mask leaves in."""
-        if not training and not self.at_inference:
+        if not training and (not self.at_inference or is_recording()):
             return
         rates = ops.cast(rates, "float32")
         counts = ops.ones_like(rates)

@@ -1,0 +1,105 @@
+"""A pass over data at inference that sums up what layers normalize."""
+
+import contextlib
+
+import keras
+import numpy as np
+from keras import ops
+from keras import tree
+
+from keras_slashed.backend import sum_over_replicas
+from keras_slashed.layers.recording import recording
+from keras_slashed.metrics.compiled import Compiled
+
+
+class DataPass:
+    """The mean squares that layers of a model see in one pass over data, at inference.
+
+    `keras.Model.predict` runs it, and so decides what data are, on how many devices they
+    are computed and how progress looks. It is compiled once, for any number of passes.
+
+    Args:
+        model: A Keras model, or any layer.
+        layers: `RateNormalization` layers in it.
+    """
+
+    def __init__(self, model, layers):
+        self._layers = layers
+        self._model = model
+        # Seen in a trace: how often the model calls the layers, all together.
+        self.num_calls = len(layers)
+        # What it computes on is that of the model: a `tf.distribute` strategy, say.
+        strategy = getattr(model, "distribute_strategy", None)
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            self._compiled = Compiled(self._sums_of_batch, [model])
+        for how in ("run_eagerly", "jit_compile"):
+            if hasattr(model, how):
+                setattr(self._compiled, how, getattr(model, how))
+
+    def mean_squares(self, x, batch_size, verbose):
+        """Return the mean square of each layer in float64, or None where nothing counts.
+
+        The noise that layers draw is the same in each pass, and drawn again afterwards.
+        """
+        seeds = [
+            (generator.state, np.array(ops.convert_to_numpy(generator.state)))
+            for layer in self._model._flatten_layers()
+            for generator in layer._seed_generators
+        ]
+        try:
+            with _unharmed(self._compiled):
+                sums = self._compiled.predict(x, batch_size=batch_size, verbose=verbose)
+        except UnboundLocalError as error:  # of Keras, without a batch to put out
+            raise ValueError(
+                f"Argument `x` must hold at least one instance. Received: x={x}"
+            ) from error
+        finally:
+            for state, value in seeds:
+                state.assign(value)
+        return [self._mean_square(layer, *of_layer) for layer, of_layer in zip(self._layers, sums)]
+
+    def _sums_of_batch(self, inputs):
+        if not all(layer.built for layer in self._model._flatten_layers()):
+            self._model(inputs, training=False)  # its symbolic calls are not to be recorded
+        with recording() as records:
+            self._model(inputs, training=False)
+            self.num_calls = sum(len(records[layer]) for layer in self._layers)
+            return [_row(records[layer]) for layer in self._layers]
+
+    def _mean_square(self, layer, totals, weights):
+        sums = np.concatenate([totals, weights], axis=-1).sum(axis=0, dtype="float64")
+        if layer.synchronized:
+            sums = ops.convert_to_numpy(sum_over_replicas(ops.convert_to_tensor(sums)))
+        *total, weight = np.asarray(sums, "float64")
+        if weight == 0.0:
+            return None
+        return np.reshape(total, layer.moving_mean_square.shape) / weight
+
+
+@contextlib.contextmanager
+def _unharmed(model):
+    """A context in which `predict` may fail, or be interrupted, and leave the model as it is.
+
+    On JAX Keras takes the values out of a model's variables for the time of a `predict`, and
+    after an error does not put them back.
+    """
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    held = [(variable, variable.value) for variable in model.variables]
+    try:
+        yield
+    except BaseException:
+        model.jax_state_sync()  # where a step was made, whose input is gone
+        for variable, value in held:
+            if variable._value is None:
+                variable.assign(value)
+        raise
+
+
+def _row(records):
+    """Return the sum of records as a batch of one row; zeros of a layer not called."""
+    if not records:
+        return ops.zeros((1, 1)), ops.zeros((1, 1))
+    total, weight = tree.map_structure(lambda *parts: sum(parts), *records)
+    return ops.reshape(total, (1, -1)), ops.reshape(weight, (1, 1))
