@@ -6,11 +6,13 @@ from keras import ops
 
 from applications import devices
 from applications.epoch_seeds import ShuffledBatches
+from keras_slashed.calibration import calibrate
 from keras_slashed.callbacks import RateMonitor
 from keras_slashed.layers import FixedRateVIB
 from keras_slashed.layers import RateNormalization
 from keras_slashed.metrics import ActiveUnits
 from keras_slashed.metrics import MutualInformation
+from tests.support import BACKEND
 from tests.support import gradient
 from tests.support import to_numpy
 
@@ -79,6 +81,21 @@ def statistic(layer):
     """Return the moving statistic of a layer as a vector."""
     moving = [to_numpy(weight).ravel() for weight in layer.weights if "moving" in weight.path]
     return np.concatenate([*moving, np.zeros(0)])
+
+
+def calibrated():
+    """Return a layer and one behind it, calibrated on rows of which each process has its own."""
+    inputs = keras.Input((SIZE,))
+    layers = [RateNormalization(RATE, kind, synchronized=True) for kind in ("feature", "batch")]
+    model = keras.Model(inputs, layers[1](layers[0](inputs)))
+    calibrate(model, calibration_rows()[devices.share()], batch_size=16)
+    return layers
+
+
+def calibration_rows():
+    """Return rows of more and more; on JAX Keras needs whole batches, or rows on all devices."""
+    rows = np.random.default_rng(4).normal(size=(48, SIZE))
+    return np.float32(rows * np.linspace(1.0, 9.0, 48)[:, None])[: 48 if BACKEND == "jax" else 43]
 
 
 def metrics():

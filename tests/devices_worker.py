@@ -27,6 +27,7 @@ def work():
     for name, case in cases.CASES.items():
         found |= {f"{name}/{what}": array for what, array in compute(case).items()}
     found["noise"] = noise()
+    found["calibrated"] = calibrated()
     for name in ("trained_without_noise", "trained_vib"):
         found |= named(name, *getattr(cases, name)())
     if BACKEND == "tensorflow":
@@ -97,12 +98,28 @@ def on_tensorflow(case):
         "inferred": strategy.run(infer, inputs[:1]),
     }
     found = {what: np.concatenate(local(values)) for what, values in replicas.items()}
+    found["statistic"] = statistics_of_replicas(layer)
+    return {what: np.array(value) for what, value in found.items()}
+
+
+def statistics_of_replicas(layer):
+    """Return the moving statistic that each replica has, one under the other."""
     moving = [local(weight.value) for weight in layer.weights if "moving" in weight.path]
-    found["statistic"] = [
+    return [
         np.concatenate([values[index].ravel() for values in moving] + [np.zeros(0)])
         for index in range(NUMBER)
     ]
-    return {what: np.array(value) for what, value in found.items()}
+
+
+def calibrated():
+    """Return the moving statistics of all devices after a calibration."""
+    layers = cases.calibrated()
+    if BACKEND == "tensorflow":
+        return np.concatenate([statistics_of_replicas(layer) for layer in layers], axis=-1)
+    statistic = np.concatenate([cases.statistic(layer) for layer in layers])
+    if BACKEND == "torch":
+        return joined(gathered({"statistic": statistic}))["statistic"]
+    return np.array([statistic])
 
 
 def metric_states():

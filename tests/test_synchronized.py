@@ -46,6 +46,16 @@ def test_mean_rate_of_the_joined_batch(on_devices):
         assert abs(rates[rows].mean() / cases.RATE - 1.0) > 0.3
 
 
+def test_calibration_on_all_data(on_devices):
+    """By NumPy; what stands behind a layer sees its rate."""
+    real, imaginary = np.split(np.float64(cases.calibration_rows()), 2, axis=-1)
+    expected = [*np.mean(real**2 + imaginary**2, axis=0), 1.0, cases.RATE, 1.0]
+    computed = on_devices["calibrated"]
+    assert len(computed) == (1 if BACKEND == "jax" else 2)
+    for statistic in computed:
+        np.testing.assert_allclose(statistic, expected, rtol=1e-6)
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="replicas that share their variables")
 def test_metrics_of_the_joined_batch(on_devices):
     """Moments are no sums over replicas, nor is a sample kept of all rows."""
