@@ -54,6 +54,8 @@ class Trainer:
         ]
 
     def _build(self, num_samples=None, **vib_options):
+        if self._bottleneck == "vib":
+            vib_options["momentum"] = 0.99
         return mlp.build(
             input_shape=(2,),
             num_classes=2,

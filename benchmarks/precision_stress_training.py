@@ -45,6 +45,7 @@ def _train_vib(data, epochs, seed, width):
         hidden_units=(width, width),
         bottleneck_units=32,
         rate=RATE,
+        momentum=0.99,
         seed=seed,
     )
     vib.compile(

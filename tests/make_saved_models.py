@@ -40,7 +40,8 @@ def make_model():
     dense = keras.layers.Dense
     inputs = keras.Input((6,), name="features")
     hidden = dense(8, activation="tanh", name="hidden")(inputs)
-    top = FixedRateVIB(CommittedRate(1.0, 0.5), "feature", kl_weight=0.5, name="top")
+    # The momentum that was the default when the files were written.
+    top = FixedRateVIB(CommittedRate(1.0, 0.5), "feature", momentum=0.99, kl_weight=0.5, name="top")
     z = top(dense(6, name="top_amplitude")(hidden))
     amplitude = dense(6, name="bottom_amplitude")(hidden)
     bottom = SlashedNormalSampling(0.5, inference="mean", free_bits=0.01, name="bottom")(
@@ -49,7 +50,7 @@ def make_model():
         prior_stddev=ops.stdplus(z),
         rotation=ops.householder_rotation(keras.layers.Reshape((2, 3))(amplitude)),
     )
-    scaled = RateNormalization(LearnableRate(3.0), name="scaled")(amplitude)
+    scaled = RateNormalization(LearnableRate(3.0), momentum=0.99, name="scaled")(amplitude)
     fixed = FixedRateVIB(2.0, "instance", name="fixed")(amplitude)
     outputs = keras.layers.Concatenate()([bottom, scaled, fixed, ops.rate(scaled)[:, None]])
     return compiled(keras.Model(inputs, outputs))

@@ -10,6 +10,7 @@ import pytest
 from keras_slashed.callbacks import GECO
 from keras_slashed.callbacks import CyclicalAnnealing
 from keras_slashed.layers import FixedRateVIB
+from keras_slashed.layers import RateNormalization
 from keras_slashed.layers import SlashedNormalSampling
 from keras_slashed.rates import CommittedRate
 from tests import make_saved_models as saved
@@ -68,6 +69,15 @@ def test_from_any_backend(writer, tmp_path):
     outputs = model.predict(saved.X, verbose=0)
     np.testing.assert_allclose(outputs, written["later_outputs"], atol=1e-4)
     assert np.abs(outputs - written["outputs"]).max() > 0.1
+
+
+@every_writer
+def test_an_old_file_keeps_its_momentum(writer, tmp_path):
+    """The default was another when these were written."""
+    model, _ = load(writer, tmp_path)
+    momenta = {model.get_layer(name).get_config()["momentum"] for name in ("top", "scaled")}
+    assert momenta == {0.99}
+    assert RateNormalization(1.0).momentum == FixedRateVIB(1.0).rate_normalization.momentum == 0.9
 
 
 @every_writer

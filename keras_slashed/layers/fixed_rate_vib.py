@@ -27,7 +27,8 @@ class FixedRateVIB(keras.layers.Layer):
         normalization: "batch", "instance" or "feature"; see
             `RateNormalization`.
         part: "both", or "mean" to scale the real part only.
-        momentum: Of the moving mean square that inference uses, in [0, 1).
+        momentum: Float in [0, 1). Momentum of the moving mean square that inference uses;
+            see `RateNormalization`.
         num_samples: None, or the number S of draws from each posterior.
         inference: "mean" or "sample".
         kl_weight: Weight of the rate in the loss, 0 by default: a fixed rate is
@@ -76,7 +77,7 @@ class FixedRateVIB(keras.layers.Layer):
         rate,
         normalization="batch",
         part="both",
-        momentum=0.99,
+        momentum=0.9,
         num_samples=None,
         inference="mean",
         kl_weight=0.0,
