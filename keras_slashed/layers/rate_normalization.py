@@ -63,7 +63,8 @@ class RateNormalization(keras.layers.Layer):
     Args:
         rate: Mean rate of an instance: a positive number of nats, or a layer of
             `keras_slashed.rates`, whose weights become this layer's. A number
-            becomes a `FixedRate`. Afterwards the attribute `rate` is that layer.
+            becomes a `FixedRate`. Afterwards the attribute `rate` is that layer, and
+            setting it to a number changes a fixed rate, in compiled functions too.
         normalization: "batch", "instance" or "feature".
         part: "both", or "mean" to scale the real part only; the imaginary
             part passes through and its square adds to the rate.
@@ -118,11 +119,14 @@ class RateNormalization(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.rate = rate
         self._rate_is_a_number = not isinstance(rate, keras.layers.Layer)
         if self._rate_is_a_number:
             common = {"dtype": self.dtype_policy, "trainable": self.trainable}
-            self.rate = FixedRate(rate, name="rate", **common)
+            with keras.name_scope(self.name):
+                rate = FixedRate(rate, name="rate", **common)
+        else:
+            count_owner(rate)
+        self.rate = rate
         check_choice("normalization", normalization, NORMALIZATIONS)
         check_choice("part", part, PARTS)
         check_momentum(momentum)
@@ -137,7 +141,7 @@ class RateNormalization(keras.layers.Layer):
     def build(self, amplitude_shape, rate_shape=None):
         _check_shapes(amplitude_shape, rate_shape)
         if not self.rate.built:
-            self.rate.build()
+            self.rate.build(None)
         num_latents = amplitude_shape[-1] // 2
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: amplitude_shape[-1]})
         if self.normalization != "instance":
@@ -161,6 +165,22 @@ class RateNormalization(keras.layers.Layer):
             aggregation="mean",
             name=name,
         )
+
+    def __setattr__(self, name, value):
+        # Not a property: on PyTorch a layer as a value would bypass its setter.
+        if name == "rate" and hasattr(self, "rate"):
+            self._assign_rate(value)
+        else:
+            super().__setattr__(name, value)
+
+    def _assign_rate(self, value):
+        if not isinstance(self.rate, FixedRate) or isinstance(value, keras.layers.Layer):
+            raise ValueError(
+                "The attribute `rate` can be set to a number of nats, in a layer whose rate is "
+                f"fixed. The rate of layer {self.name!r} is a {type(self.rate).__name__}. "
+                f"Received: rate={value!r}. For another kind of rate, make a new layer."
+            )
+        self.rate.assign(value)
 
     def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):
         # With a rate beside the amplitude, Keras calls the latter's mask so.
@@ -215,9 +235,9 @@ class RateNormalization(keras.layers.Layer):
     def get_config(self):
         config = super().get_config()
         if self._rate_is_a_number:
-            rate = self.rate.get_config()["rate"]
+            rate = float(self.rate)
         else:
-            rate = keras.saving.serialize_keras_object(self.rate)
+            rate = serialized_rate(self.rate)
         config.update(
             rate=rate,
             normalization=self.normalization,
@@ -236,6 +256,24 @@ def _check_shapes(amplitude, rate):
     check_amplitude_shape(amplitude)
     if rate is not None:
         check_rate_shape(rate, amplitude)
+
+
+def count_owner(rate):
+    """Count one more layer to which a layer of `keras_slashed.rates` was given."""
+    rate.number_of_owners = getattr(rate, "number_of_owners", 0) + 1
+
+
+def serialized_rate(rate):
+    """Return the config of a rate that is a layer.
+
+    One that several layers share has the key by which Keras, when it loads a file, makes one
+    object of all configs that have it. Keras writes the key itself, but too late: into the
+    original of a config of which it has already taken a copy (seen with 3.15).
+    """
+    config = keras.saving.serialize_keras_object(rate)
+    if getattr(rate, "number_of_owners", 1) > 1:
+        config["shared_object_id"] = id(rate)
+    return config
 
 
 def deserialized_rate(rate):
