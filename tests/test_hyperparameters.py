@@ -140,7 +140,7 @@ def test_arguments_of_a_bottleneck_can_be_read():
     for name, value in arguments.items():
         assert getattr(layer, name) == value
         with pytest.raises(AttributeError):
-            setattr(layer, name, value)
+            setattr(layer, name, None)
 
 
 # --- Annealing counts in training alone
