@@ -42,8 +42,10 @@ class RateWarmup(_RateSchedule):
 
     While `fit` runs, validation has the same target as training. The layer's `rate` itself, and
     with it the configuration and files, does not change, and after `fit` it is the target again,
-    even if the training ended before the warm-up did. After each epoch `history.history` holds
-    `<layer name>_target_rate`, the target of the last training step.
+    even if the training ended before the warm-up did. (If an exception ends `fit`, the factor
+    stays until the next `fit` with this callback; or assign 1 to `layer.rate.warmup_factor`.)
+    After each epoch `history.history` holds `<layer name>_target_rate`, the target of the last
+    training step.
 
     Args:
         initial: Float. Positive number of nats to begin with.
