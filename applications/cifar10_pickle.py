@@ -25,7 +25,7 @@ def read_batch(content, name):
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
         pixels = batch[b"data"].to_numpy()
-        labels = np.array(batch[b"labels"], dtype="uint8")
+        labels = np.array(batch[b"labels"])
     except Exception as error:
         # A damaged pickle fails in any way.
         raise ValueError(
