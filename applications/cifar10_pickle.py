@@ -57,7 +57,8 @@ class _Dtype:
         pass  # of bytes: their order and fields, which they have not
 
 
-class _Unpickler(pickle.Unpickler):
+# Written in Python: the one in C makes room for gigabytes where a damaged byte says so.
+class _Unpickler(pickle._Unpickler):
     def find_class(self, module, name):
         if module in _RECONSTRUCT and name == "_reconstruct":
             return lambda *_: _Array()

@@ -8,7 +8,7 @@ import zlib
 GZIP, XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"  # what their files begin with
 
 
-def read_unpacked(path):
+def read_unpacked(path, must_begin=b""):
     """Return the content of a file as bytes, unpacked if it is a gzip or xz file.
 
     Its first bytes tell what it is, not its name. A packed file is read to its end,
@@ -17,15 +17,21 @@ def read_unpacked(path):
 
     Args:
         path: Path of the file.
+        must_begin: Bytes. `GZIP` or `XZ` to refuse a file that is not packed so.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is a folder, or a damaged packed file.
+        ValueError: It is a folder, a damaged packed file, or does not begin as it must.
     """
     path = pathlib.Path(path)
     if path.is_dir():
         raise ValueError(f"{path.name} is a folder. Expected a file.")
     content = path.read_bytes()
+    if not content.startswith(must_begin):
+        raise ValueError(
+            f"{path.name} is damaged or not packed: expected it to start with "
+            f"{must_begin.hex(' ')}, received {content[: len(must_begin)].hex(' ') or 'nothing'}"
+        )
     for begin, kind, unpack in ((GZIP, "gzip", gzip.decompress), (XZ, "xz", _unpack_xz)):
         if content.startswith(begin):
             try:

@@ -4,6 +4,8 @@ import hashlib
 import lzma
 import pickle
 import re
+import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -224,6 +226,18 @@ def test_a_batch_pickled_by_python_3(protocol):
     pixels, read_labels = cifar10_pickle.read_batch(content, "data_batch_1")
     np.testing.assert_array_equal(pixels, rows)
     np.testing.assert_array_equal(read_labels, labels)
+
+
+def test_a_damaged_number_takes_no_memory():
+    """Such as that of a place in the pickle's memory."""
+    content = cifar10_archives.pickled_batch(IMAGES.reshape(24, -1), LABELS)
+    content = content.replace(b"}(", b"}r" + struct.pack("<I", 2**24) + b"(", 1)
+    tracemalloc.start()
+    try:
+        cifar10_pickle.read_batch(content, "data_batch_1")
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
 
 
 class Hostile:
