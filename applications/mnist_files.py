@@ -25,7 +25,8 @@ def read(folder):
     The files may hold other images than MNIST's, and any number of them. They must be
     images of 28 x 28, with as many labels of 0 to 9, and not the same for training and
     test. A file of MNIST's own content must have its own name. Files of another content
-    that were mixed up cannot be told where their counts agree.
+    that were mixed up cannot be told where their counts agree, and a damaged pixel not in
+    a file that is not gzipped: it has no checksum.
 
     Args:
         folder: Path of the folder.

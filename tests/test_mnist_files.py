@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 
+from applications import mnist
 from applications import mnist_files
 from applications import published_sums
 from tests.damage import flipped_bits
@@ -182,3 +183,11 @@ def test_a_folder_in_place_of_a_file(folder):
     (folder / f"{TEST_LABELS}.gz").unlink()
     (folder / f"{TEST_LABELS}.gz").mkdir()
     refused(folder, "t10k-labels.*is a folder. Expected a file")
+
+
+def test_the_command_ends_with_the_message(folder, tmp_path):
+    swap(folder, TRAIN_LABELS, TEST_LABELS)
+    output = tmp_path / "output"
+    with pytest.raises(SystemExit, match=r"train-labels-idx1-ubyte\.gz: expected uint8 images"):
+        mnist.main(["--data-dir", str(folder), "--output", str(output), "--epochs", "1"])
+    assert not output.exists()
