@@ -68,7 +68,7 @@ class Checkpoint(keras.callbacks.Callback):
         is_whole = sealed_weights.is_whole(path)
         if is_whole is False:
             return False
-        variables = [*model.variables, *model.optimizer.variables]
+        variables = [] if is_whole else [*model.variables, *model.optimizer.variables]
         before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
         try:
             model.load_weights(path)
