@@ -3,8 +3,8 @@
 import keras
 
 from keras_slashed.layers.rate_normalization import RateNormalization
-from keras_slashed.layers.rate_normalization import deserialized_rate
 from keras_slashed.layers.slashed_normal_sampling import SlashedNormalSampling
+from keras_slashed.rates.serialization import deserialized_rate
 
 
 def _read_only(part, name):

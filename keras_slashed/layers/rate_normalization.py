@@ -11,6 +11,9 @@ from keras_slashed.ops.mean_square import mean_of
 from keras_slashed.ops.mean_square import total_square
 from keras_slashed.ops.normalize_rate import normalize_rate
 from keras_slashed.rates.fixed_rate import FixedRate
+from keras_slashed.rates.serialization import count_owner
+from keras_slashed.rates.serialization import deserialized_rate
+from keras_slashed.rates.serialization import serialized_rate
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS
 from keras_slashed.validation import check_amplitude_shape
@@ -256,26 +259,3 @@ def _check_shapes(amplitude, rate):
     check_amplitude_shape(amplitude)
     if rate is not None:
         check_rate_shape(rate, amplitude)
-
-
-def count_owner(rate):
-    """Count one more layer to which a layer of `keras_slashed.rates` was given."""
-    rate.number_of_owners = getattr(rate, "number_of_owners", 0) + 1
-
-
-def serialized_rate(rate):
-    """Return the config of a rate that is a layer.
-
-    One that several layers share has the key by which Keras, when it loads a file, makes one
-    object of all configs that have it. Keras writes the key itself, but too late: into the
-    original of a config of which it has already taken a copy (seen with 3.15).
-    """
-    config = keras.saving.serialize_keras_object(rate)
-    if getattr(rate, "number_of_owners", 1) > 1:
-        config["shared_object_id"] = id(rate)
-    return config
-
-
-def deserialized_rate(rate):
-    """Return the rate of a config: a number, or a layer that was serialized."""
-    return keras.saving.deserialize_keras_object(rate) if isinstance(rate, dict) else rate
