@@ -5,5 +5,15 @@ from keras_slashed.callbacks.kl_annealing import CyclicalAnnealing
 from keras_slashed.callbacks.kl_annealing import KLWarmup
 from keras_slashed.callbacks.rate_calibration import RateCalibration
 from keras_slashed.callbacks.rate_monitor import RateMonitor
+from keras_slashed.callbacks.rate_schedule import RateSchedule
+from keras_slashed.callbacks.rate_schedule import RateWarmup
 
-__all__ = ["GECO", "CyclicalAnnealing", "KLWarmup", "RateCalibration", "RateMonitor"]
+__all__ = [
+    "GECO",
+    "CyclicalAnnealing",
+    "KLWarmup",
+    "RateCalibration",
+    "RateMonitor",
+    "RateSchedule",
+    "RateWarmup",
+]

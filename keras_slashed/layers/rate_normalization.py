@@ -13,6 +13,9 @@ from keras_slashed.ops.mean_square import total_square
 from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.ops.normalize_rate import normalize_rate
 from keras_slashed.rates.fixed_rate import FixedRate
+from keras_slashed.rates.serialization import count_owner
+from keras_slashed.rates.serialization import deserialized_rate
+from keras_slashed.rates.serialization import serialized_rate
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS
 from keras_slashed.validation import check_amplitude_shape
@@ -70,7 +73,8 @@ class RateNormalization(keras.layers.Layer):
     Args:
         rate: Mean rate of an instance: a positive number of nats, or a layer of
             `keras_slashed.rates`, whose weights become this layer's. A number
-            becomes a `FixedRate`. Afterwards the attribute `rate` is that layer.
+            becomes a `FixedRate`. Afterwards the attribute `rate` is that layer, and
+            setting it to a number changes a fixed rate, in compiled functions too.
         normalization: "batch", "instance" or "feature".
         part: "both", or "mean" to scale the real part only; the imaginary
             part passes through and its square adds to the rate.
@@ -128,11 +132,14 @@ class RateNormalization(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.rate = rate
         self._rate_is_a_number = not isinstance(rate, keras.layers.Layer)
         if self._rate_is_a_number:
             common = {"dtype": self.dtype_policy, "trainable": self.trainable}
-            self.rate = FixedRate(rate, name="rate", **common)
+            with keras.name_scope(self.name):
+                rate = FixedRate(rate, name="rate", **common)
+        else:
+            count_owner(rate)
+        self.rate = rate
         check_choice("normalization", normalization, NORMALIZATIONS)
         check_choice("part", part, PARTS)
         check_momentum(momentum)
@@ -147,7 +154,7 @@ class RateNormalization(keras.layers.Layer):
     def build(self, amplitude_shape, rate_shape=None):
         _check_shapes(amplitude_shape, rate_shape)
         if not self.rate.built:
-            self.rate.build()
+            self.rate.build(None)
         num_latents = amplitude_shape[-1] // 2
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: amplitude_shape[-1]})
         if self.normalization != "instance":
@@ -171,6 +178,22 @@ class RateNormalization(keras.layers.Layer):
             aggregation="mean",
             name=name,
         )
+
+    def __setattr__(self, name, value):
+        # Not a property: on PyTorch a layer as a value would bypass its setter.
+        if name == "rate" and hasattr(self, "rate"):
+            self._assign_rate(value)
+        else:
+            super().__setattr__(name, value)
+
+    def _assign_rate(self, value):
+        if not isinstance(self.rate, FixedRate) or isinstance(value, keras.layers.Layer):
+            raise ValueError(
+                "The attribute `rate` can be set to a number of nats, in a layer whose rate is "
+                f"fixed. The rate of layer {self.name!r} is a {type(self.rate).__name__}. "
+                f"Received: rate={value!r}. For another kind of rate, make a new layer."
+            )
+        self.rate.assign(value)
 
     def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):
         # With a rate beside the amplitude, Keras calls the latter's mask so.
@@ -236,9 +259,9 @@ class RateNormalization(keras.layers.Layer):
     def get_config(self):
         config = super().get_config()
         if self._rate_is_a_number:
-            rate = self.rate.get_config()["rate"]
+            rate = float(self.rate)
         else:
-            rate = keras.saving.serialize_keras_object(self.rate)
+            rate = serialized_rate(self.rate)
         config.update(
             rate=rate,
             normalization=self.normalization,
@@ -266,8 +289,3 @@ def _number_of_flaws(amplitude, part, mask, dtype):
         flaws = flaws[..., : amplitude.shape[-1] // 2]
     # A sum, to be added up over devices together with the squares.
     return ops.sum(ops.cast(flaws, dtype))
-
-
-def deserialized_rate(rate):
-    """Return the rate of a config: a number, or a layer that was serialized."""
-    return keras.saving.deserialize_keras_object(rate) if isinstance(rate, dict) else rate
