@@ -190,7 +190,7 @@ def test_what_enters_no_mean_square_may_be_nan(normalization):
 @with_statistic
 @pytest.mark.parametrize("momentum", [0.9, 0.0])
 def test_a_statistic_of_nan_starts_anew(normalization, momentum):
-    """As a file of version 0.1 may hold it, after a batch with a NaN."""
+    """As a file of earlier days may hold it, after a batch with a NaN."""
     layer = RateNormalization(RATE, normalization, momentum=momentum)
     layer(AMPLITUDE, training=True)
     damaged = to_numpy(layer.moving_mean_square).copy()

@@ -20,17 +20,21 @@ def calibrate(model, x, batch_size=32, verbose=0, include_frozen=False):
     it at inference, and sets each moving mean square to the one of these data. The mean
     rate on these data at inference is then the rate that was set, to rounding.
 
-    Nothing else of the model changes: its weights, its optimizer, its random streams.
-    Training can go on: the average goes on from the data's mean square.
+    Nothing else changes: neither weights nor the optimizer nor the state of the noise. If
+    training goes on, the average continues from the mean square of the data.
 
-    Calibrate with training data, before you measure or save a model. A rate that was too
-    high also made the loss too good: expect a rate of 1.77 times the one that was set to
-    have a lower loss, and less of it left after the calibration.
+    Calibrate with training data, before you evaluate or save a model. The loss may rise: a
+    model that carries more than the rate that was set also predicts better than that rate
+    allows. A classifier of scikit-learn's digits that carried 1.57 times its rate had a
+    test loss of 0.45 nats and an error of 7.1 %; calibrated, it has 0.65 nats and 7.8 %
+    (`results/rate_at_inference`: "batch", momentum 0.99, learning rate 1e-2, 20 epochs).
 
-    Layers that stand behind one another are calibrated in order, which takes a pass over
-    the data for each of them, or one more than the data need. A layer with `inference="sample"`
-    draws the same noise in each pass. A layer that is fed its own output, in a loop, is
-    close to the rate that was set, and closer after each further call of this function.
+    Layers that stand behind one another are calibrated in order, in one pass over the data
+    for each layer at most; passes end when one of them changes nothing. A layer with
+    `inference="sample"` draws the same noise in each pass. A layer that receives its own
+    output, in a loop, comes close to the rate that was set, and closer with each call of
+    this function. Under a `keras.distribution` the devices must divide each batch, the last
+    one too, as for `keras.Model.predict`.
 
     Args:
         model: Keras model, or any layer, with `FixedRateVIB` or `RateNormalization` layers

@@ -79,9 +79,9 @@ class RateNormalization(keras.layers.Layer):
         part: "both", or "mean" to scale the real part only; the imaginary
             part passes through and its square adds to the rate.
         momentum: Float in [0, 1). Momentum of the moving mean square, which inference
-            alone uses. More lags further behind amplitudes that grow, less follows the
-            noise of single batches: for the default, 0.9, see
-            `results/rate_at_inference`. Up to version 0.1 it was 0.99.
+            alone uses. A larger one lags further behind amplitudes that grow, a smaller
+            one follows the noise of single batches; `benchmarks/rate_at_inference.py`
+            measures both.
         synchronized: Whether, in training on several devices, "batch" and "feature"
             take the mean square of the joined batch of all devices: one collective a
             step, of 3 numbers for "batch" and K + 2 for "feature", and a backward one.
@@ -232,7 +232,7 @@ class RateNormalization(keras.layers.Layer):
         counts = ops.logical_and(counts, ops.all(ops.isfinite(mean_square)))
         old = ops.convert_to_tensor(self.moving_mean_square)
         old_weight = ops.convert_to_tensor(self.moving_weight)
-        # Over a NaN, as version 0.1 may have saved it, the average starts anew.
+        # A file of earlier days may hold a NaN: the average starts over.
         sound = ops.all(ops.isfinite(old))
         start, start_weight = ops.where(sound, old, 0.0), ops.where(sound, old_weight, 0.0)
         step = 1.0 - self.momentum
