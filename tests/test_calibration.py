@@ -335,11 +335,12 @@ def deep():
     return model, first, second
 
 
-def test_a_mean_square_that_is_not_finite_changes_nothing():
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_mean_square_that_is_not_finite_changes_nothing(value):
     model, _, _ = deep()
     before = values(model)
     x = np.ones((40, 2 * LATENTS), "float32")
-    x[33] = np.nan
+    x[33] = value
     with pytest.raises(ValueError, match=r"amplitudes of layer '.*' must be finite. Received"):
         calibrate(model, x, batch_size=16)
     assert_same(before, values(model))

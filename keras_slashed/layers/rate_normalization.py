@@ -216,8 +216,7 @@ class RateNormalization(keras.layers.Layer):
             mean_square = mean_of(total, weight)
             self._update_moving_mean_square(mean_square, ops.logical_and(weight > 0.0, flaws == 0))
         else:
-            square_of = amplitude, self.normalization, self.part, mask, rate
-            record(self, lambda: total_square(*square_of))
+            record(self, lambda: self._recorded_total_square(amplitude, mask, rate))
             mean_square, rate = self._debiased_mean_square(rate, amplitude.shape[-1] // 2)
         amplitude = normalize_rate(
             amplitude, rate, self.normalization, self.part, mean_square, mask
@@ -240,6 +239,12 @@ class RateNormalization(keras.layers.Layer):
         new_weight = start_weight + step * (1.0 - start_weight)
         self.moving_mean_square.assign(ops.where(counts, new, old))
         self.moving_weight.assign(ops.where(counts, new_weight, old_weight))
+
+    def _recorded_total_square(self, amplitude, mask, rate):
+        """Return a `total_square` for a calibration: NaN where an infinity was clipped too."""
+        total, weight = total_square(amplitude, self.normalization, self.part, mask, rate)
+        flaws = _number_of_flaws(amplitude, self.part, mask, total.dtype)
+        return ops.where(flaws == 0, total, float("nan")), weight
 
     def _debiased_mean_square(self, rate, num_latents):
         """Return the moving mean square and the rate, or what leaves amplitudes unscaled."""
