@@ -1,5 +1,6 @@
 """Custom derivatives and fused kernels on TensorFlow."""
 
+import contextlib
 import functools
 
 import tensorflow as tf
@@ -24,11 +25,36 @@ def with_derivative(function, derivative):
                 # as it does in graph mode, where it knows no custom gradient.
                 inputs = tuple(tf.stop_gradient(value) for value in inputs)
             y = fused(*inputs)
-            return y, lambda upstream: upstream * derivative(x, *others, y)
+            return y, lambda upstream: upstream * slope(x, *others, y)
 
         return of_x(tf.convert_to_tensor(x))
 
+    def slope(*inputs_and_y):
+        if _Saving.now:
+            return getattr(derivative, "function", derivative)(*inputs_and_y)
+        return derivative(*inputs_and_y)
+
+    differentiable.function = fused
     return differentiable
+
+
+class _Saving:
+    now = False
+
+
+@contextlib.contextmanager
+def saving():
+    """A context to write a SavedModel in, whose derivatives are custom in first order only.
+
+    TensorFlow saves no custom derivative of a custom derivative, and then has none of
+    second order at all, which it wants for a persistent tape as well. Without, it has that
+    of the operations.
+    """
+    _Saving.now = True
+    try:
+        yield
+    finally:
+        _Saving.now = False
 
 
 def _fused(function):
