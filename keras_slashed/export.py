@@ -24,12 +24,13 @@ def save_reusable(model, filepath, input_signature=None):
     that `fit` trains with the rates and `evaluate` counts them. A function without arguments
     knows no inputs: it computes the loss of the last call again, from the inputs of that call
     and with the same noise. The value is the same, and so is the gradient with respect to
-    the model's own weights. This has three limits:
+    the model's own weights. This has its limits:
 
     - Layers in front of the model get no gradient of the rates.
     - Of several calls in a step only the last one counts.
     - The inputs of the last call stay in memory, and a TensorFlow checkpoint that is
       written afterward contains them.
+    - It takes a second forward pass, up to the rates.
 
     With `return_loss=True` the loss is an output instead, and none of these limits applies:
 
@@ -43,7 +44,8 @@ def save_reusable(model, filepath, input_signature=None):
     The file contains the values of variables, moving statistics among them. Everything else
     is fixed when it is written: whether layers draw at inference, the number of samples,
     dtypes. Derivatives of second and higher order are those of the operations of the first
-    derivative, since TensorFlow saves no others.
+    derivative, since TensorFlow saves no others. A model of `tf_keras` with such a layer
+    cannot be compiled with `jit_compile=True` if the layers add a loss.
 
     Args:
         model: A built `keras.Model`, on the TensorFlow backend.

@@ -39,9 +39,9 @@ class _Functions:
     """The functions of a reusable SavedModel.
 
     `regularization_losses` are functions without arguments, but what layers add to the loss
-    depends on the inputs. So a call keeps its inputs, and the states that it changes (those
-    of noise above all) as they were before. From these its loss is computed once more when
-    it is asked for: the same number, which can be differentiated by all weights.
+    depends on the inputs. So a call keeps its inputs, and the previous values of the states
+    that it changes, those of the noise above all. The function computes the loss from them
+    again: the same value, with a gradient with respect to all weights.
     """
 
     def __init__(self, model, signature):
@@ -96,9 +96,8 @@ class _Functions:
         if self._adds_losses:
             # A loss that is returned must not count a second time.
             self._kind.assign(_NONE if return_loss else _TRAINING if training else _INFERENCE)
-            keras.tree.map_structure(
-                lambda kept, x: kept.assign(x[:0] if return_loss else x), self._inputs, inputs
-            )
+        if self._adds_losses and not return_loss:
+            keras.tree.map_structure(lambda kept, x: kept.assign(x), self._inputs, inputs)
             for index, before in self._before.items():
                 before.assign(states[index])
         for index, value in changes.items():

@@ -44,11 +44,11 @@ class _Saving:
 
 @contextlib.contextmanager
 def saving():
-    """A context to write a SavedModel in, whose derivatives are custom in first order only.
+    """A context for writing a SavedModel: derivatives have no custom derivative of their own.
 
-    TensorFlow saves no custom derivative of a custom derivative, and then has none of
-    second order at all, which it wants for a persistent tape as well. Without, it has that
-    of the operations.
+    TensorFlow saves custom derivatives of the first order alone. A model that it loads then
+    has no second order at all, and fails under a nested or persistent tape. In this context
+    the second order is that of the operations that the first consists of.
     """
     _Saving.now = True
     try:
