@@ -11,8 +11,8 @@ other estimates, and after `keras_slashed.calibration.calibrate`; for "feature" 
 the highest share of a latent dimension too. Test loss and error are those of 12 draws. One
 training serves all estimates, since inference alone reads the moving mean square. Writes
 rate_at_inference_BACKEND_DEVICE.csv training by training and a Markdown file; a killed run,
-started again at the same commit, goes on where it was. The digits take about two minutes on
-one core, an epoch of MNIST about half of one.
+started again at the same commit, goes on where it was. The digits take about two minutes;
+MNIST, 20 epochs in all, took 25 minutes on two cores that others used too.
 """
 
 import collections
