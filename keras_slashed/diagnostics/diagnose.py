@@ -13,6 +13,7 @@ from keras_slashed.metrics.compiled import Compiled
 from keras_slashed.metrics.data import padded_batches
 from keras_slashed.metrics.instance_noise import InstanceNoise
 from keras_slashed.metrics.moments import RunningMoments
+from keras_slashed.metrics.posterior import output_of
 from keras_slashed.metrics.seed import initial_seed
 from keras_slashed.ops.floats import widen_amplitude
 from keras_slashed.validation import check_amplitude_shape
@@ -129,7 +130,7 @@ def diagnose(
     _check_targets(x, y)
     seed = initial_seed(seed)
 
-    encode = Compiled(lambda inputs: _amplitude_of(encoder(inputs), inputs), [encoder])
+    encode = Compiled(lambda inputs: _encode(encoder, inputs), [encoder])
     expected_gradient = ExpectedGradient(loss, num_samples // 2, max(chunk_size // 2, 1))
     stationarity, means, losses = Stationarity(), RunningMoments(), RunningMoments()
     data = x if y is None else (x, y)
@@ -168,7 +169,8 @@ def diagnose(
     )
 
 
-def _amplitude_of(encoded, inputs):
+def _encode(encoder, inputs):
+    encoded = output_of("encoder", encoder, inputs)
     if hasattr(encoded, "prior_log_prob"):
         raise ValueError(
             "The encoder must return an amplitude, on a standard normal prior; another prior is a "

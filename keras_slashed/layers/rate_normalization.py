@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_slashed.layers.rate_tracker import RateTracker
+from keras_slashed.one_tensor import check_one_amplitude
 from keras_slashed.ops.amplitude import rate as rate_of
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.mean_square import joined_total_square
@@ -161,6 +162,11 @@ class RateNormalization(keras.layers.Layer):
             aggregation="mean",
             name=name,
         )
+
+    def __call__(self, amplitude, *args, **kwargs):
+        # Before Keras counts the inputs: its message has no way out.
+        check_one_amplitude(amplitude)
+        return super().__call__(amplitude, *args, **kwargs)
 
     def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):
         # With a rate beside the amplitude, Keras calls the latter's mask so.

@@ -7,6 +7,7 @@ from keras_slashed.layers.kl_loss import add_loss
 from keras_slashed.layers.kl_loss import kl_loss
 from keras_slashed.layers.kl_loss import kl_loss_with_free_bits
 from keras_slashed.layers.rate_tracker import RateTracker
+from keras_slashed.one_tensor import check_one_amplitude
 from keras_slashed.ops.amplitude import rate as rate_of
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import to_float_tensor
@@ -164,6 +165,7 @@ class SlashedNormalSampling(keras.layers.Layer):
         training=None,
         amplitude_mask=None,
     ):
+        check_one_amplitude(amplitude)
         given = [amplitude, prior_mean, prior_stddev, prior_scale, rotation]
         given = [None if x is None else to_float_tensor(x) for x in given]
         # Here too: Keras builds a layer in its first call alone.

@@ -15,10 +15,12 @@ from keras_slashed.metrics.instance_noise import InstanceNoise
 from keras_slashed.metrics.moments import RunningMoments
 from keras_slashed.metrics.posterior import draws_of
 from keras_slashed.metrics.posterior import noise_like
+from keras_slashed.metrics.posterior import output_of
 from keras_slashed.metrics.posterior import posterior_of
 from keras_slashed.metrics.sample_weight import weights_of
 from keras_slashed.metrics.sample_weight import without_unweighted
 from keras_slashed.metrics.seed import initial_seed
+from keras_slashed.one_tensor import check_one_tensor
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.validation import check_log_likelihood_shape
@@ -79,6 +81,7 @@ class ImportanceWeightedNLL(keras.metrics.Mean):
         super().__init__(name=name, dtype=dtype)
 
     def update_state(self, log_weights, sample_weight=None):
+        check_one_tensor("log_weights", log_weights)
         log_weights = at_least_float32(to_float_tensor(log_weights))
         check_log_weights_shape(log_weights.shape)
         draws = log_weights.shape[-1]
@@ -161,7 +164,7 @@ def importance_weighted_nll(
         return _log_weights(encoder, log_likelihood, *inputs)
 
     compiled = Compiled(log_weights, [encoder, log_likelihood])
-    shape_of_noise = Compiled(lambda batch: noise_like(posterior_of(encoder(batch))), [encoder])
+    shape_of_noise = Compiled(lambda batch: noise_like(_posterior(encoder, batch)), [encoder])
     moments, values = RunningMoments(), []
     for batch, length in padded_batches(x, batch_size, verbose):
         shape = shape_of_noise.predict_on_batch(batch).shape
@@ -183,9 +186,13 @@ def importance_weighted_nll(
     )
 
 
+def _posterior(encoder, batch):
+    return posterior_of(output_of("encoder", encoder, batch))
+
+
 def _log_weights(encoder, log_likelihood, batch, noise):
     """Return `log p(x|z) + log p(z) - log q(z|x)`, (n, S), given noise (n, S, ..., K)."""
-    posterior = posterior_of(encoder(batch))
+    posterior = _posterior(encoder, batch)
     count = noise.shape[1]
     z = draws_of(posterior, ops.moveaxis(noise, 1, -2))
     log_ratio = posterior.prior_log_prob(z) - posterior.log_prob(z)
@@ -194,7 +201,7 @@ def _log_weights(encoder, log_likelihood, batch, noise):
     z = ops.moveaxis(z, -2, 1)
     z = ops.reshape(z, (-1, *z.shape[2:]))
     repeated = tree.map_structure(lambda leaf: ops.repeat(leaf, count, axis=0), batch)
-    log_probability = log_likelihood(repeated, z)
+    log_probability = output_of("log_likelihood", log_likelihood, repeated, z)
     check_log_likelihood_shape(log_probability.shape, z.shape)
     log_probability = ops.reshape(log_probability, (-1, count))
     return ops.cast(log_probability, log_ratio.dtype) + log_ratio

@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+from keras_slashed.one_tensor import check_one_amplitude
+from keras_slashed.validation import check_amplitude_shape
+
 # An amplitude beyond this is clipped to it. Its square, the sum of many such
 # squares, the gradient of a rate and a sample then stay finite in the dtype the
 # amplitude came in. In float16 that is a rate of 1.7e7 nats in one entry.
@@ -25,6 +28,18 @@ def to_float_tensor(x):
         x = ops.convert_to_tensor(x)
     if not keras.backend.is_float_dtype(x.dtype):
         x = ops.cast(x, keras.config.floatx())
+    return x
+
+
+def to_amplitude(x):
+    """Return x as a tensor of a float dtype, of shape `(..., 2K)`.
+
+    Raises:
+        ValueError: It is several tensors, or the last axis is not even.
+    """
+    check_one_amplitude(x)
+    x = to_float_tensor(x)
+    check_amplitude_shape(x.shape)
     return x
 
 

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_slashed.ops.floats import cast_in_range
+from keras_slashed.ops.floats import to_amplitude
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.floats import widen_amplitude
 from keras_slashed.ops.mean_square import amplitude_mean_square
@@ -14,7 +15,6 @@ from keras_slashed.ops.mean_square import is_of_each_instance
 from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS
-from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
 from keras_slashed.validation import check_rate
 from keras_slashed.validation import check_rate_shape
@@ -74,8 +74,7 @@ def normalize_rate(
     """
     check_choice("normalization", normalization, NORMALIZATIONS)
     check_choice("part", part, PARTS)
-    amplitude = to_float_tensor(amplitude)
-    check_amplitude_shape(amplitude.shape)
+    amplitude = to_amplitude(amplitude)
     if mask is not None and not isinstance(mask, keras.KerasTensor):
         mask = ops.convert_to_tensor(mask, "bool")
     if isinstance(rate, numbers.Number):
