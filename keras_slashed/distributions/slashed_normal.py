@@ -89,7 +89,8 @@ class SlashedNormal:
             num_samples: None, or the number S of draws.
             seed: An integer, for the same draws in each call, a
                 `keras.random.SeedGenerator`, or None for Keras' own. A compiled
-                function wants a generator. In a functional model draw with
+                function wants a generator. The draws of an integer are independent of
+                `keras.random.normal(shape, seed=seed)`. In a functional model draw with
                 `keras_slashed.layers.SlashedNormalSampling`.
 
         Returns:

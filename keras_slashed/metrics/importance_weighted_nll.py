@@ -19,10 +19,10 @@ from keras_slashed.metrics.posterior import output_of
 from keras_slashed.metrics.posterior import posterior_of
 from keras_slashed.metrics.sample_weight import weights_of
 from keras_slashed.metrics.sample_weight import without_unweighted
-from keras_slashed.metrics.seed import initial_seed
 from keras_slashed.one_tensor import check_one_tensor
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_log_likelihood_shape
 from keras_slashed.validation import check_log_weights_shape
 from keras_slashed.validation import check_positive_integer
@@ -127,7 +127,8 @@ def importance_weighted_nll(
         batch_size: Instances in one computation, where x is arrays.
         chunk_size: Draws of each of them in one computation.
         seed: Integer seed of the draws, or None. They come from NumPy: a seed gives
-            the same ones on every backend, with any `batch_size` and `chunk_size`.
+            the same ones on every backend, with any `batch_size` and `chunk_size`. They
+            are independent of data drawn by `np.random.default_rng(seed)`.
         return_values: Whether to return each instance's estimate too.
         verbose: 0, 1, 2 or "auto", for a progress bar.
 
@@ -158,7 +159,7 @@ def importance_weighted_nll(
     check_positive_integer("num_samples", num_samples)
     check_positive_integer("chunk_size", chunk_size)
     chunk_size = min(chunk_size, num_samples)
-    seed = initial_seed(seed)
+    seed = stream_seed("importance_weighted_nll", seed)
 
     def log_weights(inputs):
         return _log_weights(encoder, log_likelihood, *inputs)
