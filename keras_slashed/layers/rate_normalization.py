@@ -9,6 +9,7 @@ from keras_slashed.ops.amplitude import rate as rate_of
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.mean_square import joined_total_square
 from keras_slashed.ops.mean_square import mean_of
+from keras_slashed.ops.mean_square import relative_rate
 from keras_slashed.ops.mean_square import total_square
 from keras_slashed.ops.normalize_rate import normalize_rate
 from keras_slashed.rates.fixed_rate import FixedRate
@@ -180,7 +181,8 @@ class RateNormalization(keras.layers.Layer):
         if self.normalization == "instance":
             mean_square = None
         elif training and self.trainable:
-            total, weight = total_square(amplitude, self.normalization, self.part, mask, rate)
+            weights = relative_rate(rate, mask, self.synchronized)
+            total, weight = total_square(amplitude, self.normalization, self.part, mask, weights)
             if self.synchronized:
                 total, weight = joined_total_square(total, weight)
             mean_square = mean_of(total, weight)

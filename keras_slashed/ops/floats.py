@@ -1,6 +1,7 @@
 """How tensors enter the computations: as floats, wide enough, in range."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_slashed.one_tensor import check_one_amplitude
@@ -71,6 +72,17 @@ def clip_amplitude(amplitude, dtype):
     dtype = keras.backend.standardize_dtype(dtype)
     largest = _LARGEST_AMPLITUDE.get(dtype, _LARGEST_ELSEWHERE)
     return ops.clip(amplitude, -largest, largest)
+
+
+def finite_rate(rate):
+    """Return a tensor of rates in float32 or float64, with its largest number for infinity.
+
+    Under a policy of float16, Keras casts the rates that a layer is given, of which those
+    from 65,520 nats on become infinite.
+    """
+    rate = at_least_float32(rate)
+    largest = float(np.finfo(keras.backend.standardize_dtype(rate.dtype)).max)
+    return ops.clip(rate, -largest, largest)
 
 
 def cast_in_range(x, dtype):

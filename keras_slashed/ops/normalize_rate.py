@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_slashed.ops.floats import cast_in_range
+from keras_slashed.ops.floats import finite_rate
 from keras_slashed.ops.floats import to_amplitude
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.floats import widen_amplitude
@@ -98,9 +99,8 @@ def normalize_rate(
     scale = _root(rate, psi.dtype) * ops.rsqrt(
         ops.where(mean_square < smallest, smallest, mean_square)
     )
-    if keras.backend.standardize_dtype(amplitude.dtype) == "float16":
-        # The gradient at zero is this factor: thousands of nats would overflow it.
-        scale = ops.clip(scale, 0.0, 2.0**15)
+    dtype = keras.backend.standardize_dtype(amplitude.dtype)
+    scale = ops.clip(scale, 0.0, _LARGEST_SCALE.get(dtype, _LARGEST_SCALE_ELSEWHERE))
     if normalization == "feature" and part == "both":
         scale = ops.concatenate([scale, scale], axis=-1)
     if part == "both":
@@ -116,8 +116,13 @@ def _smallest_mean_square(dtype):
     return 2.0**-20 if keras.backend.standardize_dtype(dtype) == "float16" else 1e-20
 
 
-# Of a rate from a tensor, whose root would have an infinite slope at 0.
-_SMALLEST_RATE = 1e-12
+# The largest amplitude times this is finite. It is the gradient at zero as well, which
+# thousands of nats would overflow in float16.
+_LARGEST_SCALE = {"float16": 2.0**15, "float64": 2.0**900}
+_LARGEST_SCALE_ELSEWHERE = 2.0**75
+
+# A smaller rate from a tensor has a root without a slope, which would be infinite at 0.
+_SMALLEST_SLOPED_RATE = 1e-12
 
 
 def _root(rate, dtype):
@@ -125,10 +130,10 @@ def _root(rate, dtype):
     if isinstance(rate, numbers.Number):
         return math.sqrt(rate)
     # Wide first: a float32 rate would else round the root of float64 amplitudes.
-    rate = ops.cast(rate, dtype)
-    root = ops.sqrt(ops.where(rate < _SMALLEST_RATE, _SMALLEST_RATE, rate))
-    # 0 itself is no rate at all: a mean square that it weighs may be 0 as well.
-    root = ops.where(rate > 0.0, root, 0.0)
+    rate = ops.cast(finite_rate(rate), dtype)
+    is_small = ops.logical_not(rate >= _SMALLEST_SLOPED_RATE)
+    small = ops.sqrt(ops.where(rate > 0.0, ops.stop_gradient(rate), 0.0))
+    root = ops.where(is_small, small, ops.sqrt(ops.where(is_small, 1.0, rate)))
     return ops.expand_dims(root, -1) if is_of_each_instance(rate) else root
 
 
