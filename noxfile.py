@@ -49,6 +49,19 @@ def export(session):
     _test(session, "jax", ["tensorflow-cpu", "jax2onnx"], ["tests/test_export.py"])
 
 
+@nox.session
+def hub(session):
+    """Load and train reusable SavedModels with TensorFlow Hub."""
+    session.install("--editable", ".[tensorflow-cpu]", "pytest")
+    # tf_keras requires the large `tensorflow` beside `tensorflow-cpu`, and tensorflow_hub
+    # imports pkg_resources, which newer setuptools lack.
+    session.install("--no-deps", "tf_keras", "tensorflow_hub", "setuptools<81")
+    # Where these are missing the tests are skipped: here they must not be.
+    environment = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    session.run("python", "-c", "import tensorflow_hub, tf_keras", env=environment)
+    session.run("pytest", *(session.posargs or ["tests/test_tensorflow_hub.py"]), env=environment)
+
+
 def _test(session, backend, requirements=(), chosen=()):
     if backend == "torch":
         # By name and first: a bare `torch` may bring gigabytes of CUDA.

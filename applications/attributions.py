@@ -26,6 +26,7 @@ from applications import command_line
 from applications import datasets
 from applications import deletion_insertion
 from applications import results
+from applications import sealed_weights
 from applications.attribution_methods import methods
 from applications.compiled_classifier import build_classifier
 from applications.presets import PRESETS
@@ -126,6 +127,7 @@ def trained_classifier(setting, data, output):
             setting, lambda epoch, logs: print(f"epoch {epoch}/{setting.epochs}", flush=True)
         )
     model = build_classifier(setting, data, inference="mean")
+    sealed_weights.check(path)
     model.load_weights(path)
     return model
 

@@ -1,13 +1,12 @@
 """Compact copies of CIFAR-10, some of whose images are decoded JPEG copies."""
 
 import io
-import lzma
 import zipfile
-import zlib
 
 import numpy as np
 
 from applications import cifar10_images
+from applications.unpacking import read_unpacked
 
 _SMALL_KEYS = ("x_train", "y_train", "x_test", "y_test", "jpeg_train", "jpeg_test")
 
@@ -21,11 +20,7 @@ def read_compact(path):
     Raises:
         ValueError: It is damaged.
     """
-    try:
-        content = lzma.decompress(path.read_bytes())
-    except (EOFError, lzma.LZMAError) as error:
-        raise ValueError(f"{path.name} is a damaged xz file: {error}") from error
-    planes, labels, jpeg = _load_npz(content, path.name, ("residual", "y", "jpeg_index"))
+    planes, labels, jpeg = _load_npz(path, ("residual", "y", "jpeg_index"))
     number = len(cifar10_images.BATCHES) * cifar10_images.IMAGES_IN_A_BATCH
     if planes.shape != (3, number, 32, 32) or planes.dtype != "uint8" or labels.shape != (number,):
         raise ValueError(
@@ -46,16 +41,21 @@ def read_small(path):
     Raises:
         ValueError: It is damaged.
     """
-    arrays = _load_npz(path.read_bytes(), path.name, _SMALL_KEYS)
-    files = f"compact file {path.name}, the first {len(arrays[0])} training and {len(arrays[2])} "
-    return cifar10_images.Cifar10(f"{files}test images", *arrays)
+    data = cifar10_images.Cifar10(f"compact file {path.name}", *_load_npz(path, _SMALL_KEYS))
+    data.files += f", the first {len(data.x_train)} training and {len(data.x_test)} test images"
+    return data
 
 
-def _load_npz(content, name, keys):
+def _load_npz(path, keys):
+    content = read_unpacked(path)
     try:
-        with np.load(io.BytesIO(content)) as archive:
-            return [archive[key] for key in keys]
-    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            # Each is read to its end, where its checksum is compared.
+            members = [io.BytesIO(archive.read(f"{key}.npy")) for key in keys]
+        return [np.lib.format.read_array(member, allow_pickle=False) for member in members]
+    except Exception as error:
+        # A damaged zip file fails in any way: as encrypted, as of an unknown compression.
         raise ValueError(
-            f"{name} is damaged, or not an npz file of {', '.join(keys)}: {error}"
+            f"{path.name} is damaged, or not an npz file of {', '.join(keys)}: "
+            f"{type(error).__name__}: {error}"
         ) from error

@@ -10,6 +10,7 @@ from applications.cifar10_images import Cifar10
 from applications.image_data import ImageData
 
 DATASETS = ("mnist", "digits", "cifar10", "cifar10_small")
+_MNIST_SHA256 = "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16"
 
 _TFDS = """  2. without --data-dir: tensorflow-datasets downloads it (needs `pip install
      tensorflow tensorflow-datasets` and a network), or reads {files} from
@@ -31,9 +32,9 @@ _CIFAR10_WAYS = f"""There are two ways to get it:
 def load(dataset="mnist", data_dir=None, tfds_manual_dir=None):
     """Load a data set.
 
-    CIFAR-10 has its original order in every case. Of its compact copies some
-    images are decoded from JPEG: `source` says how many, and so does a line in
-    the log.
+    CIFAR-10 has its original order in every case. Other images than the original
+    ones in files of the same format are loaded, too: `source` says that they are
+    others, or how many were decoded from JPEG, and so does a line in the log.
 
     Args:
         dataset: "mnist", "cifar10", "cifar10_small" for CIFAR-10's first 10,000
@@ -52,7 +53,7 @@ def load(dataset="mnist", data_dir=None, tfds_manual_dir=None):
     Raises:
         FileNotFoundError: The data is not to be had; the message lists the ways
             to get it.
-        ValueError: An unknown data set, or a file that is not what it should be.
+        ValueError: An unknown data set, or a file that is damaged or not what it should be.
     """
     if dataset not in DATASETS:
         expected = ", ".join(repr(name) for name in DATASETS)
@@ -70,7 +71,11 @@ def load(dataset="mnist", data_dir=None, tfds_manual_dir=None):
 
 def _mnist(data_dir, tfds_manual_dir):
     if data_dir is not None:
-        return ImageData.from_bytes("mnist", "original IDX files", *mnist_files.read(data_dir))
+        data = ImageData.from_bytes("mnist", "original IDX files", *mnist_files.read(data_dir))
+        if data.sha256 != _MNIST_SHA256:
+            data.source = "IDX files that are not the original MNIST"
+            logging.getLogger(__name__).warning("mnist: %s", data.source)
+        return data
     source, train, test = _from_tfds("mnist", tfds_manual_dir)
     return ImageData.from_bytes(
         "mnist",
@@ -89,7 +94,7 @@ def _cifar10(dataset, data_dir, tfds_manual_dir):
     else:
         data = _cifar10_from_tfds(tfds_manual_dir)
         data = data.first(*cifar10_files.SMALL_SIZE) if small else data
-    if len(data.jpeg_train) + len(data.jpeg_test):
+    if not data.is_original:
         logging.getLogger(__name__).warning("%s: %s", dataset, data.source)
     return ImageData.from_bytes(
         dataset, data.source, data.x_train, data.y_train, data.x_test, data.y_test

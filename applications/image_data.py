@@ -51,6 +51,35 @@ class ImageData:
         )
 
 
+def check_labeled_images(where, images, labels, shape):
+    """Raise a ValueError unless there are images, and a label of 0 to 9 for each.
+
+    Args:
+        where: What a message calls the files they are from.
+        images: NumPy array; it must be uint8 of shape `(number, *shape)`.
+        labels: NumPy array; it must be integers of shape `(number,)`.
+        shape: Tuple of integers. Shape of an image.
+    """
+    if (
+        images.dtype != "uint8"
+        or images.shape[1:] != shape
+        or labels.shape != images.shape[:1]
+        or not len(images)
+    ):
+        raise ValueError(
+            f"{where}: expected uint8 images of shape {shape}, at least one, and as many labels, "
+            f"received {images.dtype} images of shape {images.shape} and labels of shape "
+            f"{labels.shape}"
+        )
+    is_integer = labels.dtype.kind in "iu"
+    wrong = labels[(labels < 0) | (labels > 9)] if is_integer else labels
+    if len(wrong):
+        raise ValueError(
+            f"{where}: expected integer labels 0 to 9, received {len(wrong)} others, such as "
+            f"{wrong[:1].tolist()[0]!r}"
+        )
+
+
 def _to_unit_range(pixels, largest):
     """Scale pixels from [0, largest] to [-1, 1], as the paper does (appendix E.2)."""
     result = pixels.astype("float32")

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 from applications import lstm_vae
+from applications import sealed_weights
 from applications.text_setting import TextSetting
 
 
@@ -18,6 +19,7 @@ def save(model, setting, vocabulary, path):
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     model.training.save_weights(path)
+    sealed_weights.seal(path)
     description = {
         "setting": dataclasses.asdict(setting),
         "vocabulary_size": len(vocabulary),
@@ -38,12 +40,13 @@ def load(path, vocabulary):
 
     Raises:
         FileNotFoundError: A file is not there.
-        ValueError: The model was trained with another vocabulary.
+        ValueError: The model was trained with another vocabulary, or its weights are damaged.
     """
     description = json.loads(_beside(path).read_text())
     vocabulary.check_fingerprint(description["vocabulary_fingerprint"])
     setting = TextSetting(**description["setting"])
     model = lstm_vae.build(len(vocabulary), **setting.build_options())
+    sealed_weights.check(path)
     model.training.load_weights(path)
     return model
 

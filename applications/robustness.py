@@ -7,6 +7,7 @@ import numpy as np
 
 from applications import datasets
 from applications import results
+from applications import sealed_weights
 from applications.compiled_classifier import CompiledClassifier
 from applications.epoch_seeds import EpochSeeds
 from applications.epoch_seeds import ShuffledBatches
@@ -157,6 +158,7 @@ class RowRunner:
         path = self._files(setting).model
         path.parent.mkdir(parents=True, exist_ok=True)
         self.compiled(setting).classifier.save_weights(path)
+        sealed_weights.seal(path)
 
     def _test_images(self):
         first = len(self.data.x_train)

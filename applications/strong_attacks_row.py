@@ -7,6 +7,7 @@ import pathlib
 import time
 
 from applications import datasets
+from applications import sealed_weights
 from applications.compiled_classifier import build_classifier
 from applications.epoch_seeds import set_noise
 from applications.fgsm import EPSILONS
@@ -168,7 +169,12 @@ def make_runner(dataset, data_dir, tfds_manual_dir, *options):
 
 
 def checksum(path):
-    """Return the SHA-256 of a file, the first 12 digits."""
+    """Return the SHA-256 of a file of weights, the first 12 digits.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    sealed_weights.check(pathlib.Path(path))
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()[:12]
 
 

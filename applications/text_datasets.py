@@ -68,19 +68,24 @@ def load(name, data_dir=None, max_length=None, max_size=20_000, min_count=1, voc
 
     Raises:
         FileNotFoundError: A file is not there.
-        ValueError: A file is not what it should be, or no folder is given.
+        ValueError: A file is damaged or not what it should be, two parts are the same, or
+            no folder is given.
     """
     if name in ("ptb", "yahoo") and data_dir is None:
         raise ValueError(f"Text {name!r} needs `data_dir`, a folder that holds {name}/")
     if name == "ptb":
         folder = pathlib.Path(data_dir) / "ptb"
-        documents = [list(read_documents(_find(folder, f"ptb.{part}.txt"))) for part in PARTS]
+        files = [_find(folder, f"ptb.{part}.txt") for part in PARTS]
+        documents = [list(read_documents(file)) for file in files]
+        _check_different(files, documents)
         words = Vocabulary.build(documents[0])
         source = "the usual language-modelling files"
     elif name == "yahoo":
         folder = pathlib.Path(data_dir) / "yahoo"
         files = [_find(folder, f"yahoo.{part}.txt") for part in ("valid", "test")]
-        documents = _split(itertools.chain(*map(read_documents, files)))
+        halves = [list(read_documents(file)) for file in files]
+        _check_different(files, halves)
+        documents = _split(itertools.chain(*halves))
         words = Vocabulary.read(_find(folder, "yahoo.dict"))
         source = "the validation and test parts, split anew"
     else:
@@ -91,7 +96,10 @@ def load(name, data_dir=None, max_length=None, max_size=20_000, min_count=1, voc
             words = Vocabulary.build(documents[0], max_size, min_count)
         source = "a file, split 8 : 1 : 1"
         name = pathlib.Path(name).name.split(".")[0]
-    parts = [_encode(part, some, words, max_length) for part, some in zip(PARTS, documents)]
+    parts = [
+        _encode(f"{part} part of {name}", some, words, max_length)
+        for part, some in zip(PARTS, documents)
+    ]
     return TextData(name, source, words, *parts)
 
 
@@ -99,12 +107,22 @@ def _encode(part, documents, vocabulary, max_length):
     try:
         return Corpus.encode(documents, vocabulary, max_length)
     except ValueError as error:
-        raise ValueError(f"The {part} part of the text: {error}") from error
+        raise ValueError(f"The {part}: {error}") from error
+
+
+def _check_different(files, parts):
+    pairs = itertools.combinations(zip(files, parts), 2)
+    for (one, documents), (other, same) in pairs:
+        if documents == same:
+            raise ValueError(
+                f"{one.name} and {other.name}: expected different parts of a text, received the "
+                f"same {len(same)} documents twice"
+            )
 
 
 def _find(folder, name):
     for suffix in (".xz", ".gz", ""):
-        if (path := folder / f"{name}{suffix}").is_file():
+        if (path := folder / f"{name}{suffix}").exists():
             return path
     raise FileNotFoundError(f"There is no {name}, plain or .xz or .gz, in {folder}")
 

@@ -1,10 +1,13 @@
 """Text files: one document a line, plain or compressed."""
 
-import gzip
-import lzma
+import codecs
+import io
 import pathlib
 
-_OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+from applications import published_sums
+from applications import unpacking
+
+_PACKED = {".gz": unpacking.GZIP, ".xz": unpacking.XZ}
 
 
 def read_documents(path):
@@ -12,25 +15,30 @@ def read_documents(path):
 
     A document is a line, and its tokens are what spaces separate. No other
     character separates: a token may hold any white space but the space and the
-    newline. A carriage return before the newline belongs to the newline. An empty
-    line is a document without tokens: what becomes of it is up to the caller.
+    newline. A carriage return before the newline belongs to the newline, and a byte
+    order mark at the beginning to no token. An empty line is a document without
+    tokens: what becomes of it is up to the caller.
 
     Args:
-        path: A UTF-8 file; one named `.gz` or `.xz` is unpacked on the way.
+        path: A UTF-8 file; one named `.gz` or `.xz` is unpacked first, and read only if
+            its checksum holds.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is not UTF-8, or is a damaged archive.
+        ValueError: The file is empty, a folder, not UTF-8, damaged, or another part of Penn
+            Treebank than its name says.
     """
     path = pathlib.Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"There is no text file {path}")
-    with _OPENERS.get(path.suffix, open)(path, "rb") as file:
-        try:
-            for number, line in enumerate(file, start=1):
-                yield _tokens(line, number, path.name)
-        except (EOFError, OSError, lzma.LZMAError) as error:
-            raise ValueError(f"{path.name} is a damaged {path.suffix} file: {error}") from error
+    content = unpacking.read_unpacked(path, must_begin=_PACKED.get(path.suffix, b""))
+    name = path.name.removesuffix(path.suffix) if path.suffix in _PACKED else path.name
+    published_sums.is_original(name, content, path.name)
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if not content:
+        raise ValueError(f"{path.name} is empty. Expected a text with one document a line.")
+    for number, line in enumerate(io.BytesIO(content), start=1):
+        yield _tokens(line, number, path.name)
 
 
 def _tokens(line, number, name):

@@ -13,6 +13,7 @@ UNKNOWN = "<unk>"
 BEGIN = "<s>"
 END = "</s>"
 SPECIAL = (PAD, UNKNOWN, BEGIN, END)
+_MOST_DIGITS = 9  # of a number in a file; Python refuses to read 5,000
 
 
 class Vocabulary:
@@ -69,13 +70,18 @@ class Vocabulary:
 
     @classmethod
     def read(cls, path):
-        """Read a vocabulary: a file with a line `token number` for each token."""
+        """Read a vocabulary: a file with a line `token number` for each token.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is damaged, or not such a file.
+        """
         entries = {}
         for line, entry in enumerate(read_documents(path), start=1):
-            if len(entry) != 2 or not entry[1].isdecimal():
+            if len(entry) != 2 or not entry[1].isdecimal() or len(entry[1]) > _MOST_DIGITS:
                 raise ValueError(
                     f"Line {line} of the vocabulary {path} must be `token number`. "
-                    f"Received: {' '.join(entry)!r}"
+                    f"Received: {' '.join(entry)[:50]!r}"
                 )
             if int(entry[1]) in entries:
                 raise ValueError(f"The vocabulary {path} has the number {entry[1]} twice")
@@ -86,7 +92,10 @@ class Vocabulary:
                 f"The vocabulary {path} must number its tokens from 0 to {len(entries) - 1}. "
                 f"Missing: {missing[:5]}"
             )
-        return cls(entries[number] for number in range(len(entries)))
+        try:
+            return cls(entries[number] for number in range(len(entries)))
+        except ValueError as error:
+            raise ValueError(f"The vocabulary {path}: {error}") from error
 
     def write(self, path):
         """Write the vocabulary as `read` reads it."""

@@ -5,6 +5,7 @@ from keras_slashed import callbacks
 from keras_slashed import config
 from keras_slashed import diagnostics
 from keras_slashed import distributions
+from keras_slashed import export
 from keras_slashed import layers
 from keras_slashed import metrics
 from keras_slashed import ops
@@ -18,6 +19,7 @@ __all__ = [
     "config",
     "diagnostics",
     "distributions",
+    "export",
     "layers",
     "metrics",
     "ops",

@@ -10,7 +10,7 @@ process, which has imported the backend and computed nothing, and so costs no st
 | --- | --- |
 | batch | a batch of an epoch is asked for |
 | checkpoint half written | the first half of a checkpoint is in its new file |
-| checkpoint complete | it is, but has not taken the place of the one before |
+| checkpoint complete | it is, but has not taken the place that the one before has left |
 | history half written | a history that goes on is opened for writing, and empty |
 | history complete | it is written, but has not taken the place of the one before |
 | attack | the trained classifier is about to be attacked |
@@ -68,10 +68,8 @@ class Moments:
         def audit(event, arguments):
             if event == "os.rename" and str(arguments[0]).startswith(output):
                 path = pathlib.Path(arguments[1])
-                kind = "table" if path.name.startswith("table") else "checkpoint"
-                self.here(
-                    "history complete" if path.parent.name == "history" else f"{kind} complete"
-                )
+                kind = {"latest.weights.h5": "checkpoint"}.get(path.name, path.parent.name)
+                self.here(f"{'table' if path.name.startswith('table') else kind} complete")
             elif event == "open" and str(arguments[0]).startswith(output) and arguments[1] == "w":
                 path = pathlib.Path(arguments[0])
                 name = {".tmp": "table half written", ".md": "markdown"}.get(path.suffix)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from applications import attributions
+from tests.damage import flipped_bits
 
 OPTIONS = ["--dataset", "digits", "--preset", "short", "--epochs", "3", "--images", "12"]
 CHEAP = ["--steps", "3", "--num-samples", "4", "--blur", "2"]
@@ -73,3 +74,12 @@ def test_an_unknown_row(capsys):
     with pytest.raises(SystemExit):
         attributions.main([*OPTIONS, "--row", "bottle"])
     assert "digits has no row 'bottle'" in capsys.readouterr().err
+
+
+def test_damaged_weights(rows, output):
+    (path,) = output.glob("models/*.weights.h5")
+    content = path.read_bytes()
+    path.write_bytes(next(flipped_bits(content, number=0)))
+    with pytest.raises(ValueError, match=r"\.weights\.h5 is damaged"):
+        attributions.main([*OPTIONS, *CHEAP, "--output", str(output)])
+    path.write_bytes(content)

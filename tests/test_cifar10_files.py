@@ -1,7 +1,11 @@
 """Every file CIFAR-10 comes in, small and synthetic, and damaged ones."""
 
+import hashlib
 import lzma
 import pickle
+import re
+import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,11 +13,18 @@ import pytest
 from applications import cifar10_files
 from applications import cifar10_images
 from applications import cifar10_pickle
+from applications import published_sums
 from tests import cifar10_archives
+from tests.damage import flipped_bits
+from tests.damage import outcomes
 
 IMAGES, LABELS = cifar10_archives.images_and_labels()
 PYTHON = cifar10_archives.python_files(IMAGES, LABELS)
 BINARY = cifar10_archives.binary_files(IMAGES, LABELS)
+# As if these had been published.
+SUMS = {name: hashlib.md5(content).hexdigest() for name, content in PYTHON.items()} | {
+    name: hashlib.sha1(content).hexdigest() for name, content in BINARY.items()
+}
 # As in the original archive, whose batches are in no order.
 ORDER = ("data_batch_4", "test_batch", "data_batch_3", "data_batch_2", "data_batch_5",
          "data_batch_1")  # fmt: skip
@@ -68,8 +79,9 @@ WRITERS = (write_python, write_python_folder, write_binary, write_binary_folder,
 
 
 @pytest.mark.parametrize("write", WRITERS)
-def test_every_format_holds_the_same_images(tmp_path, write):
+def test_every_format_holds_the_same_images(tmp_path, write, monkeypatch):
     write(tmp_path)
+    monkeypatch.setattr(published_sums, "SUMS", SUMS)
     data = cifar10_files.read(tmp_path)
     np.testing.assert_array_equal(data.x_train, IMAGES[:20])
     np.testing.assert_array_equal(data.x_test, IMAGES[20:])
@@ -81,6 +93,7 @@ def test_every_format_holds_the_same_images(tmp_path, write):
     else:
         assert data.source.startswith("original batches")
         assert "JPEG" not in data.source
+    assert data.is_original == (write is not write_compact)
 
 
 def test_originals_come_first(tmp_path):
@@ -144,7 +157,7 @@ COMPACT = cifar10_archives.compact_npz_xz(IMAGES, LABELS, JPEG)
     ("name", "content", "message"),
     [
         ("cifar-10-python.tar.gz", b"nothing", "damaged archive"),
-        ("cifar-10-python.tar.gz", packed(PYTHON)[:-2000], "damaged archive"),
+        ("cifar-10-python.tar.gz", packed(PYTHON)[:-2000], "damaged gzip"),
         ("cifar-10-python.tar.gz", packed(without(PYTHON, "test_batch")), "no test_batch"),
         ("cifar-10-python.tar.gz", packed(SHORT), "data_batch_2 in .*expected 4 images"),
         (
@@ -166,7 +179,7 @@ COMPACT = cifar10_archives.compact_npz_xz(IMAGES, LABELS, JPEG)
         (
             "cifar-10-binary.tar.gz",
             packed(cifar10_archives.binary_files(IMAGES, LABELS + 5)),
-            "expected labels 0 to 9",
+            "expected integer labels 0 to 9",
         ),
         ("cifar10.npz.xz", COMPACT[:-3000], "damaged xz"),
         ("cifar10.npz.xz", lzma.compress(b"no npz"), "not an npz"),
@@ -215,6 +228,18 @@ def test_a_batch_pickled_by_python_3(protocol):
     np.testing.assert_array_equal(read_labels, labels)
 
 
+def test_a_damaged_number_takes_no_memory():
+    """Such as that of a place in the pickle's memory."""
+    content = cifar10_archives.pickled_batch(IMAGES.reshape(24, -1), LABELS)
+    content = content.replace(b"}(", b"}r" + struct.pack("<I", 2**24) + b"(", 1)
+    tracemalloc.start()
+    try:
+        cifar10_pickle.read_batch(content, "data_batch_1")
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
+
+
 class Hostile:
     """Its pickle runs a command."""
 
@@ -240,3 +265,142 @@ def test_pixels_of_another_type(dtype):
     content = pickle.dumps({b"data": np.zeros((2, 3072), dtype), b"labels": [0, 1]}, protocol=4)
     with pytest.raises(ValueError, match="data_batch_1 is not"):
         cifar10_pickle.read_batch(content, "data_batch_1")
+
+
+def everything(folder):
+    """Return all that is read from a folder, to be compared."""
+    try:
+        data = cifar10_files.read(folder)
+    except FileNotFoundError:
+        data = cifar10_files.read_small(folder)
+    arrays = (data.x_train, data.y_train, data.x_test, data.y_test, data.jpeg_train, data.jpeg_test)
+    return [(array.shape, array.tobytes()) for array in arrays]
+
+
+@pytest.mark.parametrize("write", [write_python, write_binary, write_compact, write_small])
+def test_a_flipped_bit_is_told_or_harmless(tmp_path, write):
+    """In a packed file; harmless ones are in the names and times that no one reads."""
+    write(tmp_path)
+    (path,) = tmp_path.iterdir()
+    contents = flipped_bits(path.read_bytes(), number=50)
+    refused, harmless = outcomes(lambda: everything(tmp_path), path, contents, everything(tmp_path))
+    assert refused > 50
+    assert refused > harmless
+
+
+@pytest.mark.parametrize("write", [write_python_folder, write_binary_folder])
+def test_a_flipped_bit_of_an_unpacked_batch_is_no_original(tmp_path, write, monkeypatch):
+    """Where a pixel has no checksum but the published one."""
+    monkeypatch.setattr(published_sums, "SUMS", SUMS)
+    write(tmp_path)
+    assert cifar10_files.read(tmp_path).is_original
+    path = next(tmp_path.glob("*/data_batch_3*"))
+    contents = flipped_bits(path.read_bytes(), number=50)
+    outcomes(lambda: cifar10_files.read(tmp_path).is_original, path, contents, expected=False)
+    data = cifar10_files.read(tmp_path)
+    assert "not the original" in data.source
+    assert "not the original" in data.first(5, 2).source
+
+
+def swapped(files, one, other):
+    return files | {one: files[other], other: files[one]}
+
+
+def with_label(label):
+    labels = LABELS.astype(int)
+    labels[9] = label
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            BINARY | {"test_batch.bin": BINARY["data_batch_2.bin"]},
+            "data_batch_2.bin and test_batch",
+        ),
+        (
+            PYTHON | {"data_batch_5": PYTHON["data_batch_1"]},
+            "data_batch_1 and data_batch_5 in .*tw",
+        ),
+        (
+            swapped(BINARY, "test_batch.bin", "data_batch_1.bin"),
+            r"data_batch_1\.bin in .* not in its place.*received that of test_batch\.bin",
+        ),
+        (swapped(PYTHON, "test_batch", "data_batch_1"), "received that of test_batch"),
+        (
+            cifar10_archives.binary_files(IMAGES, with_label(200).astype("uint8")),
+            "data_batch_3.bin in .*expected integer labels 0 to 9, received 1 others, such as 200",
+        ),
+        (
+            cifar10_archives.python_files(IMAGES, with_label(200)),
+            "data_batch_3 in .*expected integer labels 0 to 9, received 1 others, such as 200",
+        ),
+        (dict.fromkeys(BINARY, b""), "data_batch_1.bin in .*expected 4 images"),
+    ],
+    ids=[
+        "doubled",
+        "doubled python",
+        "swapped",
+        "swapped python",
+        "label",
+        "label python",
+        "empty",
+    ],
+)
+def test_mixed_up_batches(tmp_path, monkeypatch, files, message):
+    monkeypatch.setattr(published_sums, "SUMS", SUMS)
+    version = "binary" if "test_batch.bin" in files else "python"
+    (tmp_path / f"cifar-10-{version}.tar.gz").write_bytes(packed(files))
+    with pytest.raises(ValueError, match=f"cifar-10-{version}.tar.gz") as error:
+        cifar10_files.read(tmp_path)
+    assert re.search(message, str(error.value)), error.value
+
+
+@pytest.mark.parametrize("labels", [[1.0, 2.0], [True, False], ["1", "2"], [1, 2**70], [[1], [2]]])
+def test_labels_of_another_type(tmp_path, labels, monkeypatch):
+    monkeypatch.setattr(cifar10_images, "IMAGES_IN_A_BATCH", 2)
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for index, name in enumerate(PYTHON):
+        batch = {b"data": np.full((2, 3072), index, "uint8"), b"labels": labels}
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=4))
+    with pytest.raises(ValueError, match=r"data_batch_1 in cifar-10-batches-py.*labels"):
+        cifar10_files.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_train": LABELS[:5] * 1.0}, "expected integer labels 0 to 9, received 5 others"),
+        ({"y_test": np.array([3, -1])}, "received 1 others, such as -1"),
+        ({"x_train": np.uint8(0)}, r"received uint8 images of shape \(\)"),
+        ({"x_train": IMAGES[:0], "y_train": LABELS[:0]}, "at least one"),
+        ({"jpeg_train": np.array([5])}, "integers from 0 to 4"),
+        ({"jpeg_test": np.array([-1])}, "integers from 0 to 1"),
+        ({"jpeg_test": np.array(["a"])}, "integers from 0 to 1"),
+        ({"jpeg_test": np.array([{}])}, "Object arrays cannot be loaded"),
+    ],
+    ids=str,
+)
+def test_bad_arrays_of_the_small_file(tmp_path, changes, message):
+    write_small(tmp_path)
+    path = tmp_path / "cifar10_small.npz"
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    np.savez(path, **arrays | changes)
+    with pytest.raises(ValueError, match=rf"cifar10_small\.npz.*{message}"):
+        cifar10_files.read_small(tmp_path)
+
+
+def test_folders_in_place_of_files(tmp_path):
+    for name in ("cifar10.npz.xz", "cifar10_small.npz"):
+        (tmp_path / name).mkdir()
+    for read in (cifar10_files.read, cifar10_files.read_small):
+        with pytest.raises(ValueError, match=r"cifar10.*is a folder"):
+            read(tmp_path)
+    write_binary_folder(tmp_path)
+    (tmp_path / "cifar-10-batches-bin" / "data_batch_4.bin").unlink()
+    (tmp_path / "cifar-10-batches-bin" / "data_batch_4.bin").mkdir()
+    with pytest.raises(ValueError, match=r"data_batch_4\.bin is a folder"):
+        cifar10_files.read(tmp_path)

@@ -12,6 +12,7 @@ import pytest
 
 from applications import cifar10_images
 from applications import datasets
+from applications import published_sums
 from tests import cifar10_archives
 from tests.support import BACKEND
 from tests.test_mnist_files import idx_bytes
@@ -81,13 +82,33 @@ def test_cifar10_in_the_unit_range(compact_cifar10, dataset, caplog):
         assert "2 of 24 images (1 training, 1 test) are decoded JPEG copies" in text
 
 
-def test_original_pixels_are_not_warned_of(tmp_path, monkeypatch, caplog):
+def test_others_than_the_original_pixels_are_warned_of(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(cifar10_images, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
     files = cifar10_archives.binary_files(*cifar10_archives.images_and_labels())
     archive = cifar10_archives.tar_gz(files, "cifar-10-batches-bin")
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(archive)
+    source = "batches that are not the original ones, binary version"
+    with caplog.at_level(logging.WARNING):
+        assert datasets.load("cifar10", tmp_path).source == source
+    assert f"cifar10: {source}" in caplog.text
+    caplog.clear()
+    sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+    monkeypatch.setattr(published_sums, "SUMS", sums)
     with caplog.at_level(logging.WARNING):
         assert datasets.load("cifar10", tmp_path).source == "original batches, binary version"
+    assert not caplog.text
+
+
+def test_another_mnist_is_warned_of(tmp_path, monkeypatch, caplog):
+    write_mnist(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        data = datasets.load("mnist", data_dir=tmp_path)
+    assert data.source == "IDX files that are not the original MNIST"
+    assert f"mnist: {data.source}" in caplog.text
+    caplog.clear()
+    monkeypatch.setattr(datasets, "_MNIST_SHA256", data.sha256)
+    with caplog.at_level(logging.WARNING):
+        assert datasets.load("mnist", data_dir=tmp_path).source == "original IDX files"
     assert not caplog.text
 
 
@@ -132,6 +153,28 @@ def test_the_original_mnist():
     assert data.x_train.mean() == pytest.approx(2 * 0.1307 - 1, abs=1e-4)
     assert data.x_train.std() == pytest.approx(2 * 0.3081, abs=1e-4)
     assert list(data.y_train[:5]) == [5, 0, 4, 1, 9]
+    assert data.source == "original IDX files"
+
+
+@needs_data
+@pytest.mark.parametrize(
+    "swap",
+    [
+        ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte"),
+        ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"),
+        ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+        ("t10k", "train"),
+    ],
+    ids=str,
+)
+def test_swapped_files_of_the_original_mnist(tmp_path, swap):
+    """The last swaps images and labels alike, so that all counts agree."""
+    for path in (pathlib.Path(DATA) / "mnist").glob("*.gz"):
+        one, other = swap if swap[0] in path.name else swap[::-1]
+        (tmp_path / path.name.replace(one, other)).symlink_to(path)
+    assert len(list(tmp_path.iterdir())) == 4
+    with pytest.raises(ValueError, match=r"not in its place: expected the content of t"):
+        datasets.load("mnist", data_dir=tmp_path)
 
 
 @needs_data

@@ -127,9 +127,11 @@ class RunLayerTest(testing.TestCase):
     @pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
     @parameterized.named_parameters(*((name, *CONFIGS[name]) for name in CONFIGS))
     def test_run_layer_test(self, layer_class, arguments):
-        statistics = 4 if arguments.get("normalization") != "instance" else 2
-        weights = {RateNormalization: statistics, SlashedNormalSampling: 2}
-        weights[FixedRateVIB] = statistics + 2
+        statistics = 3 if arguments.get("normalization") != "instance" else 1
+        weights = {RateNormalization: statistics, SlashedNormalSampling: 1}
+        weights[FixedRateVIB] = statistics + 1
+        # Variables and no weights: a fixed rate, a kl_weight, and the factor of each.
+        scalars = 4 if layer_class is FixedRateVIB else 2
         stochastic = layer_class is not RateNormalization
         samples = (arguments["num_samples"],) if "num_samples" in arguments else ()
         self.run_layer_test(
@@ -139,7 +141,7 @@ class RunLayerTest(testing.TestCase):
             expected_output_shape=(2, 4, *samples, 2) if stochastic else (2, 4, 4),
             expected_num_trainable_weights=0,
             expected_num_non_trainable_weights=weights[layer_class],
-            expected_num_non_trainable_variables=weights[layer_class] + stochastic,
+            expected_num_non_trainable_variables=weights[layer_class] + scalars + stochastic,
             expected_num_seed_generators=int(stochastic),
             expected_num_losses=int(stochastic),
             supports_masking=True,

@@ -52,8 +52,9 @@ def fit(model, x=AMPLITUDE, **arguments):
 def test_value_and_config(make, value):
     rate = make()
     assert float(to_numpy(rate())) == value
-    assert rate.weights[0].dtype == "float32"
-    assert len(rate.trainable_weights) == (not isinstance(rate, FixedRate))
+    assert rate.variables[0].dtype == "float32"
+    # A fixed rate is a hyperparameter: it is no weight at all.
+    assert len(rate.weights) == len(rate.trainable_weights) == (not isinstance(rate, FixedRate))
     remade = type(rate).from_config(rate.get_config())
     assert float(to_numpy(remade())) == value
     assert type(rate)(2.5, dtype="float16")().dtype == rate().dtype  # float32 whatever the policy
@@ -154,7 +155,7 @@ def test_fixed_rate_is_a_variable():
     model = keras.Sequential([keras.Input((6,)), layer, keras.layers.Dense(1)])
     model.compile("sgd", "mse", **compile_layers)
     for rate in (2.0, 5.0):
-        layer.rate.value.assign(rate)
+        layer.rate = rate
         history = fit(model, callbacks=[RateMonitor()]).history
         np.testing.assert_allclose(history["vib_rate"], [rate], rtol=1e-5)
 
@@ -162,7 +163,7 @@ def test_fixed_rate_is_a_variable():
 @every_budget
 def test_saved_and_loaded(make, value, tmp_path):
     model = keras.Sequential([keras.Input((6,)), FixedRateVIB(make(), name="vib")])
-    model.get_layer("vib").rate.weights[0].assign(0.75)
+    model.get_layer("vib").rate.variables[0].assign(0.75)
     expected = to_numpy(model.get_layer("vib").rate())
     model.save(os.path.join(tmp_path, "model.keras"))
     loaded = keras.saving.load_model(os.path.join(tmp_path, "model.keras")).get_layer("vib")
@@ -177,11 +178,39 @@ def test_summary_counts_the_parameter():
     assert "Trainable params: 1 " in "\n".join(lines)
 
 
-def test_two_layers_share_a_budget():
+def model_with_one_budget():
     rate = LearnableRate(3.0)
     inputs = keras.Input((6,))
     amplitude = RateNormalization(rate, "instance")(RateNormalization(rate)(inputs))
-    assert len(keras.Model(inputs, amplitude).trainable_weights) == 1
+    return keras.Model(inputs, amplitude), rate
+
+
+def test_two_layers_share_a_budget():
+    model, _ = model_with_one_budget()
+    assert len(model.trainable_weights) == 1
+
+
+def test_shared_budget_is_saved_and_loaded(tmp_path):
+    """In a file it is one object too, and so it is in a copy of the copy."""
+    model, rate = model_with_one_budget()
+    rate.value.assign(0.5)
+    for number in range(2):
+        path = os.path.join(tmp_path, f"model_{number}.keras")
+        model.save(path)
+        model = keras.saving.load_model(path)
+        one, other = (layer.rate for layer in model.layers if isinstance(layer, RateNormalization))
+        assert one is other
+        assert len(model.trainable_weights) == 1
+        assert float(to_numpy(one())) == 0.5
+
+
+def test_layers_of_one_config_do_not_share_a_budget():
+    layer = FixedRateVIB(LearnableRate(3.0))
+    copies = [FixedRateVIB.from_config(layer.get_config()) for _ in range(2)]
+    assert copies[0].rate is not copies[1].rate
+    RateNormalization(layer.rate)  # now it is shared
+    copies = [FixedRateVIB.from_config(layer.get_config()) for _ in range(2)]
+    assert copies[0].rate is not copies[1].rate
 
 
 # --- A rate for each input

@@ -26,10 +26,21 @@ def test_fixed_rate_vib():
     assert history["bottleneck_rate"] == pytest.approx([np.log(4)] * 3, rel=1e-5)
 
 
+def test_calibration():
+    names = run("calibrate(model, x)")
+    assert names["before"]["bottleneck_rate"] > 1.1 * np.log(4)
+    assert names["after"]["bottleneck_rate"] == pytest.approx(np.log(4), rel=1e-5)
+
+
+def test_capacity_that_grows():
+    history = run("RateWarmup(initial=2.0")["history"].history
+    assert history["latent_rate"] == pytest.approx([2.0, 3.5, 5.0, 6.5, 8.0], rel=1e-5)
+
+
 def test_vae():
-    names = run("kl_weight.assign(0.5)")
+    names = run("kl_weight = 0.5")
     vae, history = names["vae"], names["history"].history
-    assert float(vae.get_layer("latent").kl_weight.value) == 0.5
+    assert float(vae.get_layer("latent").kl_weight) == 0.5
     # 784 fair coins: log 2 nats each, to begin with
     assert history["loss"][0] == pytest.approx(784 * np.log(2), rel=0.1)
     amplitude = names["encoder"].predict(names["x"], verbose=0)

@@ -131,12 +131,30 @@ def test_a_history_ahead_of_its_checkpoint_is_cut(runner, monkeypatch):
     assert [row["epoch"] for row in history] == ["0", "1", "2"]
 
 
-def test_a_damaged_checkpoint_and_a_second_process(runner):
+def test_a_row_with_a_damaged_checkpoint_ends_as_it_would_have(runner, tmp_path, capsys):
+    runner.output = tmp_path / "whole"
+    whole = trained(runner, SETTING)
+    (folder,) = runner.output.glob("checkpoints/*")
+    last, previous = folder / "latest.weights.h5", folder / "previous.weights.h5"
+    for damaged, first in (((last,), 2), ((last, previous), 0)):
+        for path in damaged:
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 1
+            path.write_bytes(content)
+        epochs = []
+        history = runner.train(SETTING, lambda epoch, logs, epochs=epochs: epochs.append(epoch))
+        assert epochs == list(range(first, 4))
+        assert_same((timeless(history), runner.compiled(SETTING).classifier.get_weights()), whole)
+        then = f"goes on after epoch {first}" if first else "begins anew"
+        assert f"damaged, training {then}\n" in capsys.readouterr().out
+
+
+def test_an_old_damaged_checkpoint_and_a_second_process(runner, capsys):
     folder = RowFiles(runner.output, SETTING, runner.data.sha256).checkpoints
     folder.mkdir(parents=True)
     (folder / "latest.weights.h5").write_bytes(b"\x89HDF cut short")
-    with pytest.raises(ValueError, match=r"latest\.weights\.h5 cannot be read.*Delete it"):
-        runner.train(SETTING)
+    assert len(runner.train(SETTING)) == SETTING.epochs
+    assert "latest.weights.h5 damaged, training begins anew" in capsys.readouterr().out
     with results.locked(folder), pytest.raises(ValueError, match="Another process is at work"):
         runner(SETTING)
 

@@ -423,14 +423,16 @@ def test_kl_weight_is_assigned_without_retracing():
         assert len(set(calls)) == 1
 
 
-def test_kl_weight_is_no_trainable_weight():
+def test_kl_weight_is_a_variable_and_no_weight():
     layer = SlashedNormalSampling(0.25)
+    layer.kl_weight = 0.5  # before it is built, and after
     layer.build((8, 4))
     assert not layer.trainable_weights
-    assert layer.kl_weight in layer.non_trainable_weights
+    assert len(layer.weights) == 1  # the mean rates
+    assert any(variable is layer.kl_weight for variable in layer.non_trainable_variables)
+    assert layer.get_config()["kl_weight"] == float(layer.kl_weight) == 0.5
     layer.kl_weight.assign(0.75)
-    # A config is the layer's arguments; the weight itself is saved with the weights.
-    assert layer.get_config()["kl_weight"] == 0.25
+    assert layer.get_config()["kl_weight"] == 0.75
 
 
 @pytest.mark.parametrize("name", ["prior_mean", "prior_stddev"])

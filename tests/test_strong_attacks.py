@@ -21,6 +21,7 @@ from applications.strong_attacks_measure import ATTACKS
 from applications.strong_attacks_measure import StrongAttacks
 from applications.strong_attacks_measure import worst_of
 from applications.strong_attacks_models import setting_of
+from tests.damage import flipped_bits
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +212,13 @@ def test_other_weights_are_another_row():
     one = strong_attacks_row.AttackSetting(Setting(), "0", ())
     other = dataclasses.replace(one, weights_sha256="1")
     assert one.columns() != other.columns()
+
+
+def test_damaged_weights_are_not_attacked(trained, tmp_path):
+    path = next(trained.glob("models/*.weights.h5"))
+    copy = tmp_path / path.name
+    copy.write_bytes(path.read_bytes())
+    assert strong_attacks_row.checksum(copy) == strong_attacks_row.checksum(path)
+    copy.write_bytes(next(flipped_bits(path.read_bytes(), number=0)))
+    with pytest.raises(ValueError, match=r"\.weights\.h5 is damaged"):
+        strong_attacks_row.checksum(copy)

@@ -18,6 +18,7 @@ from applications.table2_presets import preset_of
 from applications.table2_presets import table2_rows
 from applications.text_setting import TextSetting
 from applications.vocabulary import Vocabulary
+from tests.damage import flipped_bits
 
 TINY = {"num_layers": 1, "units": 4, "embedding_dim": 3, "latent_dim": 2, "batch_size": 8}
 
@@ -99,6 +100,9 @@ def test_one_command_from_file_to_table(text, tiny, tmp_path, capsys):
     assert amplitude.shape == (4, 4)
     with pytest.raises(ValueError, match="trained with another vocabulary"):
         lstm_vae_files.load(path, Vocabulary.build([["others"]]))
+    path.write_bytes(next(flipped_bits(path.read_bytes(), number=0)))
+    with pytest.raises(ValueError, match=r"feature.*\.weights\.h5 is damaged"):
+        lstm_vae_files.load(path, data.vocabulary)
 
 
 def test_a_killed_row_ends_as_an_undisturbed_one(tmp_path, monkeypatch):

@@ -57,6 +57,31 @@ def test_parts_of_yahoo_are_split_anew(tmp_path):
     assert "split anew" in data.describe()
 
 
+def test_a_part_twice(tmp_path):
+    for name in ("ptb", "yahoo"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "yahoo" / "yahoo.dict").write_text("<pad> 0\n<unk> 1\n<s> 2\n</s> 3\n")
+    for part, text in (("train", "a b\n" * 9), ("valid", "a\n" * 20), ("test", "a\n" * 20)):
+        (tmp_path / "ptb" / f"ptb.{part}.txt.xz").write_bytes(lzma.compress(text.encode()))
+        (tmp_path / "yahoo" / f"yahoo.{part}.txt").write_text(text)
+    for name in ("ptb", "yahoo"):
+        with pytest.raises(ValueError, match=rf"{name}\.valid\.txt.* and {name}\.test\.txt.*twice"):
+            text_datasets.load(name, tmp_path)
+    (tmp_path / "ptb" / "ptb.test.txt.xz").write_bytes(lzma.compress(b"b\n"))
+    assert len(text_datasets.load("ptb", tmp_path).test) == 1
+
+
+def test_a_folder_in_place_of_a_file_and_a_text_too_short(tmp_path):
+    (tmp_path / "ptb" / "ptb.train.txt").mkdir(parents=True)
+    for part in ("valid", "test"):
+        (tmp_path / "ptb" / f"ptb.{part}.txt").write_text("a\n")
+    with pytest.raises(ValueError, match=r"ptb\.train\.txt is a folder"):
+        text_datasets.load("ptb", tmp_path)
+    (tmp_path / "short.txt").write_text("a\nb\n")
+    with pytest.raises(ValueError, match=r"valid part of short.*no document left"):
+        text_datasets.load(tmp_path / "short.txt")
+
+
 def test_missing_files(tmp_path):
     with pytest.raises(ValueError, match="'ptb' needs `data_dir`"):
         text_datasets.load("ptb")

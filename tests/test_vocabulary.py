@@ -65,13 +65,23 @@ def test_the_order_of_lines_does_not_matter(tmp_path):
         ("<unk> 0\n<pad> 1\n<s> 2\n</s> 3\n", "Number 0 .*<pad>"),
         ("<pad> 0\n<unk> 1\n<s> 2\n", r"Missing: \['</s>'\]"),
         ("<pad> 0\n<unk> 1\n<s> 2\n</s> 3\nx 4\nx 5\n", r"Twice or more: \['x'\]"),
+        (f"<pad> 0\nx {'9' * 5000}\n", "Line 2 .*'x 9999"),
+        ("", "is empty"),
     ],
 )
 def test_bad_vocabulary_files(tmp_path, content, message):
     path = tmp_path / "words.dict"
     path.write_text(content)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as error:
         Vocabulary.read(path)
+    assert "words.dict" in str(error.value)
+    assert len(str(error.value)) < 300
+
+
+def test_a_byte_order_mark_belongs_to_no_token(tmp_path):
+    path = tmp_path / "words.dict"
+    path.write_text("<pad> 0\n<unk> 1\n<s> 2\n</s> 3\nx 4\n", encoding="utf-8-sig")
+    assert Vocabulary.read(path).tokens == (*SPECIAL, "x")
 
 
 @pytest.mark.parametrize(

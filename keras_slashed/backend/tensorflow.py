@@ -1,5 +1,6 @@
 """Custom derivatives and fused kernels on TensorFlow."""
 
+import contextlib
 import functools
 
 import tensorflow as tf
@@ -24,11 +25,36 @@ def with_derivative(function, derivative):
                 # as it does in graph mode, where it knows no custom gradient.
                 inputs = tuple(tf.stop_gradient(value) for value in inputs)
             y = fused(*inputs)
-            return y, lambda upstream: upstream * derivative(x, *others, y)
+            return y, lambda upstream: upstream * slope(x, *others, y)
 
         return of_x(tf.convert_to_tensor(x))
 
+    def slope(*inputs_and_y):
+        if _Saving.now:
+            return getattr(derivative, "function", derivative)(*inputs_and_y)
+        return derivative(*inputs_and_y)
+
+    differentiable.function = fused
     return differentiable
+
+
+class _Saving:
+    now = False
+
+
+@contextlib.contextmanager
+def saving():
+    """A context for writing a SavedModel: derivatives have no custom derivative of their own.
+
+    TensorFlow saves custom derivatives of the first order alone. A model that it loads then
+    has no second order at all, and fails under a nested or persistent tape. In this context
+    the second order is that of the operations that the first consists of.
+    """
+    _Saving.now = True
+    try:
+        yield
+    finally:
+        _Saving.now = False
 
 
 def _fused(function):

@@ -6,6 +6,7 @@ import keras
 
 from keras_slashed.callbacks.named_layers import layers_with_a_weight
 from keras_slashed.callbacks.named_layers import log_weights
+from keras_slashed.callbacks.named_layers import set_annealing_factor
 from keras_slashed.validation import check_at_least_one
 from keras_slashed.validation import check_choice
 from keras_slashed.validation import check_finite
@@ -24,19 +25,20 @@ class GECO(keras.callbacks.Callback):
     `lambda <- lambda exp(step_size M)`, with `M <- momentum M + (1 - momentum) C`.
 
     In the loss of a Keras model the error has weight 1, so this is trained as
-    `error + beta KL / lambda`: `kl_weight = beta / lambda`, where `beta` is the
-    `kl_weight` a layer was made with, and `lambda` is 1 at first. Every
-    `SlashedNormalSampling` and `FixedRateVIB` of the model whose `beta` is not 0 takes
-    part (of a `FixedRateVIB` it is 0 unless you say otherwise).
+    `error + kl_weight KL / lambda`, with a `lambda` that is 1 at first. Every
+    `SlashedNormalSampling` and `FixedRateVIB` of the model whose `kl_weight` is not 0
+    takes part (that of a `FixedRateVIB` is 0 unless you set it). As with `KLWarmup`,
+    `lambda` counts in training alone: at inference the loss has the layers' `kl_weight`.
 
     The error is a metric of the model, without the rate, as `monitor` names it in the
     logs: `model.compile(loss="mse", metrics=["mse"])`, say, and `monitor="mse"`. The
     logs hold its mean since the beginning of the epoch, from which the callback finds
     the step's own (a last batch of fewer instances counts as less far from that mean
-    than it is). M begins anew with each epoch, at C. All that outlives an epoch is
-    thus `kl_weight` itself: a run resumed from a checkpoint goes on as if nothing had
-    been. After each epoch `history.history` holds `<layer name>_kl_weight`. Works in
-    compiled training on every backend.
+    than it is). M restarts with each epoch, at C. Only `lambda` outlives an epoch; the
+    layers save it with their weights, so that a run resumed from a checkpoint continues
+    as if it had not been interrupted, and so does another `fit` with this callback. After
+    each epoch `history.history` holds `<layer name>_kl_weight`, what the last training
+    step used. Works in compiled training on every backend.
 
     Args:
         monitor: Name of the error in the training logs.
@@ -97,6 +99,9 @@ class GECO(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._begin_epoch()
+        # Not when training begins: a callback that restores a backup does so only then.
+        for layer in layers_with_a_weight(self.model).values():
+            layer.kl_annealing_factor.assign(layer.geco_factor)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.by != "step":
@@ -118,6 +123,9 @@ class GECO(keras.callbacks.Callback):
         if logs is not None:
             log_weights(layers_with_a_weight(self.model), logs)
 
+    def on_train_end(self, logs=None):
+        set_annealing_factor(self.model, 1.0)
+
     def _monitored(self, logs):
         if self.monitor not in (logs or {}):
             raise ValueError(
@@ -134,14 +142,14 @@ class GECO(keras.callbacks.Callback):
         largest = 2.0 * math.log(self.max_multiplier)
         change = min(max(self.step_size * constraint, -largest), largest)
         # `self.model` as a property: on JAX `fit` then reads what is written here.
-        layers = layers_with_a_weight(self.model).values()
-        betas = [layer.get_config()["kl_weight"] for layer in layers]
-        if not any(betas):
+        layers = layers_with_a_weight(self.model)
+        if not any(layer.get_config()["kl_weight"] for layer in layers.values()):
             raise ValueError(
                 "GECO found no layer whose rate is weighed: expected a SlashedNormalSampling or "
                 f"a FixedRateVIB made with a kl_weight other than 0. Received: {list(layers)}"
             )
-        for layer, beta in zip(layers, betas):
-            weight = float(keras.ops.convert_to_numpy(layer.kl_weight)) * math.exp(-change)
-            weight = min(max(weight, beta / self.max_multiplier), beta * self.max_multiplier)
-            layer.kl_weight.assign(weight)
+        for layer in layers.values():
+            factor = layer.geco_factor * math.exp(-change)
+            factor = min(max(factor, 1.0 / self.max_multiplier), self.max_multiplier)
+            layer.geco_factor = factor
+            layer.kl_annealing_factor.assign(factor)

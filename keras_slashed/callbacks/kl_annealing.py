@@ -1,82 +1,59 @@
 """KLWarmup and CyclicalAnnealing: schedules of the weight of the KL in the loss."""
 
-import keras
-
 from keras_slashed.callbacks.named_layers import layers_with_a_weight
 from keras_slashed.callbacks.named_layers import log_weights
+from keras_slashed.callbacks.named_layers import set_annealing_factor
+from keras_slashed.callbacks.schedule import Schedule
+from keras_slashed.callbacks.schedule import steps_or_epochs
 from keras_slashed.validation import check_fraction
 from keras_slashed.validation import check_positive_integer
 
 
-class _KLAnnealing(keras.callbacks.Callback):
-    """Multiply the `kl_weight` of layers by a factor that depends on time alone.
-
-    As it does, a run resumed from a checkpoint goes on where it was: steps are
-    counted by the optimizer's `iterations`, epochs by `fit`'s `initial_epoch`.
-    """
+class _KLAnnealing(Schedule):
+    """Multiply the `kl_weight` of layers, in training, by a factor that depends on time alone."""
 
     def __init__(self, steps=None, epochs=None):
-        super().__init__()
-        if (steps is None) == (epochs is None):
-            raise ValueError(
-                "Exactly one of the arguments `steps` and `epochs` must be given. "
-                f"Received: steps={steps!r}, epochs={epochs!r}"
-            )
-        name, value = ("steps", steps) if epochs is None else ("epochs", epochs)
-        check_positive_integer(name, value)
+        super().__init__(*steps_or_epochs(steps, epochs))
         self.steps = steps
         self.epochs = epochs
-        self._factor = self._first_step = None
 
     def factor(self, progress):
         """Return the factor when `progress` of the steps or epochs, from 0 on, have passed."""
         raise NotImplementedError
 
-    def on_train_begin(self, logs=None):
-        self._factor = None
+    def value_at(self, time):
+        return self.factor(time / self.length)
 
-    def on_epoch_begin(self, epoch, logs=None):
-        if self.epochs is not None:
-            self._set(self.factor(epoch / self.epochs))
-        else:
-            self._first_step = int(self.model.optimizer.iterations)
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if self.steps is not None:
-            self._set(self.factor((self._first_step + batch) / self.steps))
+    def set_value(self, value):
+        set_annealing_factor(self.model, value)
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
             log_weights(layers_with_a_weight(self.model), logs)
 
-    def _set(self, factor):
-        if factor == self._factor:
-            return
-        self._factor = factor
-        # `self.model` as a property: on JAX it has `fit` put its state into the
-        # variables and read it again afterwards. A write without it would be lost.
-        for layer in layers_with_a_weight(self.model).values():
-            weight = factor * layer.get_config()["kl_weight"]
-            if layer.built:
-                layer.kl_weight.assign(weight)
-            else:  # TensorFlow builds a model in its first step
-                layer.kl_weight_at_build = weight
+    def on_train_end(self, logs=None):
+        set_annealing_factor(self.model, 1.0)
 
 
 class KLWarmup(_KLAnnealing):
-    """Raise the weight of the KL linearly from 0 to what the layers were made with.
+    """Raise the weight of the KL linearly from 0 to the `kl_weight` of the layers.
 
-    `kl_weight = min(t / T, 1) beta`, where `t` is the number of optimizer steps, or
-    epochs, before the present one, `T` the argument `steps` or `epochs`, and `beta`
-    the `kl_weight` a layer was made with. Every `SlashedNormalSampling` and
-    `FixedRateVIB` of the model is annealed; the latter's is 0 unless you say
-    otherwise, and stays so. After each epoch `history.history` holds
-    `<layer name>_kl_weight`. Works in compiled training on every backend, and goes
-    on rightly when a checkpoint is resumed.
+    In training the rate counts with `min(t / T, 1) kl_weight`, where `t` is the number of
+    optimizer updates, or epochs, before the present one, and `T` the argument `steps` or
+    `epochs`. Every `SlashedNormalSampling` and `FixedRateVIB` of the model is annealed; the
+    latter's `kl_weight` is 0 unless you set it, and stays so. Works in compiled training on
+    every backend, and continues correctly when a checkpoint is resumed.
+
+    The schedule counts in training alone. `kl_weight` itself does not change, and at inference
+    the loss has the full weight, so that `val_loss` can be compared across epochs: for a VAE it
+    is minus the evidence lower bound in each of them. After `fit` training has the full weight
+    again. (If an exception ends `fit`, the factor stays until the next annealed `fit`; or assign 1
+    to the layer's `kl_annealing_factor`.) After each epoch `history.history` holds
+    `<layer name>_kl_weight`, the weight that the last training step used.
 
     Args:
-        steps: Number of optimizer steps until the full weight.
-        epochs: Number of epochs instead.
+        steps: Integer. Number of optimizer updates until the full weight.
+        epochs: Integer. Number of epochs instead.
 
     Raises:
         ValueError: Not exactly one of `steps` and `epochs` is given, or it is not a
@@ -109,16 +86,16 @@ class KLWarmup(_KLAnnealing):
 class CyclicalAnnealing(_KLAnnealing):
     """Raise the weight of the KL from 0 again and again.
 
-    In each of M cycles of length `T / M` it grows linearly from 0 to `beta`, the
-    `kl_weight` a layer was made with, over the first `ratio` of the cycle, and stays
-    there for the rest: with `tau = mod(t, T / M) / (T / M)` it is
-    `min(tau / ratio, 1) beta`. After `T` it is `beta`. For the rest see `KLWarmup`.
+    In each of M cycles of length `T / M` it grows linearly from 0 to the layer's
+    `kl_weight` over the first `ratio` of the cycle, and stays there for the rest of it:
+    with `tau = mod(t, T / M) / (T / M)` it is `min(tau / ratio, 1) kl_weight`. After `T`
+    it is `kl_weight`. Everything else is as in `KLWarmup`.
 
     Args:
-        steps: Number T of optimizer steps that the cycles take together.
-        epochs: Number of epochs instead.
-        cycles: Number M of cycles.
-        ratio: Share of a cycle in which the weight grows, in (0, 1].
+        steps: Integer. Number T of optimizer updates that all cycles take together.
+        epochs: Integer. Number of epochs instead.
+        cycles: Integer. Number M of cycles.
+        ratio: Float in (0, 1]. Share of a cycle in which the weight grows.
 
     Raises:
         ValueError: An argument out of its range, or not exactly one of `steps` and

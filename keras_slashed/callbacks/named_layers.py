@@ -4,6 +4,10 @@ import collections
 
 import keras
 
+from keras_slashed.layers.fixed_rate_vib import FixedRateVIB
+from keras_slashed.layers.slashed_normal_sampling import SlashedNormalSampling
+from keras_slashed.rates.fixed_rate import FixedRate
+
 
 def named_layers(model):
     """Return {name: layer} of the layers below a model that have a rate.
@@ -22,15 +26,38 @@ def named_layers(model):
 
 
 def layers_with_a_weight(model):
-    """Return those of `named_layers` that weigh their rate in the loss by `kl_weight`."""
-    layers = named_layers(model)
-    return {name: layer for name, layer in layers.items() if hasattr(layer, "kl_weight_at_build")}
+    """Return the `SlashedNormalSampling` layers of `named_layers`, or those within them."""
+    layers = {
+        name: layer.sampling if isinstance(layer, FixedRateVIB) else layer
+        for name, layer in named_layers(model).items()
+    }
+    return {name: part for name, part in layers.items() if isinstance(part, SlashedNormalSampling)}
+
+
+def layers_with_a_fixed_rate(model):
+    """Return {name: `RateNormalization`} of `named_layers`, where the rate is a `FixedRate`."""
+    layers = {
+        name: layer.rate_normalization if isinstance(layer, FixedRateVIB) else layer
+        for name, layer in named_layers(model).items()
+    }
+    return {
+        name: part
+        for name, part in layers.items()
+        if isinstance(getattr(part, "rate", None), FixedRate)
+    }
+
+
+def set_annealing_factor(model, factor):
+    """Set what multiplies the `kl_weight` of all layers of a model in training."""
+    for layer in layers_with_a_weight(model).values():
+        layer.kl_annealing_factor.assign(factor)
 
 
 def log_weights(layers, logs):
-    """Write the `kl_weight` of named layers to the logs of an epoch."""
+    """Write to the logs of an epoch the weight of the KL that named layers use in training."""
     for name, layer in layers.items():
-        logs[f"{name}_kl_weight"] = float(keras.ops.convert_to_numpy(layer.kl_weight))
+        factor = float(keras.ops.convert_to_numpy(layer.kl_annealing_factor))
+        logs[f"{name}_kl_weight"] = layer.get_config()["kl_weight"] * factor
 
 
 def _layers_with_a_rate(layer, path=()):

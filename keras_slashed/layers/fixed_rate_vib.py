@@ -3,8 +3,13 @@
 import keras
 
 from keras_slashed.layers.rate_normalization import RateNormalization
-from keras_slashed.layers.rate_normalization import deserialized_rate
 from keras_slashed.layers.slashed_normal_sampling import SlashedNormalSampling
+from keras_slashed.rates.serialization import deserialized_rate
+
+
+def _read_only(part, name):
+    """Return a property that reads an attribute of one of the layer's two parts."""
+    return property(lambda self: getattr(getattr(self, part), name))
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
@@ -87,43 +92,63 @@ class FixedRateVIB(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         common = {"dtype": self.dtype_policy, "trainable": self.trainable}
-        self.rate_normalization = RateNormalization(
-            rate,
-            normalization,
-            part,
-            momentum,
-            synchronized,
-            name="rate_normalization",
-            **common,
-        )
-        self.sampling = SlashedNormalSampling(
-            kl_weight, num_samples, inference, seed, free_bits, name="sampling", **common
-        )
+        with keras.name_scope(self.name):  # of the variables that the parts make at once
+            self.rate_normalization = RateNormalization(
+                rate,
+                normalization,
+                part,
+                momentum,
+                synchronized,
+                name="rate_normalization",
+                **common,
+            )
+            self.sampling = SlashedNormalSampling(
+                kl_weight, num_samples, inference, seed, free_bits, name="sampling", **common
+            )
         self.supports_masking = True
 
     @property
     def rate(self):
-        """The layer of `keras_slashed.rates` that yields the target."""
+        """The layer of `keras_slashed.rates` that yields the target, or a number to set it to."""
         return self.rate_normalization.rate
 
     @property
     def kl_weight(self):
-        """The variable that weighs the rate in the loss."""
+        """The weight of the rate in the loss: a scalar variable, or a number to set it to."""
         return self.sampling.kl_weight
 
-    @property
-    def kl_weight_at_build(self):
-        """What that variable begins with."""
-        return self.sampling.kl_weight_at_build
+    @kl_weight.setter
+    def kl_weight(self, value):
+        self.sampling.kl_weight = value
 
-    @kl_weight_at_build.setter
-    def kl_weight_at_build(self, value):
-        self.sampling.kl_weight_at_build = value
+    @property
+    def inference(self):
+        """What the layer returns at inference: "sample" or "mean"."""
+        return self.sampling.inference
+
+    @inference.setter
+    def inference(self, value):
+        self.sampling.inference = value
+
+    normalization = _read_only("rate_normalization", "normalization")
+    part = _read_only("rate_normalization", "part")
+    momentum = _read_only("rate_normalization", "momentum")
+    synchronized = _read_only("rate_normalization", "synchronized")
+    num_samples = _read_only("sampling", "num_samples")
+    seed = _read_only("sampling", "seed")
+    free_bits = _read_only("sampling", "free_bits")
 
     @property
     def rate_tracker(self):
         """The rate reached, for `RateMonitor`."""
         return self.sampling.rate_tracker
+
+    def __setattr__(self, name, value):
+        # Not a setter of the property: on PyTorch a layer as a value would bypass it.
+        if name == "rate":
+            self.rate_normalization.rate = value
+        else:
+            super().__setattr__(name, value)
 
     def build(self, amplitude_shape, rate_shape=None):
         self.rate_normalization.build(amplitude_shape, rate_shape)

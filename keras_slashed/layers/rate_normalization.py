@@ -13,6 +13,9 @@ from keras_slashed.ops.mean_square import relative_rate
 from keras_slashed.ops.mean_square import total_square
 from keras_slashed.ops.normalize_rate import normalize_rate
 from keras_slashed.rates.fixed_rate import FixedRate
+from keras_slashed.rates.serialization import count_owner
+from keras_slashed.rates.serialization import deserialized_rate
+from keras_slashed.rates.serialization import serialized_rate
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS
 from keras_slashed.validation import check_amplitude_shape
@@ -65,7 +68,8 @@ class RateNormalization(keras.layers.Layer):
     Args:
         rate: Mean rate of an instance: a positive number of nats, or a layer of
             `keras_slashed.rates`, whose weights become this layer's. A number
-            becomes a `FixedRate`. Afterwards the attribute `rate` is that layer.
+            becomes a `FixedRate`. Afterwards the attribute `rate` is that layer, and
+            setting it to a number changes a fixed rate, in compiled functions too.
         normalization: "batch", "instance" or "feature".
         part: "both", or "mean" to scale the real part only; the imaginary
             part passes through and its square adds to the rate.
@@ -120,11 +124,14 @@ class RateNormalization(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.rate = rate
         self._rate_is_a_number = not isinstance(rate, keras.layers.Layer)
         if self._rate_is_a_number:
             common = {"dtype": self.dtype_policy, "trainable": self.trainable}
-            self.rate = FixedRate(rate, name="rate", **common)
+            with keras.name_scope(self.name):
+                rate = FixedRate(rate, name="rate", **common)
+        else:
+            count_owner(rate)
+        self.rate = rate
         check_choice("normalization", normalization, NORMALIZATIONS)
         check_choice("part", part, PARTS)
         check_momentum(momentum)
@@ -139,7 +146,7 @@ class RateNormalization(keras.layers.Layer):
     def build(self, amplitude_shape, rate_shape=None):
         _check_shapes(amplitude_shape, rate_shape)
         if not self.rate.built:
-            self.rate.build()
+            self.rate.build(None)
         num_latents = amplitude_shape[-1] // 2
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: amplitude_shape[-1]})
         if self.normalization != "instance":
@@ -168,6 +175,22 @@ class RateNormalization(keras.layers.Layer):
         # Before Keras counts the inputs: its message has no way out.
         check_one_amplitude(amplitude)
         return super().__call__(amplitude, *args, **kwargs)
+
+    def __setattr__(self, name, value):
+        # Not a property: on PyTorch a layer as a value would bypass its setter.
+        if name == "rate" and hasattr(self, "rate"):
+            self._assign_rate(value)
+        else:
+            super().__setattr__(name, value)
+
+    def _assign_rate(self, value):
+        if not isinstance(self.rate, FixedRate) or isinstance(value, keras.layers.Layer):
+            raise ValueError(
+                "The attribute `rate` can be set to a number of nats, in a layer whose rate is "
+                f"fixed. The rate of layer {self.name!r} is a {type(self.rate).__name__}. "
+                f"Received: rate={value!r}. For another kind of rate, make a new layer."
+            )
+        self.rate.assign(value)
 
     def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):
         # With a rate beside the amplitude, Keras calls the latter's mask so.
@@ -223,9 +246,9 @@ class RateNormalization(keras.layers.Layer):
     def get_config(self):
         config = super().get_config()
         if self._rate_is_a_number:
-            rate = self.rate.get_config()["rate"]
+            rate = float(self.rate)
         else:
-            rate = keras.saving.serialize_keras_object(self.rate)
+            rate = serialized_rate(self.rate)
         config.update(
             rate=rate,
             normalization=self.normalization,
@@ -244,8 +267,3 @@ def _check_shapes(amplitude, rate):
     check_amplitude_shape(amplitude)
     if rate is not None:
         check_rate_shape(rate, amplitude)
-
-
-def deserialized_rate(rate):
-    """Return the rate of a config: a number, or a layer that was serialized."""
-    return keras.saving.deserialize_keras_object(rate) if isinstance(rate, dict) else rate

@@ -1,8 +1,11 @@
 """SlashedNormalSampling: a sample of the posterior, and its rate as a loss."""
 
 import keras
+import numpy as np
 
 from keras_slashed.backend.export_format import export_format
+from keras_slashed.hyperparameters import HyperparameterLayer
+from keras_slashed.hyperparameters import number_of
 from keras_slashed.layers.kl_loss import add_loss
 from keras_slashed.layers.kl_loss import kl_loss
 from keras_slashed.layers.kl_loss import kl_loss_with_free_bits
@@ -28,7 +31,7 @@ INFERENCES = ("sample", "mean")
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
-class SlashedNormalSampling(keras.layers.Layer):
+class SlashedNormalSampling(HyperparameterLayer):
     """Draw from the normal posterior of an amplitude; add its rate to the loss.
 
     `z = prior_mean + S0 (sqrt(2) a + P stdplus(sqrt(2) b) eps)`, with `eps`
@@ -48,12 +51,21 @@ class SlashedNormalSampling(keras.layers.Layer):
     `inference="mean"` it returns the posterior mean, for serving and export.
     `model.export` to a SavedModel draws as well, beginning with the same noise each time
     the file is loaded; to other formats it raises a ValueError unless `inference` is
-    "mean", an attribute that can be set after training.
+    "mean".
+
+    `kl_weight` and `inference` are attributes that can be set on a layer in use:
+
+    - `layer.kl_weight = 0.5`, or `layer.kl_weight.assign(0.5)`, holds from the next step on,
+      in compiled functions too. It is a hyperparameter and not a weight: `get_config` reports
+      its present value, and neither `load_weights` nor `set_weights` changes it. Annealing
+      callbacks multiply it by a factor in training alone, so that `val_loss` counts the KL
+      with the full weight in every epoch.
+    - `layer.inference = "mean"` holds for functions that are traced afterwards. A model that has
+      predicted before keeps the function it compiled then; use
+      `keras_slashed.layers.set_inference(model, "mean")`.
 
     Args:
-        kl_weight: Initial weight of the rate in the loss (beta of a beta-VAE),
-            at least 0. Afterwards the layer's non-trainable scalar variable of
-            that name: assign to it to anneal, without retracing.
+        kl_weight: Float, 0 or more. Weight of the rate in the loss (beta of a beta-VAE).
         num_samples: None, or the number S of draws from each posterior.
         inference: "sample" or "mean".
         seed: Integer seed of the noise, from 0 to 2^31 - 1, for reproducible draws. Two layers with
@@ -107,6 +119,9 @@ class SlashedNormalSampling(keras.layers.Layer):
         Variational Inference with Inverse Autoregressive Flow, 2016, Eq. 15.
     """
 
+    HYPERPARAMETERS = ("_kl_weight",)
+    TRAINING_STATE = ("kl_annealing_factor",)
+
     def __init__(
         self,
         kl_weight=1.0,
@@ -122,16 +137,40 @@ class SlashedNormalSampling(keras.layers.Layer):
         check_num_samples(num_samples)
         check_choice("inference", inference, INFERENCES)
         check_seed(seed)
-        self._initial_kl_weight = float(kl_weight)
-        # What an annealing callback changes before there is a variable.
-        self.kl_weight_at_build = float(kl_weight)
+        self._told_kl_weight = float(kl_weight)
+        self._kl_weight = self.add_scalar("kl_weight", kl_weight)
+        # What annealing callbacks multiply the weight by, in training.
+        self.kl_annealing_factor = self.add_scalar("kl_annealing_factor", 1.0)
+        # The factor that a `GECO` callback has found: training resumes from it.
+        self.geco_factor = 1.0
         self.num_samples = num_samples
-        self.inference = inference
+        self._inference = inference
         self.seed = seed
         self.free_bits = float(free_bits)
         self.seed_generator = ReplicaSeedGenerator(seed)
         self.rate_tracker = RateTracker()
         self.supports_masking = True
+
+    @property
+    def kl_weight(self):
+        """The weight of the rate in the loss: a scalar variable, or a number to set it to."""
+        return self._kl_weight
+
+    @kl_weight.setter
+    def kl_weight(self, value):
+        check_non_negative("kl_weight", value)
+        self._told_kl_weight = float(value)
+        self._kl_weight.assign(self._told_kl_weight)
+
+    @property
+    def inference(self):
+        """What the layer returns at inference: "sample" or "mean"."""
+        return self._inference
+
+    @inference.setter
+    def inference(self, value):
+        check_choice("inference", value, INFERENCES)
+        self._inference = value
 
     def build(
         self,
@@ -143,14 +182,6 @@ class SlashedNormalSampling(keras.layers.Layer):
     ):
         _check_shapes(
             amplitude_shape, prior_mean_shape, prior_stddev_shape, prior_scale_shape, rotation_shape
-        )
-        self.kl_weight = self.add_weight(
-            shape=(),
-            initializer=keras.initializers.Constant(self.kl_weight_at_build),
-            dtype="float32",
-            trainable=False,
-            autocast=False,
-            name="kl_weight",
         )
         self.rate_tracker.build(self)
 
@@ -184,7 +215,8 @@ class SlashedNormalSampling(keras.layers.Layer):
             loss = kl_loss_with_free_bits(amplitude, self.free_bits, mask)
         else:
             loss = kl_loss(rates, mask)
-        add_loss(self, self.kl_weight * loss)
+        weight = self._kl_weight * self.kl_annealing_factor if training else self._kl_weight
+        add_loss(self, weight * loss)
 
         # float32 or wider from here to the end: a float16 sample is rounded once
         z = relative_sample(
@@ -211,6 +243,15 @@ class SlashedNormalSampling(keras.layers.Layer):
                 f"Received: inference={self.inference!r}, format={format!r}"
             )
 
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        if self.geco_factor != 1.0:
+            store["geco_factor"] = np.asarray(self.geco_factor)
+
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        self.geco_factor = float(store["geco_factor"][()]) if "geco_factor" in store.keys() else 1.0
+
     def compute_output_shape(
         self,
         amplitude_shape,
@@ -230,7 +271,7 @@ class SlashedNormalSampling(keras.layers.Layer):
     def get_config(self):
         config = super().get_config()
         config.update(
-            kl_weight=self._initial_kl_weight,
+            kl_weight=number_of(self._kl_weight, self._told_kl_weight),
             num_samples=self.num_samples,
             inference=self.inference,
             seed=self.seed,

@@ -46,7 +46,7 @@ class CommittedRate(keras.layers.Layer):
         self.initial = float(initial)
 
     def build(self, input_shape=None):
-        self.excess = add_rate_weight(self, "excess", self.initial, trainable=True)
+        self.excess = add_rate_weight(self, "excess", self.initial)
 
     def call(self, inputs=None):
         return self.minimum + ops.abs(ops.convert_to_tensor(self.excess))

@@ -3,18 +3,22 @@
 import keras
 from keras import ops
 
+from keras_slashed.hyperparameters import HyperparameterLayer
+from keras_slashed.hyperparameters import number_of
 from keras_slashed.validation import check_rate
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
-class FixedRate(keras.layers.Layer):
+class FixedRate(HyperparameterLayer):
     """A fixed rate: what a number given as `rate` becomes.
 
-    It is a variable, not a constant: `layer.rate.value.assign(3.0)`, on a layer made with
-    `rate=2.3`, changes the rate without compiling anew.
+    A fixed rate is a hyperparameter. It can be changed without compiling again, with
+    `layer.rate = 3.0` on a layer made with `rate=2.3`, or with `layer.rate.assign(3.0)`; `float`
+    reads it, and `get_config` reports the present value. It is not a weight: neither
+    `load_weights` nor `set_weights` changes it.
 
     Args:
-        rate: Positive number of nats.
+        rate: Float. Positive number of nats.
         **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -23,43 +27,76 @@ class FixedRate(keras.layers.Layer):
     Output shape:
         A scalar.
 
+    Attributes:
+        value: Scalar variable, the rate in nats.
+        warmup_factor: Scalar variable by which the rate is multiplied while
+            `keras_slashed.callbacks.RateWarmup` runs, otherwise 1.
+
     Raises:
         ValueError: `rate` is not a positive, finite number.
 
     Example:
 
-    >>> float(keras_slashed.rates.FixedRate(2.5)())
+    >>> rate = keras_slashed.rates.FixedRate(2.5)
+    >>> float(rate())
     2.5
+    >>> rate.assign(3.0)
+    >>> float(rate)
+    3.0
 
     Reference:
         Slashed Normal, section 4.2.
     """
 
+    HYPERPARAMETERS = ("value",)
+    TRAINING_STATE = ("warmup_factor",)
+
     def __init__(self, rate, **kwargs):
         super().__init__(**kwargs)
         check_rate("rate", rate)
-        self._initial_rate = float(rate)
+        self._told = float(rate)
+        dtype = rate_dtype(self)
+        self.value = self.add_scalar("value", self._told, dtype)
+        self.warmup_factor = self.add_scalar("warmup_factor", 1.0, dtype)
 
-    def build(self, input_shape=None):
-        self.value = add_rate_weight(self, "value", self._initial_rate, trainable=False)
+    def assign(self, rate):
+        """Change the rate, in compiled functions too.
+
+        Args:
+            rate: Float. Positive number of nats.
+
+        Raises:
+            ValueError: `rate` is not a positive, finite number.
+        """
+        check_rate("rate", rate)
+        self._told = float(rate)
+        self.value.assign(self._told)
+
+    def __float__(self):
+        return number_of(self.value, self._told)
 
     def call(self, inputs=None):
-        return ops.convert_to_tensor(self.value)
+        return ops.convert_to_tensor(self.value) * ops.convert_to_tensor(self.warmup_factor)
 
     def compute_output_shape(self, input_shape=None):
         return ()
 
     def get_config(self):
-        return {**super().get_config(), "rate": self._initial_rate}
+        return {**super().get_config(), "rate": float(self)}
 
 
-def add_rate_weight(layer, name, initial, trainable):
-    """Add a scalar weight to a layer, in float32 or wider whatever its policy."""
+def add_rate_weight(layer, name, initial):
+    """Add a scalar weight that trains to a layer, in float32 or wider whatever its policy."""
     return layer.add_weight(
         shape=(),
         initializer=keras.initializers.Constant(initial),
-        dtype="float64" if layer.variable_dtype == "float64" else "float32",
-        trainable=trainable,
+        dtype=rate_dtype(layer),
+        trainable=True,
         autocast=False,
         name=name,
     )
+
+
+def rate_dtype(layer):
+    """Return the dtype of a layer's rate: float32 or wider."""
+    return "float64" if layer.variable_dtype == "float64" else "float32"

@@ -54,7 +54,7 @@ class LearnableRate(keras.layers.Layer):
         check_rate("initial / scale", self.initial / self.scale)
 
     def build(self, input_shape=None):
-        self.value = add_rate_weight(self, "value", self.initial / self.scale, trainable=True)
+        self.value = add_rate_weight(self, "value", self.initial / self.scale)
 
     def call(self, inputs=None):
         return self.scale * ops.abs(ops.convert_to_tensor(self.value))

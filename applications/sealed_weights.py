@@ -1,0 +1,55 @@
+"""Files of weights that begin with the checksum of their content."""
+
+import hashlib
+import os
+import shutil
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"  # how a file without a checksum begins
+_BLOCK = 512  # HDF5 leaves that much to the user at a file's beginning
+
+
+def seal(path):
+    """Put the checksum of an HDF5 file before its content, and wait until it is on the disk.
+
+    The file stays an HDF5 file: the checksum lies in its user block.
+
+    Args:
+        path: `pathlib.Path` of the file.
+    """
+    new = path.with_name(f"sealed.{path.name}")
+    with open(path, "rb") as content, open(new, "wb") as file:
+        file.write(_block(content))
+        content.seek(0)
+        shutil.copyfileobj(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)
+
+
+def is_whole(path):
+    """Return whether a file has the content that it was sealed with; None if it never was.
+
+    Args:
+        path: `pathlib.Path` of the file.
+    """
+    with open(path, "rb") as file:
+        block = file.read(_BLOCK)
+        return None if block.startswith(_HDF5) else block == _block(file)
+
+
+def check(path):
+    """Raise a ValueError if a file has another content than it was sealed with.
+
+    Args:
+        path: `pathlib.Path` of the file.
+    """
+    if is_whole(path) is False:
+        raise ValueError(
+            f"{path.name} is damaged: its content has another checksum than when it was written"
+        )
+
+
+def _block(file):
+    """Return the block before the content of a file from its present position on."""
+    checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"SHA-256 of what follows this block: {checksum}\n".encode().ljust(_BLOCK)

@@ -1,0 +1,144 @@
+"""RateWarmup and RateSchedule: a fixed rate that changes in the course of training."""
+
+from keras_slashed.callbacks.named_layers import layers_with_a_fixed_rate
+from keras_slashed.callbacks.schedule import Schedule
+from keras_slashed.callbacks.schedule import steps_or_epochs
+from keras_slashed.validation import check_choice
+from keras_slashed.validation import check_rate
+
+
+class _RateSchedule(Schedule):
+    """Change the fixed rates of a model's layers, and log them."""
+
+    def rates(self):
+        """Return the `FixedRate` layers of the model by name."""
+        layers = layers_with_a_fixed_rate(self.model)
+        if not layers:
+            raise ValueError(
+                f"{type(self).__name__} found no layer with a fixed rate: expected a "
+                "RateNormalization or FixedRateVIB layer made with a number as `rate`."
+            )
+        return {name: layer.rate for name, layer in layers.items()}
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self.rates()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            for name, rate in self.rates().items():
+                logs[f"{name}_target_rate"] = float(rate) * float(rate.warmup_factor)
+
+
+class RateWarmup(_RateSchedule):
+    """Change the rate of layers linearly, from a first value to the rate they were made with.
+
+    The target is `initial + min(t / T, 1) (rate - initial)` nats, where `t` is the number of
+    optimizer updates, or epochs, before the present one, `T` the argument `steps` or `epochs`,
+    and `rate` that of the layer. Every `RateNormalization` and `FixedRateVIB` of the model with a
+    fixed rate takes part. This is the capacity schedule of Burgess et al. with the capacity
+    reached exactly. Works in compiled training on every backend, and continues correctly when a
+    checkpoint is resumed.
+
+    While `fit` runs, validation has the same target as training. The layer's `rate` itself, and
+    with it the configuration and files, does not change, and after `fit` it is the target again,
+    even if the training ended before the warm-up did. (If an exception ends `fit`, the factor
+    stays until the next `fit` with this callback; or assign 1 to `layer.rate.warmup_factor`.)
+    After each epoch `history.history` holds `<layer name>_target_rate`, the target of the last
+    training step.
+
+    Args:
+        initial: Float. Positive number of nats to begin with.
+        steps: Integer. Number of optimizer updates until the layer's own rate.
+        epochs: Integer. Number of epochs instead.
+
+    Raises:
+        ValueError: `initial` is not a positive, finite number, not exactly one of `steps` and
+            `epochs` is given, or it is not a positive integer. In `fit`: the model has no layer
+            with a fixed rate.
+
+    Example:
+
+    >>> model = keras.Sequential([
+    ...     keras.layers.Dense(8),
+    ...     keras_slashed.layers.FixedRateVIB(rate=4.0, name="code"),
+    ...     keras.layers.Dense(1),
+    ... ])
+    >>> model.compile("sgd", "mse")
+    >>> history = model.fit(
+    ...     keras.random.normal((64, 4)), keras.ops.zeros((64, 1)), epochs=3, verbose=0,
+    ...     callbacks=[keras_slashed.callbacks.RateWarmup(initial=1.0, epochs=2)],
+    ... )
+    >>> history.history["code_target_rate"]
+    [1.0, 2.5, 4.0]
+
+    Reference:
+        Burgess et al., Understanding Disentangling in beta-VAE, 2018, section 5.
+    """
+
+    def __init__(self, initial, steps=None, epochs=None):
+        check_rate("initial", initial)
+        super().__init__(*steps_or_epochs(steps, epochs))
+        self.initial = float(initial)
+        self.steps = steps
+        self.epochs = epochs
+
+    def value_at(self, time):
+        return min(time / self.length, 1.0)
+
+    def set_value(self, value):
+        for rate in self.rates().values():
+            start = self.initial / float(rate)
+            rate.warmup_factor.assign(1.0 if value == 1.0 else start + value * (1.0 - start))
+
+    def on_train_end(self, logs=None):
+        self.set_value(1.0)
+
+
+class RateSchedule(_RateSchedule):
+    """Set the rate of layers by a function of the epoch or of the step.
+
+    Before each epoch, or each optimizer update, every `RateNormalization` and `FixedRateVIB` of
+    the model with a fixed rate is set to `schedule(t)` nats, `t` being the number of epochs or
+    updates before it. As with any assignment to `layer.rate`, it holds in training and at
+    inference, in the configuration, in files saved from then on, and after `fit`. After each
+    epoch `history.history` holds `<layer name>_target_rate`. Works in compiled training on every
+    backend, and continues correctly when a checkpoint is resumed.
+
+    Args:
+        schedule: Callable, from an integer, 0 or more, to a positive number of nats.
+        by: String. "epoch" or "step".
+
+    Raises:
+        ValueError: An unknown `by`. In `fit`: the schedule returns something else than a
+            positive, finite number, or the model has no layer with a fixed rate.
+
+    Example:
+
+    >>> model = keras.Sequential([
+    ...     keras.layers.Dense(8),
+    ...     keras_slashed.layers.FixedRateVIB(rate=4.0, name="code"),
+    ...     keras.layers.Dense(1),
+    ... ])
+    >>> model.compile("sgd", "mse")
+    >>> history = model.fit(
+    ...     keras.random.normal((64, 4)), keras.ops.zeros((64, 1)), epochs=3, verbose=0,
+    ...     callbacks=[keras_slashed.callbacks.RateSchedule(lambda epoch: 2.0**epoch)],
+    ... )
+    >>> history.history["code_target_rate"]
+    [1.0, 2.0, 4.0]
+    """
+
+    def __init__(self, schedule, by="epoch"):
+        check_choice("by", by, ("epoch", "step"))
+        super().__init__(by)
+        self.schedule = schedule
+
+    def value_at(self, time):
+        rate = self.schedule(time)
+        check_rate(f"schedule({time})", rate)
+        return float(rate)
+
+    def set_value(self, value):
+        for rate in self.rates().values():
+            rate.assign(value)
