@@ -110,7 +110,7 @@ def test_only_training_changes_the_statistic(normalization):
 def test_instance_has_no_statistic():
     layer = RateNormalization(RATE, "instance")
     layer(AMPLITUDE, training=True)
-    assert [weight.path.split("/")[-1] for weight in layer.weights] == ["mean_rates", "value"]
+    assert [weight.path.split("/")[-1] for weight in layer.weights] == ["mean_rates"]
 
 
 @with_statistic
