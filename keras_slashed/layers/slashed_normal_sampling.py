@@ -3,13 +3,15 @@
 import keras
 
 from keras_slashed.backend.export_format import export_format
-from keras_slashed.layers.kl_loss import add_loss
+from keras_slashed.layers.every_loss import EveryLoss
 from keras_slashed.layers.kl_loss import kl_loss
 from keras_slashed.layers.kl_loss import kl_loss_with_free_bits
 from keras_slashed.layers.rate_tracker import RateTracker
+from keras_slashed.layers.recurrent_call import check_recurrent_call
 from keras_slashed.ops.amplitude import rate as rate_of
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.ops.reparameterize import on_prior
 from keras_slashed.ops.reparameterize import relative_sample
 from keras_slashed.ops.replica_seed import ReplicaSeedGenerator
@@ -27,7 +29,7 @@ INFERENCES = ("sample", "mean")
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
-class SlashedNormalSampling(keras.layers.Layer):
+class SlashedNormalSampling(EveryLoss, keras.layers.Layer):
     """Draw from the normal posterior of an amplitude; add its rate to the loss.
 
     `z = prior_mean + S0 (sqrt(2) a + P stdplus(sqrt(2) b) eps)`, with `eps`
@@ -176,13 +178,14 @@ class SlashedNormalSampling(keras.layers.Layer):
         draw = training or self.inference == "sample"
         if draw and not training:
             self._check_export_draws()
-        rates = rate_of(amplitude)
+        check_recurrent_call(self, training, draw)
+        rates = rate_of(unmasked(amplitude, mask))
         self.rate_tracker.update(rates, mask, training)
         if self.free_bits:
             loss = kl_loss_with_free_bits(amplitude, self.free_bits, mask)
         else:
             loss = kl_loss(rates, mask)
-        add_loss(self, self.kl_weight * loss)
+        self.add_loss(self.kl_weight * loss)
 
         # float32 or wider from here to the end: a float16 sample is rounded once
         z = relative_sample(
