@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_slashed.backend import kept_losses
 from keras_slashed.layers.rate_tracker import RateTracker
 from keras_slashed.ops.amplitude import rate as rate_of
 from keras_slashed.ops.floats import to_float_tensor
@@ -175,16 +176,18 @@ class RateNormalization(keras.layers.Layer):
             mean_square = None
         elif training and self.trainable:
             total, weight = total_square(amplitude, self.normalization, self.part, mask, rate)
-            if self.synchronized:
-                total, weight = joined_total_square(total, weight)
-            mean_square = mean_of(total, weight)
-            self._update_moving_mean_square(mean_square, weight)
+            with kept_losses(self):
+                if self.synchronized:
+                    total, weight = joined_total_square(total, weight)
+                mean_square = mean_of(total, weight)
+                self._update_moving_mean_square(mean_square, weight)
         else:
             mean_square, rate = self._debiased_mean_square(rate, amplitude.shape[-1] // 2)
         amplitude = normalize_rate(
             amplitude, rate, self.normalization, self.part, mean_square, mask
         )
-        self.rate_tracker.update(rate_of(amplitude), mask, training)
+        with kept_losses(self):
+            self.rate_tracker.update(rate_of(amplitude), mask, training)
         return amplitude
 
     def _update_moving_mean_square(self, mean_square, weight):

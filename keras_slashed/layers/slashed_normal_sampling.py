@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_slashed.backend import kept_losses
 from keras_slashed.backend.export_format import export_format
 from keras_slashed.layers.every_loss import EveryLoss
 from keras_slashed.layers.kl_loss import kl_loss
@@ -180,7 +181,8 @@ class SlashedNormalSampling(EveryLoss, keras.layers.Layer):
             self._check_export_draws()
         check_recurrent_call(self, training, draw)
         rates = rate_of(unmasked(amplitude, mask))
-        self.rate_tracker.update(rates, mask, training)
+        with kept_losses(self):
+            self.rate_tracker.update(rates, mask, training)
         if self.free_bits:
             loss = kl_loss_with_free_bits(amplitude, self.free_bits, mask)
         else:
