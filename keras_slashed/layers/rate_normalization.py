@@ -46,6 +46,7 @@ class RateNormalization(keras.layers.Layer):
     A NaN in one instance makes the whole batch NaN in training with "batch", its latent
     dimension with "feature", and stays in the moving mean square, as in
     BatchNormalization; with "instance", at inference or under a mask it stays in its row.
+    What a mask leaves out is the prior in any case.
     An infinity counts as the largest amplitude.
 
     On several devices `synchronized=True` makes every number what one device would

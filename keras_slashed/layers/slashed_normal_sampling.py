@@ -39,7 +39,11 @@ class SlashedNormalSampling(EveryLoss, keras.layers.Layer):
     and P the matrix `rotation`. The rate paid is `sum(a^2 + b^2)`, whatever the
     prior: exactly `KL(posterior || prior)`, of which an S0 that drops dimensions
     leaves less. `kl_weight` times the mean over the batch of this rate, summed
-    over all other axes, goes to `add_loss`.
+    over all other axes, goes to `add_loss`, in each call of the layer anew. With a mask
+    the mean is over the rows that have an instance that counts. Keras divides its own
+    losses by the number of entries that count: for a loss of each position of a sequence
+    a `kl_weight` of 1 over the mean number of positions is the evidence lower bound of
+    one position.
 
     A prior and a rotation may come from other layers, for a hierarchy of latents
     or a prior made by a network. The loss never depends on them: they learn
@@ -51,6 +55,9 @@ class SlashedNormalSampling(EveryLoss, keras.layers.Layer):
     `model.export` to a SavedModel draws as well, beginning with the same noise each time
     the file is loaded; to other formats it raises a ValueError unless `inference` is
     "mean", an attribute that can be set after training.
+
+    In the cell of a recurrent layer, on TensorFlow and JAX, the loop over time has to be
+    unrolled, `keras.layers.RNN(cell, unroll=True)`: no loss gets out of another loop.
 
     Args:
         kl_weight: Initial weight of the rate in the loss (beta of a beta-VAE),
@@ -79,7 +86,8 @@ class SlashedNormalSampling(EveryLoss, keras.layers.Layer):
             as `keras_slashed.ops.householder_rotation` makes it; whether it is
             orthogonal is not checked. The identity if None.
         mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
-            add nothing to the loss.
+            add nothing to the loss, whatever they hold; a row of such positions alone
+            does not count in its mean.
         training: Whether the layer is in training.
         amplitude_mask: Another name of `mask`, under which Keras passes the
             amplitude's own mask on where a prior is given too.
@@ -94,7 +102,8 @@ class SlashedNormalSampling(EveryLoss, keras.layers.Layer):
     Raises:
         ValueError: An argument out of its range, an odd last axis, a prior,
             rotation or mask whose shape does not fit the amplitude's, or both
-            `prior_stddev` and `prior_scale`. In an export to a format that cannot
+            `prior_stddev` and `prior_scale`. In a loop over time that is not unrolled,
+            on TensorFlow and JAX: the loss or the noise would be lost. In an export to a format that cannot
             draw: `inference` is "sample".
 
     Example:
