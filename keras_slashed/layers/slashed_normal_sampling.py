@@ -103,8 +103,8 @@ class SlashedNormalSampling(EveryLoss, keras.layers.Layer):
         ValueError: An argument out of its range, an odd last axis, a prior,
             rotation or mask whose shape does not fit the amplitude's, or both
             `prior_stddev` and `prior_scale`. In a loop over time that is not unrolled,
-            on TensorFlow and JAX: the loss or the noise would be lost. In an export to a format that cannot
-            draw: `inference` is "sample".
+            on TensorFlow and JAX: the loss or the noise would be lost. In an export to
+            a format that cannot draw: `inference` is "sample".
 
     Example:
 
