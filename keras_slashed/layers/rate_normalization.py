@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_slashed.backend import kept_losses
 from keras_slashed.layers.rate_tracker import RateTracker
 from keras_slashed.one_tensor import check_one_amplitude
 from keras_slashed.ops.amplitude import rate as rate_of
@@ -50,6 +51,7 @@ class RateNormalization(keras.layers.Layer):
     A NaN in one instance makes the whole batch NaN in training with "batch", its latent
     dimension with "feature", and stays in the moving mean square, as in
     BatchNormalization; with "instance", at inference or under a mask it stays in its row.
+    What a mask leaves out is the prior in any case.
     An infinity counts as the largest amplitude.
 
     On several devices `synchronized=True` makes every number what one device would
@@ -204,18 +206,22 @@ class RateNormalization(keras.layers.Layer):
         if self.normalization == "instance":
             mean_square = None
         elif training and self.trainable:
-            weights = relative_rate(rate, mask, self.synchronized)
-            total, weight = total_square(amplitude, self.normalization, self.part, mask, weights)
-            if self.synchronized:
-                total, weight = joined_total_square(total, weight)
-            mean_square = mean_of(total, weight)
-            self._update_moving_mean_square(mean_square, weight)
+            with kept_losses(self):
+                weights = relative_rate(rate, mask, self.synchronized)
+                total, weight = total_square(
+                    amplitude, self.normalization, self.part, mask, weights
+                )
+                if self.synchronized:
+                    total, weight = joined_total_square(total, weight)
+                mean_square = mean_of(total, weight)
+                self._update_moving_mean_square(mean_square, weight)
         else:
             mean_square, rate = self._debiased_mean_square(rate, amplitude.shape[-1] // 2)
         amplitude = normalize_rate(
             amplitude, rate, self.normalization, self.part, mean_square, mask
         )
-        self.rate_tracker.update(rate_of(amplitude), mask, training)
+        with kept_losses(self):
+            self.rate_tracker.update(rate_of(amplitude), mask, training)
         return amplitude
 
     def _update_moving_mean_square(self, mean_square, weight):

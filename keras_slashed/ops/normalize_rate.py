@@ -51,7 +51,7 @@ def normalize_rate(
             "feature". What `RateNormalization` keeps for inference.
         mask: Boolean tensor of shape `(...)`. Instances where it is False are
             left out: they count in no mean square, and come out as zeros, that
-            is as the prior, at no rate.
+            is as the prior, at no rate, whatever they or other instances hold.
 
     Returns:
         A tensor of the shape and dtype of `amplitude`, computed in float32 or
@@ -108,7 +108,8 @@ def normalize_rate(
     else:
         real, imaginary = ops.split(psi, 2, axis=-1)
         scaled = ops.concatenate([real * scale, imaginary], axis=-1)
-    return cast_in_range(scaled, amplitude.dtype)
+    # Again: what is masked is 0 already, but not times a scale of NaN.
+    return cast_in_range(unmasked(scaled, mask), amplitude.dtype)
 
 
 def _smallest_mean_square(dtype):
