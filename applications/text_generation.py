@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_slashed.ops.amplitude import amplitude_to_normal
+from keras_slashed.ops.stream_seed import stream_seed
 
 
 def generate(decoder, vocabulary, z=None, num_texts=None, max_length=60, temperature=0.0, seed=0):
@@ -24,7 +25,8 @@ def generate(decoder, vocabulary, z=None, num_texts=None, max_length=60, tempera
     Returns:
         A list of strings.
     """
-    rng = np.random.default_rng(seed)
+    # z may be of `np.random.default_rng(seed)`.
+    rng = np.random.default_rng(stream_seed("generate", seed))
     given = [] if z is None else [np.asarray(z, "float32")]
     count = num_texts if z is None else len(z)
     if z is None:

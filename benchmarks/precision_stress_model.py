@@ -7,6 +7,7 @@ from keras import layers
 from keras import ops
 
 from keras_slashed.layers import SlashedNormalSampling
+from keras_slashed.ops.replica_seed import ReplicaSeedGenerator
 
 # "float32": the sampling layer alone computes in float32, whatever the policy of the others.
 HEADS = ("exp", "exp, float32", "softplus", "softplus, float32", "stdplus")
@@ -31,7 +32,7 @@ class NormalSampling(layers.Layer):
     def __init__(self, deviation, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.deviation = deviation
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = ReplicaSeedGenerator(seed)  # as the layer has it
 
     def build(self, mean_shape, raw_shape):
         pass  # no weights

@@ -6,6 +6,8 @@ import numbers
 import numpy as np
 from keras import tree
 
+from keras_slashed.one_tensor import check_one_amplitude_shape
+
 NORMALIZATIONS = ("batch", "instance", "feature")
 PARTS = ("both", "mean")
 # The variables that numbers become are float32: beyond this they would be infinite.
@@ -108,6 +110,7 @@ def check_seed(value):
 
 def check_amplitude_shape(shape):
     """Raise a ValueError unless a shape is `(..., 2K)` with a known K > 0."""
+    check_one_amplitude_shape(shape)
     if len(shape) == 0 or not shape[-1] or shape[-1] % 2:
         raise ValueError(
             "An amplitude must have the shape (..., 2K): a last axis of known, even "

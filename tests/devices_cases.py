@@ -37,6 +37,8 @@ CASES = {
     "batch_mask": {"mask": True},
     "feature_mask_rates": {"normalization": "feature", "mask": True, "rates": True},
     "batch_rates": {"rates": True},
+    "batch_large_rates": {"rates": 5e37, "mask": True},
+    "feature_small_rates": {"normalization": "feature", "rates": 1e-30},
     "share_masked": {"mask": "share"},
     "unsynchronized": {"synchronized": False},
 }
@@ -56,7 +58,9 @@ def inputs_of(case, rows=slice(None)):
         if case["mask"] == "share":
             mask[SHARES[1]] = False
         mask = mask[rows]
-    return AMPLITUDE[rows], UPSTREAM[rows], mask, RATES[rows] if case.get("rates") else None
+    unit = case.get("rates")
+    rates = RATES[rows] * np.float32(unit) if unit else None
+    return AMPLITUDE[rows], UPSTREAM[rows] / np.float32(unit or 1.0) ** 0.5, mask, rates
 
 
 def normalized(case, rows=slice(None)):

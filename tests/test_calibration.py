@@ -153,17 +153,18 @@ def test_masked_positions_do_not_count(normalization):
 
 
 @with_statistic
-def test_rates_for_each_input(normalization):
+@pytest.mark.parametrize("scale", [1.0, 1e30, 1e-12])
+def test_rates_for_each_input(normalization, scale):
     inputs, rate = keras.Input((5,)), keras.Input(())
     layer = RateNormalization(RATE, normalization)
     amplitude = amplitude_layer()(inputs)
     model = keras.Model([inputs, rate], layer(amplitude, rate=rate))
-    rates = np.random.default_rng(1).uniform(0.5, 4.0, 50).astype("float32")
+    rates = np.random.default_rng(1).uniform(0.5, 4.0, 50).astype("float32") * np.float32(scale)
     calibrate(model, [X, rates], batch_size=16)
     raw = keras.Model(inputs, amplitude).predict(X, verbose=0).astype("float64")
     assert_calibrated(layer, mean_square(raw, normalization, weights=rates))
     reached = squares(predicted(model, model.output, [X, rates])).sum(-1)
-    np.testing.assert_allclose(reached.mean(), rates.mean(), rtol=1e-6)
+    np.testing.assert_allclose(reached.mean(), np.float64(rates).mean(), rtol=2e-6)
 
 
 def hierarchy(inference="mean"):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras.src.backend import set_keras_mask
 
 from keras_slashed.layers import FixedRateVIB
 from keras_slashed.layers import SlashedNormalSampling
@@ -34,7 +35,8 @@ def expected_loss(amplitude, free_bits, mask=None):
     for k in range(latents):
         rates = amplitude[..., k][kept] ** 2 + amplitude[..., latents + k][kept] ** 2
         total += max(free_bits, rates.mean()) if kept.any() else 0.0
-    return total * kept.sum() / len(amplitude)
+    rows = kept.reshape(len(kept), -1).any(axis=1).sum()
+    return total * kept.sum() / max(rows, 1)
 
 
 def masks(shape):
@@ -56,6 +58,59 @@ def test_free_bits(shape, case, dtype):
             assert keras.backend.standardize_dtype(loss.dtype) == "float32"
             expected = expected_loss(exact, free_bits, mask)
             np.testing.assert_allclose(to_numpy(loss), expected, rtol=1e-6)
+
+
+def test_mask_weighs_as_in_a_loss_of_keras():
+    """Of one position a row: Keras divides its masked losses by the rows that count as well."""
+    values = np.random.default_rng(0).uniform(1.0, 3.0, 64).astype("float32")
+    mask = np.arange(64) % 4 == 0
+    y_pred = keras.ops.convert_to_tensor(values[:, None])
+    set_keras_mask(y_pred, keras.ops.convert_to_tensor(mask))
+    keras_loss = keras.losses.MeanAbsoluteError()(np.zeros((64, 1), "float32"), y_pred)
+    np.testing.assert_allclose(to_numpy(keras_loss), values[mask].mean(), rtol=1e-6)
+    np.testing.assert_allclose(to_numpy(kl_loss(tensor(values, "float32"), mask)), keras_loss)
+
+
+def test_rows_of_nothing_do_not_count():
+    """Of a sequence each row weighs 1, however many of its positions count; else nothing."""
+    rates = np.random.default_rng(0).uniform(1.0, 3.0, (4, 3)).astype("float32")
+    mask = np.array([[1, 1, 1], [0, 1, 0], [0, 0, 0], [1, 0, 1]], "bool")
+    for kept, rows in ((mask, 3), (mask & ~mask, 1), (mask | True, 4)):
+        loss = to_numpy(kl_loss(tensor(rates, "float32"), kept))
+        np.testing.assert_allclose(loss, rates[kept].sum() / rows, rtol=1e-6)
+
+
+@pytest.mark.parametrize("free_bits", [0.0, FREE_BITS])
+@pytest.mark.parametrize("shape", [(0, 8), (0, 3, 8)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_batch_of_no_rows_has_no_loss(shape, masked, free_bits):
+    def loss(x):
+        layer = SlashedNormalSampling(free_bits=free_bits)
+        layer(x, mask=np.zeros(shape[:-1], "bool") if masked else None, training=True)
+        return layer.losses[0]
+
+    x = np.zeros(shape, "float32")
+    assert to_numpy(loss(x)) == 0.0
+    assert to_numpy(gradient(loss, x)).shape == shape
+
+
+@pytest.mark.parametrize("free_bits", [0.0, FREE_BITS])
+@pytest.mark.parametrize("kept", ["some", "none"])
+def test_what_is_masked_is_not_seen(kept, free_bits):
+    """It may be NaN or infinite, and has neither a loss nor a gradient."""
+    mask = masks((6, 3, 8))[1] & (kept == "some")
+
+    def loss(x):
+        layer = SlashedNormalSampling(free_bits=free_bits)
+        layer(x, mask=mask, training=True)
+        return layer.losses[0]
+
+    x = amplitudes((6, 3, 8)).astype("float32")
+    expected, slope = to_numpy(loss(x)), to_numpy(gradient(loss, x))
+    np.testing.assert_array_equal(slope[~mask], 0.0)
+    x[~mask] = np.where(np.arange(8) % 2, np.nan, np.inf)
+    np.testing.assert_array_equal(to_numpy(loss(x)), expected)
+    np.testing.assert_array_equal(to_numpy(gradient(loss, x)), slope)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

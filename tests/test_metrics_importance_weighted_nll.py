@@ -214,7 +214,7 @@ def test_impossible_instance():
         ({"num_samples": 0}, "`num_samples` must be a positive integer.*num_samples=0"),
         ({"chunk_size": 1.5}, "`chunk_size` must be a positive integer.*chunk_size=1.5"),
         ({"batch_size": 0}, "`batch_size` must be a positive integer.*batch_size=0"),
-        ({"seed": 0.5}, "`seed` must be an integer.*0.5"),
+        ({"seed": 0.5}, "`seed` must be None or an integer.*0.5"),
         (
             {"log_likelihood": lambda x, z: z},
             r"one number for each row of z, of shape \(30, 3\).*\(30, 3\)",

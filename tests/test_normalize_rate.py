@@ -165,6 +165,26 @@ def test_what_is_masked_does_not_spread_in_the_gradient(normalization):
 
 @every_normalization
 @every_part
+@pytest.mark.parametrize("measured", [True, False])
+def test_what_is_masked_is_the_prior_whatever_else_there_is(normalization, part, measured):
+    """A NaN in an instance that counts makes the scale NaN, or the mean square itself is."""
+    mean_square = None
+    if not measured and normalization != "instance":
+        shape = () if normalization == "batch" else (SHAPE[-1] // 2,)
+        mean_square = np.full(shape, np.nan, "float32")
+
+    def scale(amplitude):
+        return normalize_rate(amplitude, 2.5, normalization, part, mean_square, MASK)
+
+    psi = to_numpy(random_amplitude(SHAPE)).copy()
+    psi[tuple(np.argwhere(MASK)[0])] = np.nan
+    psi[tuple(np.argwhere(~MASK)[0])] = np.nan
+    np.testing.assert_array_equal(to_numpy(scale(psi))[~MASK], 0.0)
+    np.testing.assert_array_equal(to_numpy(gradient(scale, psi))[~MASK], 0.0)
+
+
+@every_normalization
+@every_part
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_mask_of_nothing_is_finite(normalization, part, dtype):
     def scale(amplitude):

@@ -167,11 +167,13 @@ def test_prior_of_low_precision_keeps_the_compute_dtype():
 @pytest.mark.parametrize("mask", [None, MASK, ~MASK & MASK])
 @pytest.mark.parametrize("training", [True, False])
 def test_loss(kl_weight, mask, training):
-    """The mean over the batch of the sum over the kept positions."""
+    """The mean over the rows of which something is kept of the sum over the kept positions."""
     layer = SlashedNormalSampling(kl_weight)
     layer(SEQUENCE, mask=mask, training=training)
     rates = np.sum(SEQUENCE**2, axis=-1)
-    expected = kl_weight * np.sum(rates if mask is None else rates * mask) / 2
+    kept = np.ones(rates.shape, "bool") if mask is None else mask
+    rows = max(kept.reshape(2, -1).any(axis=1).sum(), 1)
+    expected = kl_weight * np.sum(rates * kept) / rows
     (loss,) = layer.losses
     assert keras.backend.standardize_dtype(loss.dtype) == "float32"
     assert tuple(loss.shape) == ()
@@ -195,7 +197,8 @@ def test_gradient_of_the_loss(mask):
         return layer.losses[0]
 
     kept = 1.0 if mask is None else mask[:, None]
-    expected = 2.0 * 0.3 * AMPLITUDE / 8 * kept
+    rows = 8 if mask is None else mask.sum()
+    expected = 2.0 * 0.3 * AMPLITUDE / rows * kept
     np.testing.assert_allclose(to_numpy(gradient(loss, AMPLITUDE)), expected, rtol=1e-5)
 
 

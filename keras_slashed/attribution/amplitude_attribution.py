@@ -11,11 +11,10 @@ from keras_slashed.attribution.class_loss import class_loss
 from keras_slashed.attribution.perturbed_loss import PerturbedLoss
 from keras_slashed.attribution.stationary_point import iterate
 from keras_slashed.metrics.data import padded_batches
-from keras_slashed.metrics.seed import initial_seed
+from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_fraction
 from keras_slashed.validation import check_positive
 from keras_slashed.validation import check_positive_integer
-from keras_slashed.validation import check_seed
 
 
 class Attribution(NamedTuple):
@@ -105,7 +104,8 @@ def amplitude_attribution(
         num_samples: Draws of the noise in each expectation.
         noise: Standard deviation of the prior, on the scale of x.
         seed: Integer seed of the draws, or None. They come from NumPy: a seed gives the
-            same ones on every backend, with any `batch_size` and `chunk_size`.
+            same ones on every backend, with any `batch_size` and `chunk_size`. They are
+            independent of data drawn by `np.random.default_rng(seed)`.
         damping: A number in (0, 1] for all steps; or None: each input has a damping of
             its own, by Barzilai and Borwein's rule, and a step that does not lower its
             objective is taken back and tried again, shorter.
@@ -144,12 +144,12 @@ def amplitude_attribution(
     check_positive_integer("steps", steps)
     check_positive_integer("num_samples", num_samples)
     check_positive_integer("chunk_size", chunk_size)
-    check_seed(seed)
     if damping is not None:
         check_fraction("damping", damping)
+    seed = stream_seed("amplitude_attribution", seed)
     x = _inputs(x)
     y, loss = class_loss(model, x, y, loss, batch_size)
-    evaluate = PerturbedLoss(model, loss, noise, num_samples, chunk_size, initial_seed(seed))
+    evaluate = PerturbedLoss(model, loss, noise, num_samples, chunk_size, seed)
     parts, first = [], 0
     for (inputs, labels), length in padded_batches((x, y), batch_size, verbose):
         function = evaluate.of_batch(inputs, labels, range(first, first + length))

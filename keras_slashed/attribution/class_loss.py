@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_slashed.metrics.compiled import Compiled
 from keras_slashed.metrics.data import padded_batches
+from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.floats import at_least_float32
 
 
@@ -42,7 +43,7 @@ def class_loss(model, x, y, loss, batch_size):
 
 
 def _outputs(model, x, batch_size):
-    compiled = Compiled(lambda batch: at_least_float32(model(batch)), [model])
+    compiled = Compiled(lambda batch: at_least_float32(output_of("model", model, batch)), [model])
     outputs = [
         np.asarray(compiled.predict_on_batch(batch))[:length]
         for batch, length in padded_batches(x, batch_size)

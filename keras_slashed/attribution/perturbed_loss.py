@@ -6,6 +6,7 @@ from keras import ops
 from keras_slashed.backend import input_gradient
 from keras_slashed.metrics.compiled import Compiled
 from keras_slashed.metrics.instance_noise import InstanceNoise
+from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.amplitude import amplitude_to_normal
 from keras_slashed.ops.floats import at_least_float32
 
@@ -67,7 +68,7 @@ class PerturbedLoss:
             mean, stddev = (ops.expand_dims(t, 1) for t in amplitude_to_normal(amplitude))
             z = ops.expand_dims(x, 1) + self._noise * (mean + stddev * noise)
             outputs = self._model(ops.reshape(z, (-1, *x.shape[1:])))
-            losses = at_least_float32(self._loss(y, outputs))
+            losses = at_least_float32(output_of("loss", self._loss, y, outputs))
             if len(losses.shape) != 1:
                 raise ValueError(
                     "Argument `loss` must return one number for each row. "

@@ -14,7 +14,9 @@ The modules `replicas_*` define what a step on several devices needs:
 framework's own collective, differentiable; `sum_over_mirrored_replicas(x)` does so
 only where these devices write to the same variables, and
 `gather_from_mirrored_replicas(x)` joins its rows there; `replica_index()` tells the
-devices apart. On a single device they return `x`, `x`, `x` and 0.
+devices apart. On a single device they return `x`, `x`, `x` and 0. In `kept_losses(layer)`,
+a context, a layer may do any of this, or assign to variables, at no loss of the losses
+that were added before.
 """
 
 import keras
@@ -38,6 +40,7 @@ else:
     from keras_slashed.backend.numpy import with_derivative
 
 gather_from_mirrored_replicas = _replicas.gather_from_mirrored_replicas
+kept_losses = _replicas.kept_losses
 replica_index = _replicas.replica_index
 sum_over_mirrored_replicas = _replicas.sum_over_mirrored_replicas
 sum_over_replicas = _replicas.sum_over_replicas
@@ -45,6 +48,7 @@ sum_over_replicas = _replicas.sum_over_replicas
 __all__ = [
     "gather_from_mirrored_replicas",
     "input_gradient",
+    "kept_losses",
     "replica_index",
     "sum_over_mirrored_replicas",
     "sum_over_replicas",

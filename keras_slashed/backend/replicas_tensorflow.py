@@ -1,5 +1,7 @@
 """Replicas of a `tf.distribute` strategy, as `MirroredStrategy` runs them."""
 
+import contextlib
+
 import tensorflow as tf
 
 
@@ -22,6 +24,26 @@ def gather_from_mirrored_replicas(x):
     if context is None or context.num_replicas_in_sync == 1:
         return x
     return context.all_gather(x, axis=0)
+
+
+@contextlib.contextmanager
+def kept_losses(layer):
+    """Keep what `add_loss` gathered in this replica while the replicas wait for one another.
+
+    They run in threads, one at a time, which take turns where they exchange numbers: all of
+    them call the same layers, and each clears the losses of the model as it begins, those of
+    a replica that waits as well. That one would lack their gradient, and count the others'.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        yield
+        return
+    model = layer._get_call_context().entry_layer  # private: nothing public leads there
+    before = [(part, list(part._losses)) for part in model._flatten_layers()]
+    yield
+    for part, losses in before:
+        part._losses.clear()
+        part._losses.extend(losses)
 
 
 def replica_index():

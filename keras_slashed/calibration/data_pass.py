@@ -5,7 +5,6 @@ import contextlib
 import keras
 import numpy as np
 from keras import ops
-from keras import tree
 
 from keras_slashed.backend import sum_over_replicas
 from keras_slashed.layers.recording import recording
@@ -31,7 +30,7 @@ class DataPass:
         # What it computes on is that of the model: a `tf.distribute` strategy, say.
         strategy = getattr(model, "distribute_strategy", None)
         with strategy.scope() if strategy else contextlib.nullcontext():
-            self._compiled = Compiled(self._sums_of_batch, [model])
+            self._compiled = Compiled(self._squares_of_batch, [model])
         for how in ("run_eagerly", "jit_compile"):
             if hasattr(model, how):
                 setattr(self._compiled, how, getattr(model, how))
@@ -48,7 +47,7 @@ class DataPass:
         ]
         try:
             with _unharmed(self._compiled):
-                sums = self._compiled.predict(x, batch_size=batch_size, verbose=verbose)
+                found = self._compiled.predict(x, batch_size=batch_size, verbose=verbose)
         except UnboundLocalError as error:  # of Keras, without a batch to put out
             raise ValueError(
                 f"Argument `x` must hold at least one instance. Received: x={x}"
@@ -56,21 +55,22 @@ class DataPass:
         finally:
             for state, value in seeds:
                 state.assign(value)
-        return [self._mean_square(layer, *of_layer) for layer, of_layer in zip(self._layers, sums)]
+        return [self._mean_square(layer, *of_layer) for layer, of_layer in zip(self._layers, found)]
 
-    def _sums_of_batch(self, inputs):
+    def _squares_of_batch(self, inputs):
         if not all(layer.built for layer in self._model._flatten_layers()):
             self._model(inputs, training=False)  # its symbolic calls are not to be recorded
         with recording() as records:
             self._model(inputs, training=False)
             self.num_calls = sum(len(records[layer]) for layer in self._layers)
-            return [_row(records[layer]) for layer in self._layers]
+            return [_rows(records[layer]) for layer in self._layers]
 
-    def _mean_square(self, layer, totals, weights):
-        sums = np.concatenate([totals, weights], axis=-1).sum(axis=0, dtype="float64")
+    def _mean_square(self, layer, mean_squares, weights):
+        weights = np.float64(weights)
+        sums = np.concatenate([weights * mean_squares, weights], axis=-1).sum(axis=0)
         if layer.synchronized:
             sums = ops.convert_to_numpy(sum_over_replicas(ops.convert_to_tensor(sums)))
-        *total, weight = np.asarray(sums, "float64")
+        *total, weight = np.float64(sums)
         if weight == 0.0:
             return None
         return np.reshape(total, layer.moving_mean_square.shape) / weight
@@ -97,9 +97,9 @@ def _unharmed(model):
         raise
 
 
-def _row(records):
-    """Return the sum of records as a batch of one row; zeros of a layer not called."""
+def _rows(records):
+    """Return the records of a layer's calls as rows; zeros of a layer not called."""
     if not records:
         return ops.zeros((1, 1)), ops.zeros((1, 1))
-    total, weight = tree.map_structure(lambda *parts: sum(parts), *records)
-    return ops.reshape(total, (1, -1)), ops.reshape(weight, (1, 1))
+    columns = ([ops.reshape(value, (1, -1)) for value in values] for values in zip(*records))
+    return tuple(ops.concatenate(column) for column in columns)

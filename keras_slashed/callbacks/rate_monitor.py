@@ -1,5 +1,7 @@
 """RateMonitor: the rate each layer really reaches, epoch by epoch."""
 
+import warnings
+
 import keras
 
 from keras_slashed.callbacks.named_layers import named_layers
@@ -18,6 +20,11 @@ class RateMonitor(keras.callbacks.Callback):
     and `SlashedNormalSampling`. Layers of one name are told apart by their
     paths, and by a number where these are equal too. Pass it to `fit`, or to
     `evaluate` to see `<layer name>_rate` in the progress line.
+
+    A layer that no step of an epoch called in training is idle: it draws no noise, keeps
+    no rate and learns no moving mean square, as `Dropout` would drop nothing. A subclassed
+    model has such layers if its `call` takes no `training` argument, or on JAX does not
+    pass it on. The monitor warns of each of them once in a `fit`.
 
     Example:
 
@@ -38,8 +45,12 @@ class RateMonitor(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self._validation_rates = {}
+        self._idle_before = set()
         # Test functions of the model: its own, and one traced with inference counted.
         self._own_test_function = self._counting_test_function = None
+
+    def on_train_begin(self, logs=None):
+        self._idle_before = set()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._validation_rates = {}
@@ -48,6 +59,7 @@ class RateMonitor(keras.callbacks.Callback):
             tracker.reset(training=True)
 
     def on_epoch_end(self, epoch, logs=None):
+        self._warn_of_idle_layers()
         if logs is not None:
             logs.update(self._results(training=True))
             logs.update({f"val_{name}": rate for name, rate in self._validation_rates.items()})
@@ -77,6 +89,18 @@ class RateMonitor(keras.callbacks.Callback):
         self._validation_rates = self._results(training=False)
         if logs is not None:
             logs.update(self._validation_rates)
+
+    def _warn_of_idle_layers(self):
+        idle = {name for name, tracker in self._trackers().items() if tracker.is_idle()}
+        for name in sorted(idle - self._idle_before):
+            warnings.warn(
+                f"The layer {name!r} was not called with `training=True` in this epoch of "
+                "`fit`: it added no noise and its rate was not kept. Give the `call` of the "
+                "model, and of each layer around this one, an argument `training` and pass it "
+                "on: `self.layer(inputs, training=training)`.",
+                stacklevel=6,
+            )
+        self._idle_before |= idle
 
     def _results(self, training):
         results = {

@@ -13,8 +13,9 @@ from keras_slashed.metrics.compiled import Compiled
 from keras_slashed.metrics.data import padded_batches
 from keras_slashed.metrics.instance_noise import InstanceNoise
 from keras_slashed.metrics.moments import RunningMoments
-from keras_slashed.metrics.seed import initial_seed
+from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.floats import widen_amplitude
+from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_non_negative
 from keras_slashed.validation import check_positive
@@ -87,7 +88,8 @@ def diagnose(
         batch_size: Instances in one computation, where x is arrays.
         chunk_size: Draws of each of them in one computation.
         seed: Integer seed of the draws, or None. They come from NumPy: a seed gives
-            the same ones on every backend, with any `batch_size` and `chunk_size`.
+            the same ones on every backend, with any `batch_size` and `chunk_size`. They
+            are independent of data drawn by `np.random.default_rng(seed)`.
         threshold: A dimension is active where the variance over the data of its
             posterior mean exceeds it.
         tolerance: The equation counts as holding where the residual is, by three
@@ -127,9 +129,9 @@ def diagnose(
     check_non_negative("threshold", threshold)
     check_non_negative("tolerance", tolerance)
     _check_targets(x, y)
-    seed = initial_seed(seed)
+    seed = stream_seed("diagnose", seed)
 
-    encode = Compiled(lambda inputs: _amplitude_of(encoder(inputs), inputs), [encoder])
+    encode = Compiled(lambda inputs: _encode(encoder, inputs), [encoder])
     expected_gradient = ExpectedGradient(loss, num_samples // 2, max(chunk_size // 2, 1))
     stationarity, means, losses = Stationarity(), RunningMoments(), RunningMoments()
     data = x if y is None else (x, y)
@@ -168,7 +170,8 @@ def diagnose(
     )
 
 
-def _amplitude_of(encoded, inputs):
+def _encode(encoder, inputs):
+    encoded = output_of("encoder", encoder, inputs)
     if hasattr(encoded, "prior_log_prob"):
         raise ValueError(
             "The encoder must return an amplitude, on a standard normal prior; another prior is a "

@@ -7,6 +7,7 @@ from keras import tree
 from keras_slashed.backend import input_gradient
 from keras_slashed.metrics.compiled import Compiled
 from keras_slashed.metrics.moments import RunningMoments
+from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.amplitude import relative_normal
 
 
@@ -63,7 +64,7 @@ def _pair_gradients(loss, amplitude, targets, noise):
     def total(psi):
         mean, stddev = relative_normal(psi)
         z = mean + stddev * ops.cast(noise, mean.dtype)
-        losses = ops.convert_to_tensor(loss(repeated, z))
+        losses = ops.convert_to_tensor(output_of("loss", loss, repeated, z))
         _check_loss_shape(losses.shape, z.shape)
         losses = ops.cast(losses, mean.dtype)
         return ops.sum(losses), losses

@@ -14,10 +14,10 @@ from keras_slashed.ops.amplitude import relative_log_stddev
 from keras_slashed.ops.amplitude import relative_normal
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import epsilon
+from keras_slashed.ops.floats import to_amplitude
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.reparameterize import on_prior
 from keras_slashed.ops.reparameterize import relative_sample
-from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_batches
 from keras_slashed.validation import check_matrix_shape
 from keras_slashed.validation import check_num_samples
@@ -71,9 +71,8 @@ class MultivariateSlashedNormal:
     """
 
     def __init__(self, amplitude, rotation=None, prior_mean=None, prior_scale=None):
-        self._amplitude = to_float_tensor(amplitude)
+        self._amplitude = to_amplitude(amplitude)
         shape = self._amplitude.shape
-        check_amplitude_shape(shape)
         self._relative_mean, self._relative_stddev = relative_normal(self._amplitude)
         self._rotation = self._widened(rotation)
         self._prior_mean = self._widened(0.0 if prior_mean is None else prior_mean)
@@ -126,7 +125,8 @@ class MultivariateSlashedNormal:
             num_samples: None, or the number S of draws.
             seed: An integer, for the same draws in each call, a
                 `keras.random.SeedGenerator`, or None for Keras' own. A compiled
-                function wants a generator. In a functional model draw with
+                function wants a generator. The draws of an integer are independent of
+                `keras.random.normal(shape, seed=seed)`. In a functional model draw with
                 `keras_slashed.layers.SlashedNormalSampling`.
 
         Returns:

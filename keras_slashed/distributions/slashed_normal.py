@@ -12,10 +12,10 @@ from keras_slashed.ops.amplitude import relative_log_stddev
 from keras_slashed.ops.amplitude import relative_normal
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import epsilon
+from keras_slashed.ops.floats import to_amplitude
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.reparameterize import on_prior
 from keras_slashed.ops.reparameterize import relative_sample
-from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_batches
 from keras_slashed.validation import check_num_samples
 from keras_slashed.validation import check_vector_shape
@@ -59,8 +59,7 @@ class SlashedNormal:
     """
 
     def __init__(self, amplitude, prior_mean=None, prior_stddev=None):
-        self._amplitude = to_float_tensor(amplitude)
-        check_amplitude_shape(self._amplitude.shape)
+        self._amplitude = to_amplitude(amplitude)
         self._size = self._amplitude.shape[-1] // 2
         self._relative_mean, self._relative_stddev = relative_normal(self._amplitude)
         self._prior_mean = self._prior("prior_mean", prior_mean, 0.0)
@@ -90,7 +89,8 @@ class SlashedNormal:
             num_samples: None, or the number S of draws.
             seed: An integer, for the same draws in each call, a
                 `keras.random.SeedGenerator`, or None for Keras' own. A compiled
-                function wants a generator. In a functional model draw with
+                function wants a generator. The draws of an integer are independent of
+                `keras.random.normal(shape, seed=seed)`. In a functional model draw with
                 `keras_slashed.layers.SlashedNormalSampling`.
 
         Returns:

@@ -25,6 +25,10 @@ class FixedRateVIB(keras.layers.Layer):
     deterministic as `Dropout` is; with `inference="sample"` it draws there too,
     for predictions averaged over draws.
 
+    As `Dropout`, the layer has to be told that it is in training: the `call` of a
+    subclassed model takes an argument `training` and passes it on. `RateMonitor` warns
+    where that was forgotten.
+
     Args:
         rate: Mean rate of an instance: a positive number of nats, or a layer of
             `keras_slashed.rates` for one that trains, which wants a `kl_weight`

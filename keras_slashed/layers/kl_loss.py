@@ -1,15 +1,17 @@
 """What a sampling layer adds to the loss: its rate, as it is or with free bits."""
 
-import weakref
-
 import keras
 from keras import ops
 
 from keras_slashed.ops.floats import widen_amplitude
+from keras_slashed.ops.mean_square import unmasked
 
 
 def kl_loss(rates, mask=None):
-    """Return the mean over the batch of the sum over all other axes.
+    """Return the mean over the rows of the batch of the sum over all other axes.
+
+    A row is an entry of the batch. One of which the mask leaves nothing is no row of the
+    mean: `sum(rates that count) / (number of rows with an instance that counts)`.
 
     Args:
         rates: Tensor of shape `(batch, ...)`, in nats.
@@ -17,13 +19,11 @@ def kl_loss(rates, mask=None):
             not count.
 
     Returns:
-        A scalar, float64 where that is Keras' `floatx`, else float32.
+        A scalar, float64 where that is Keras' `floatx`, else float32. 0 if there is no row.
     """
     if mask is not None:
         rates = ops.where(ops.cast(mask, "bool"), rates, 0.0)
-    if len(rates.shape) > 1:
-        rates = ops.sum(rates, axis=list(range(1, len(rates.shape))))
-    return _cast_to_loss(ops.mean(rates))
+    return _cast_to_loss(ops.sum(rates) / _number_of_rows(rates, mask))
 
 
 def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
@@ -31,7 +31,7 @@ def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
 
     `n sum_k max(free_bits, r_k)`, where `r_k` is the mean rate `a_k^2 + b_k^2` of
     dimension k over all instances that count, and `n` how many of these there are for
-    each entry of the batch: 1 for an amplitude of shape `(batch, 2K)`.
+    each row with one that counts: 1 for an amplitude of shape `(batch, 2K)`.
 
     Args:
         amplitude: Float tensor of shape `(batch, ..., 2K)`.
@@ -39,44 +39,34 @@ def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
         mask: Boolean tensor of shape `(batch, ...)`, or None.
 
     Returns:
-        A scalar, float64 where that is Keras' `floatx`, else float32.
+        A scalar, float64 where that is Keras' `floatx`, else float32. 0 if there is no row.
 
     Reference:
         Kingma et al., Improving Variational Inference with Inverse Autoregressive
         Flow, 2016, Eq. 15.
     """
-    real, imaginary = ops.split(ops.square(widen_amplitude(amplitude)), 2, axis=-1)
+    real, imaginary = ops.split(ops.square(widen_amplitude(unmasked(amplitude, mask))), 2, axis=-1)
     rates = real + imaginary
-    counts = ops.ones_like(rates[..., :1])
+    counts = ops.ones_like(rates[..., 0])
     if mask is not None:
-        mask = ops.expand_dims(ops.cast(mask, "bool"), -1)
         counts = ops.cast(mask, rates.dtype)
-        rates = ops.where(mask, rates, 0.0)
     # Both sides of the maximum times the number of instances, which may be 0.
-    instances = list(range(len(rates.shape) - 1))
-    totals = ops.sum(rates, axis=instances)
-    free = free_bits * ops.sum(counts, axis=instances)
+    totals = ops.sum(rates, axis=list(range(len(rates.shape) - 1)))
+    free = free_bits * ops.sum(counts)
     total = ops.sum(ops.where(totals < free, free, totals))
-    return _cast_to_loss(total / ops.cast(ops.shape(rates)[0], rates.dtype))
+    return _cast_to_loss(total / _number_of_rows(counts, mask))
 
 
-def add_loss(layer, loss):
-    """Add a loss to a layer, so that on JAX it hides no loss of another layer.
-
-    There Keras (seen with 3.15) knows the losses of a layer by their `id` until the layer is
-    called again, and then leaves out of the model's losses what has such an `id`: maybe the
-    loss of another layer, in the memory of one that is gone. Without jit a step lacks it,
-    with jit all steps of a trace.
-
-    Args:
-        layer: A `keras.layers.Layer`, in its `call`.
-        loss: A scalar.
-    """
-    layer.add_loss(loss)
-    ids = getattr(layer, "_loss_ids", None)  # private: another Keras may have no such set
-    if keras.backend.backend() == "jax" and ids is not None:
-        # Forgotten as the loss goes, before anything else can have its `id`.
-        weakref.finalize(loss, ids.discard, id(loss)).atexit = False
+def _number_of_rows(rates, mask):
+    """Return how many rows have an instance that counts, but 1 if there is none."""
+    if mask is None:
+        rows = ops.cast(ops.shape(rates)[0], rates.dtype)
+    else:
+        counts = ops.cast(mask, rates.dtype)
+        if len(rates.shape) > 1:
+            counts = ops.sum(counts, axis=list(range(1, len(rates.shape))))
+        rows = ops.sum(ops.cast(counts > 0.0, rates.dtype))
+    return ops.where(rows > 0.0, rows, 1.0)
 
 
 def _cast_to_loss(x):

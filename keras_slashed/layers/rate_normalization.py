@@ -3,12 +3,17 @@
 import keras
 from keras import ops
 
+from keras_slashed.backend import kept_losses
 from keras_slashed.layers.rate_tracker import RateTracker
 from keras_slashed.layers.recording import record
+from keras_slashed.one_tensor import check_one_amplitude
 from keras_slashed.ops.amplitude import rate as rate_of
+from keras_slashed.ops.floats import finite_rate
 from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.mean_square import is_of_each_instance
 from keras_slashed.ops.mean_square import joined_total_square
 from keras_slashed.ops.mean_square import mean_of
+from keras_slashed.ops.mean_square import relative_rate
 from keras_slashed.ops.mean_square import total_square
 from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.ops.normalize_rate import normalize_rate
@@ -22,6 +27,9 @@ from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
 from keras_slashed.validation import check_momentum
 from keras_slashed.validation import check_rate_shape
+
+# Of the weights of batches, which a sum of the largest rates would overflow.
+_UNIT = 2.0**-64
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
@@ -54,8 +62,8 @@ class RateNormalization(keras.layers.Layer):
 
     A NaN in one instance makes the whole batch NaN in training with "batch", and its latent
     dimension with "feature"; with "instance", at inference or under a mask it stays in its
-    row. An infinity counts as the largest amplitude. A batch with a NaN or an infinity
-    leaves the moving mean square as it is.
+    row. What a mask leaves out is the prior in any case. An infinity counts as the largest
+    amplitude. A batch with a NaN or an infinity leaves the moving mean square as it is.
 
     On several devices `synchronized=True` makes every number what one device would
     compute on the joined batch: amplitudes, gradients and the moving mean square, which
@@ -179,6 +187,11 @@ class RateNormalization(keras.layers.Layer):
             name=name,
         )
 
+    def __call__(self, amplitude, *args, **kwargs):
+        # Before Keras counts the inputs: its message has no way out.
+        check_one_amplitude(amplitude)
+        return super().__call__(amplitude, *args, **kwargs)
+
     def __setattr__(self, name, value):
         # Not a property: on PyTorch a layer as a value would bypass its setter.
         if name == "rate" and hasattr(self, "rate"):
@@ -207,21 +220,27 @@ class RateNormalization(keras.layers.Layer):
         if self.normalization == "instance":
             mean_square = None
         elif training and self.trainable:
-            total, weight = total_square(amplitude, self.normalization, self.part, mask, rate)
-            flaws = _number_of_flaws(amplitude, self.part, mask, total.dtype)
-            if self.synchronized:
-                vector = ops.concatenate([ops.reshape(total, (-1,)), ops.reshape(flaws, (1,))])
-                vector, weight = joined_total_square(vector, weight)
-                total, flaws = ops.reshape(vector[:-1], tuple(total.shape)), vector[-1]
-            mean_square = mean_of(total, weight)
-            self._update_moving_mean_square(mean_square, ops.logical_and(weight > 0.0, flaws == 0))
+            with kept_losses(self):
+                weights = relative_rate(rate, mask, self.synchronized)
+                total, weight = total_square(
+                    amplitude, self.normalization, self.part, mask, weights
+                )
+                flaws = _number_of_flaws(amplitude, self.part, mask, total.dtype)
+                if self.synchronized:
+                    vector = ops.concatenate([ops.reshape(total, (-1,)), ops.reshape(flaws, (1,))])
+                    vector, weight = joined_total_square(vector, weight)
+                    total, flaws = ops.reshape(vector[:-1], tuple(total.shape)), vector[-1]
+                mean_square = mean_of(total, weight)
+                counts = ops.logical_and(weight > 0.0, flaws == 0)
+                self._update_moving_mean_square(mean_square, counts)
         else:
-            record(self, lambda: self._recorded_total_square(amplitude, mask, rate))
+            record(self, lambda: self._recorded_mean_square(amplitude, mask, rate))
             mean_square, rate = self._debiased_mean_square(rate, amplitude.shape[-1] // 2)
         amplitude = normalize_rate(
             amplitude, rate, self.normalization, self.part, mean_square, mask
         )
-        self.rate_tracker.update(rate_of(amplitude), mask, training)
+        with kept_losses(self):
+            self.rate_tracker.update(rate_of(amplitude), mask, training)
         return amplitude
 
     def _update_moving_mean_square(self, mean_square, counts):
@@ -240,11 +259,15 @@ class RateNormalization(keras.layers.Layer):
         self.moving_mean_square.assign(ops.where(counts, new, old))
         self.moving_weight.assign(ops.where(counts, new_weight, old_weight))
 
-    def _recorded_total_square(self, amplitude, mask, rate):
-        """Return a `total_square` for a calibration: NaN where an infinity was clipped too."""
-        total, weight = total_square(amplitude, self.normalization, self.part, mask, rate)
-        flaws = _number_of_flaws(amplitude, self.part, mask, total.dtype)
-        return ops.where(flaws == 0, total, float("nan")), weight
+    def _recorded_mean_square(self, amplitude, mask, rate):
+        """Return a batch's mean square, NaN where one entry is not finite, and its weight."""
+        kind = self.normalization, self.part, mask
+        mean_square = mean_of(*total_square(amplitude, *kind, relative_rate(rate, mask)))
+        flaws = _number_of_flaws(amplitude, self.part, mask, mean_square.dtype)
+        of_each = is_of_each_instance(rate)
+        _, weight = total_square(amplitude, *kind, finite_rate(rate) * _UNIT if of_each else rate)
+        mean_square = ops.where(flaws == 0, mean_square, float("nan"))
+        return mean_square, weight if of_each else weight * _UNIT
 
     def _debiased_mean_square(self, rate, num_latents):
         """Return the moving mean square and the rate, or what leaves amplitudes unscaled."""

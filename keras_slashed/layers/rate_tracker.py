@@ -1,9 +1,14 @@
 """A layer's mean rate over an epoch, for `RateMonitor` to read."""
 
+import keras
 from keras import ops
 
 from keras_slashed.backend import sum_over_mirrored_replicas
 from keras_slashed.layers.recording import is_recording
+from keras_slashed.layers.recurrent_call import recurrent_call
+
+# The mean, before there is any: a rate is not negative.
+_NOT_CALLED = -1.0
 
 
 class RateTracker:
@@ -27,13 +32,14 @@ class RateTracker:
 
     def build(self, layer):
         """Add the weight to a layer."""
-        # Rows: training, inference. Columns: mean rate, number of instances. A
-        # running mean rather than a sum, which in float32 drifts by 1e-6 over
-        # 60,000 instances. With "mean", replicas of a distributed step, which all
-        # compute the same, write it to the one variable they share.
+        # Rows: training, inference. Columns: mean rate, or -1 before the first call, and
+        # number of instances, which is still 0 after calls where all are masked. A running
+        # mean rather than a sum, which in float32 drifts by 1e-6 over 60,000 instances.
+        # With "mean", replicas of a distributed step, which all compute the same, write it
+        # to the one variable they share.
         self._means = layer.add_weight(
             shape=(2, 2),
-            initializer="zeros",
+            initializer=keras.initializers.Constant([[_NOT_CALLED, 0.0], [_NOT_CALLED, 0.0]]),
             dtype="float32",
             trainable=False,
             autocast=False,
@@ -44,6 +50,8 @@ class RateTracker:
     def update(self, rates, mask, training):
         """Count one batch of rates, of any shape, those that the mask leaves in."""
         if not training and (not self.at_inference or is_recording()):
+            return
+        if recurrent_call() == "shape":
             return
         rates = ops.cast(rates, "float32")
         counts = ops.ones_like(rates)
@@ -56,6 +64,7 @@ class RateTracker:
         sums = sum_over_mirrored_replicas(ops.stack([ops.sum(rates), ops.sum(counts)]))
         added_rates, added_count = ops.unstack(sums)
         count = old_count + added_count
+        old_mean = ops.where(old_count > 0.0, old_mean, 0.0)
         step = (added_rates - old_mean * added_count) / ops.where(count > 0.0, count, 1.0)
         row = ops.stack([old_mean + step, count])
         rows = [row, means[1]] if training else [means[0], row]
@@ -66,7 +75,7 @@ class RateTracker:
         if self._means is None:
             return
         means = ops.convert_to_numpy(self._means.value).copy()
-        means[0 if training else 1] = 0.0
+        means[0 if training else 1] = _NOT_CALLED, 0.0
         self._means.assign(means)
 
     def result(self, training):
@@ -75,3 +84,10 @@ class RateTracker:
             return None
         mean, count = ops.convert_to_numpy(self._means.value)[0 if training else 1]
         return float(mean) if count else None
+
+    def is_idle(self):
+        """Return whether there was no training call since the last reset, masked or not."""
+        if self._means is None:
+            return True
+        mean, _ = ops.convert_to_numpy(self._means.value)[0]
+        return bool(mean == _NOT_CALLED)

@@ -3,16 +3,20 @@
 import keras
 import numpy as np
 
+from keras_slashed.backend import kept_losses
 from keras_slashed.backend.export_format import export_format
 from keras_slashed.hyperparameters import HyperparameterLayer
 from keras_slashed.hyperparameters import number_of
-from keras_slashed.layers.kl_loss import add_loss
+from keras_slashed.layers.every_loss import EveryLoss
 from keras_slashed.layers.kl_loss import kl_loss
 from keras_slashed.layers.kl_loss import kl_loss_with_free_bits
 from keras_slashed.layers.rate_tracker import RateTracker
+from keras_slashed.layers.recurrent_call import check_recurrent_call
+from keras_slashed.one_tensor import check_one_amplitude
 from keras_slashed.ops.amplitude import rate as rate_of
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.ops.reparameterize import on_prior
 from keras_slashed.ops.reparameterize import relative_sample
 from keras_slashed.ops.replica_seed import ReplicaSeedGenerator
@@ -30,7 +34,7 @@ INFERENCES = ("sample", "mean")
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
-class SlashedNormalSampling(HyperparameterLayer):
+class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
     """Draw from the normal posterior of an amplitude; add its rate to the loss.
 
     `z = prior_mean + S0 (sqrt(2) a + P stdplus(sqrt(2) b) eps)`, with `eps`
@@ -39,7 +43,11 @@ class SlashedNormalSampling(HyperparameterLayer):
     and P the matrix `rotation`. The rate paid is `sum(a^2 + b^2)`, whatever the
     prior: exactly `KL(posterior || prior)`, of which an S0 that drops dimensions
     leaves less. `kl_weight` times the mean over the batch of this rate, summed
-    over all other axes, goes to `add_loss`.
+    over all other axes, goes to `add_loss`, in each call of the layer anew. With a mask
+    the mean is over the rows that have an instance that counts. Keras divides its own
+    losses by the number of entries that count: for a loss of each position of a sequence
+    a `kl_weight` of 1 over the mean number of positions is the evidence lower bound of
+    one position.
 
     A prior and a rotation may come from other layers, for a hierarchy of latents
     or a prior made by a network. The loss never depends on them: they learn
@@ -62,6 +70,9 @@ class SlashedNormalSampling(HyperparameterLayer):
     - `layer.inference = "mean"` holds for functions that are traced afterwards. A model that has
       predicted before keeps the function it compiled then; use
       `keras_slashed.layers.set_inference(model, "mean")`.
+
+    In the cell of a recurrent layer, on TensorFlow and JAX, the loop over time has to be
+    unrolled, `keras.layers.RNN(cell, unroll=True)`: no loss gets out of another loop.
 
     Args:
         kl_weight: Float, 0 or more. Weight of the rate in the loss (beta of a beta-VAE).
@@ -88,7 +99,8 @@ class SlashedNormalSampling(HyperparameterLayer):
             as `keras_slashed.ops.householder_rotation` makes it; whether it is
             orthogonal is not checked. The identity if None.
         mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
-            add nothing to the loss.
+            add nothing to the loss, whatever they hold; a row of such positions alone
+            does not count in its mean.
         training: Whether the layer is in training.
         amplitude_mask: Another name of `mask`, under which Keras passes the
             amplitude's own mask on where a prior is given too.
@@ -103,8 +115,9 @@ class SlashedNormalSampling(HyperparameterLayer):
     Raises:
         ValueError: An argument out of its range, an odd last axis, a prior,
             rotation or mask whose shape does not fit the amplitude's, or both
-            `prior_stddev` and `prior_scale`. In an export to a format that cannot
-            draw: `inference` is "sample".
+            `prior_stddev` and `prior_scale`. In a loop over time that is not unrolled,
+            on TensorFlow and JAX: the loss or the noise would be lost. In an export to
+            a format that cannot draw: `inference` is "sample".
 
     Example:
 
@@ -195,6 +208,7 @@ class SlashedNormalSampling(HyperparameterLayer):
         training=None,
         amplitude_mask=None,
     ):
+        check_one_amplitude(amplitude)
         given = [amplitude, prior_mean, prior_stddev, prior_scale, rotation]
         given = [None if x is None else to_float_tensor(x) for x in given]
         # Here too: Keras builds a layer in its first call alone.
@@ -207,14 +221,16 @@ class SlashedNormalSampling(HyperparameterLayer):
         draw = training or self.inference == "sample"
         if draw and not training:
             self._check_export_draws()
-        rates = rate_of(amplitude)
-        self.rate_tracker.update(rates, mask, training)
+        check_recurrent_call(self, training, draw)
+        rates = rate_of(unmasked(amplitude, mask))
+        with kept_losses(self):
+            self.rate_tracker.update(rates, mask, training)
         if self.free_bits:
             loss = kl_loss_with_free_bits(amplitude, self.free_bits, mask)
         else:
             loss = kl_loss(rates, mask)
         weight = self._kl_weight * self.kl_annealing_factor if training else self._kl_weight
-        add_loss(self, weight * loss)
+        self.add_loss(weight * loss)
 
         # float32 or wider from here to the end: a float16 sample is rounded once
         z = relative_sample(

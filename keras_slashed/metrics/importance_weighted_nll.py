@@ -15,12 +15,14 @@ from keras_slashed.metrics.instance_noise import InstanceNoise
 from keras_slashed.metrics.moments import RunningMoments
 from keras_slashed.metrics.posterior import draws_of
 from keras_slashed.metrics.posterior import noise_like
+from keras_slashed.metrics.posterior import output_of
 from keras_slashed.metrics.posterior import posterior_of
 from keras_slashed.metrics.sample_weight import weights_of
 from keras_slashed.metrics.sample_weight import without_unweighted
-from keras_slashed.metrics.seed import initial_seed
+from keras_slashed.one_tensor import check_one_tensor
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_log_likelihood_shape
 from keras_slashed.validation import check_log_weights_shape
 from keras_slashed.validation import check_positive_integer
@@ -79,6 +81,7 @@ class ImportanceWeightedNLL(keras.metrics.Mean):
         super().__init__(name=name, dtype=dtype)
 
     def update_state(self, log_weights, sample_weight=None):
+        check_one_tensor("log_weights", log_weights)
         log_weights = at_least_float32(to_float_tensor(log_weights))
         check_log_weights_shape(log_weights.shape)
         draws = log_weights.shape[-1]
@@ -124,7 +127,8 @@ def importance_weighted_nll(
         batch_size: Instances in one computation, where x is arrays.
         chunk_size: Draws of each of them in one computation.
         seed: Integer seed of the draws, or None. They come from NumPy: a seed gives
-            the same ones on every backend, with any `batch_size` and `chunk_size`.
+            the same ones on every backend, with any `batch_size` and `chunk_size`. They
+            are independent of data drawn by `np.random.default_rng(seed)`.
         return_values: Whether to return each instance's estimate too.
         verbose: 0, 1, 2 or "auto", for a progress bar.
 
@@ -155,13 +159,13 @@ def importance_weighted_nll(
     check_positive_integer("num_samples", num_samples)
     check_positive_integer("chunk_size", chunk_size)
     chunk_size = min(chunk_size, num_samples)
-    seed = initial_seed(seed)
+    seed = stream_seed("importance_weighted_nll", seed)
 
     def log_weights(inputs):
         return _log_weights(encoder, log_likelihood, *inputs)
 
     compiled = Compiled(log_weights, [encoder, log_likelihood])
-    shape_of_noise = Compiled(lambda batch: noise_like(posterior_of(encoder(batch))), [encoder])
+    shape_of_noise = Compiled(lambda batch: noise_like(_posterior(encoder, batch)), [encoder])
     moments, values = RunningMoments(), []
     for batch, length in padded_batches(x, batch_size, verbose):
         shape = shape_of_noise.predict_on_batch(batch).shape
@@ -183,9 +187,13 @@ def importance_weighted_nll(
     )
 
 
+def _posterior(encoder, batch):
+    return posterior_of(output_of("encoder", encoder, batch))
+
+
 def _log_weights(encoder, log_likelihood, batch, noise):
     """Return `log p(x|z) + log p(z) - log q(z|x)`, (n, S), given noise (n, S, ..., K)."""
-    posterior = posterior_of(encoder(batch))
+    posterior = _posterior(encoder, batch)
     count = noise.shape[1]
     z = draws_of(posterior, ops.moveaxis(noise, 1, -2))
     log_ratio = posterior.prior_log_prob(z) - posterior.log_prob(z)
@@ -194,7 +202,7 @@ def _log_weights(encoder, log_likelihood, batch, noise):
     z = ops.moveaxis(z, -2, 1)
     z = ops.reshape(z, (-1, *z.shape[2:]))
     repeated = tree.map_structure(lambda leaf: ops.repeat(leaf, count, axis=0), batch)
-    log_probability = log_likelihood(repeated, z)
+    log_probability = output_of("log_likelihood", log_likelihood, repeated, z)
     check_log_likelihood_shape(log_probability.shape, z.shape)
     log_probability = ops.reshape(log_probability, (-1, count))
     return ops.cast(log_probability, log_ratio.dtype) + log_ratio

@@ -15,7 +15,7 @@ from keras_slashed.metrics.pairs import log_sum_of_densities
 from keras_slashed.metrics.pairs import normal_parameters
 from keras_slashed.metrics.posterior import amplitude_of
 from keras_slashed.metrics.posterior import encoded_batches
-from keras_slashed.metrics.seed import initial_seed
+from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_positive_integer
 
 
@@ -77,7 +77,8 @@ def mutual_information(
         batch_size: Rows in one call of the encoder, where x is arrays.
         chunk_size: Draws, and posteriors, in one computation: it holds
             `chunk_size^2 K` numbers on backends that do not fuse.
-        seed: Integer seed of the draws, or None.
+        seed: Integer seed of the draws, or None. They are independent of data drawn by
+            `np.random.default_rng(seed)`.
         verbose: 0, 1, 2 or "auto", for a progress bar of the encoding and one of the
             pairs.
 
@@ -103,7 +104,7 @@ def mutual_information(
     check_positive_integer("num_samples", num_samples)
     check_positive_integer("chunk_size", chunk_size)
     parameters = _encode(encoder, x, batch_size, verbose)
-    noise = np.random.default_rng(initial_seed(seed))
+    noise = np.random.default_rng(stream_seed("mutual_information", seed))
     mean, log_stddev = np.split(parameters, 2, axis=1)
     count, size = mean.shape
     draws = count * num_samples

@@ -10,7 +10,7 @@ from keras_slashed.metrics.pairs import normal_parameters
 from keras_slashed.metrics.posterior import amplitude_of
 from keras_slashed.metrics.sample_weight import weights_of
 from keras_slashed.metrics.sample_weight import without_unweighted
-from keras_slashed.metrics.seed import initial_seed
+from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_positive_integer
 
@@ -67,9 +67,10 @@ class MutualInformation(keras.metrics.Metric):
         check_positive_integer("capacity", capacity)
         self.capacity = capacity
         self.seed = seed
-        first = initial_seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(first)
-        self._seed_of_draws = (first + 1) % 2**31  # other bits than those of the keys
+        self.seed_generator = keras.random.SeedGenerator(
+            stream_seed("MutualInformation, keys", seed)
+        )
+        self._seed_of_draws = stream_seed("MutualInformation, draws", seed)
         # A variable of the metric, so that it advances in a stateless update.
         self.seed_state = self.seed_generator.state
         self.built = False

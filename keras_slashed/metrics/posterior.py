@@ -6,11 +6,11 @@ from keras import ops
 from keras_slashed.distributions import SlashedNormal
 from keras_slashed.metrics.compiled import Compiled
 from keras_slashed.metrics.data import padded_batches
+from keras_slashed.one_tensor import check_one_output
 from keras_slashed.ops.amplitude import normal_to_amplitude
 from keras_slashed.ops.floats import at_least_float32
-from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.floats import to_amplitude
 from keras_slashed.ops.reparameterize import apply_matrix
-from keras_slashed.validation import check_amplitude_shape
 
 
 def posterior_of(encoded):
@@ -22,7 +22,7 @@ def posterior_of(encoded):
         return encoded
     # Wide before anything is computed: a sample in float16 would be off by many of
     # the smaller deviations.
-    return SlashedNormal(at_least_float32(to_float_tensor(encoded)))
+    return SlashedNormal(at_least_float32(to_amplitude(encoded)))
 
 
 def noise_like(posterior):
@@ -51,9 +51,14 @@ def amplitude_of(encoded):
             "Mutual information is computed for independent latent dimensions: the encoder must "
             f"return an amplitude or a SlashedNormal. Received: a {type(encoded).__name__}"
         )
-    amplitude = at_least_float32(to_float_tensor(encoded))
-    check_amplitude_shape(amplitude.shape)
-    return amplitude
+    return at_least_float32(to_amplitude(encoded))
+
+
+def output_of(name, function, *inputs):
+    """Return the one output of a user's function, called `name` as an argument."""
+    output = function(*inputs)
+    check_one_output(name, function, output)
+    return output
 
 
 def encoded_batches(function, encoder, x, batch_size, verbose):
@@ -61,6 +66,6 @@ def encoded_batches(function, encoder, x, batch_size, verbose):
 
     The function returns one tensor, whose first axis is the batch's.
     """
-    compiled = Compiled(lambda batch: function(encoder(batch)), [encoder])
+    compiled = Compiled(lambda batch: function(output_of("encoder", encoder, batch)), [encoder])
     for batch, length in padded_batches(x, batch_size, verbose):
         yield np.asarray(compiled.predict_on_batch(batch))[:length]

@@ -4,15 +4,16 @@ import math
 
 from keras import ops
 
+from keras_slashed.one_tensor import check_one_tensor
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import clip_amplitude
+from keras_slashed.ops.floats import to_amplitude
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.floats import widen_amplitude
 from keras_slashed.ops.stdplus import log_stdplus
 from keras_slashed.ops.stdplus import stdplus
 from keras_slashed.ops.stdplus import stdplus_inverse
-from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_prior_shape
 from keras_slashed.validation import check_same_latents
 
@@ -50,8 +51,7 @@ def amplitude_to_normal(amplitude, prior_mean=None, prior_stddev=None):
     Reference:
         Slashed Normal, Eq. 15.
     """
-    amplitude = to_float_tensor(amplitude)
-    check_amplitude_shape(amplitude.shape)
+    amplitude = to_amplitude(amplitude)
     dtype = amplitude.dtype
     mean, stddev = relative_normal(amplitude)
     if prior_stddev is not None:
@@ -109,6 +109,8 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
     Reference:
         Slashed Normal, Eq. 9 to 15 solved for psi.
     """
+    check_one_tensor("mean", mean)
+    check_one_tensor("stddev", stddev)
     mean, stddev = to_float_tensor(mean), to_float_tensor(stddev)
     check_same_latents(mean.shape, stddev.shape)
     dtype = mean.dtype
@@ -153,8 +155,7 @@ def rate(amplitude):
     Reference:
         Slashed Normal, Eq. 10 and 16.
     """
-    amplitude = to_float_tensor(amplitude)
-    check_amplitude_shape(amplitude.shape)
+    amplitude = to_amplitude(amplitude)
     return ops.sum(ops.square(widen_amplitude(amplitude)), axis=-1)
 
 

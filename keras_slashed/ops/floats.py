@@ -1,7 +1,11 @@
 """How tensors enter the computations: as floats, wide enough, in range."""
 
 import keras
+import numpy as np
 from keras import ops
+
+from keras_slashed.one_tensor import check_one_amplitude
+from keras_slashed.validation import check_amplitude_shape
 
 # An amplitude beyond this is clipped to it. Its square, the sum of many such
 # squares, the gradient of a rate and a sample then stay finite in the dtype the
@@ -25,6 +29,18 @@ def to_float_tensor(x):
         x = ops.convert_to_tensor(x)
     if not keras.backend.is_float_dtype(x.dtype):
         x = ops.cast(x, keras.config.floatx())
+    return x
+
+
+def to_amplitude(x):
+    """Return x as a tensor of a float dtype, of shape `(..., 2K)`.
+
+    Raises:
+        ValueError: It is several tensors, or the last axis is not even.
+    """
+    check_one_amplitude(x)
+    x = to_float_tensor(x)
+    check_amplitude_shape(x.shape)
     return x
 
 
@@ -56,6 +72,17 @@ def clip_amplitude(amplitude, dtype):
     dtype = keras.backend.standardize_dtype(dtype)
     largest = _LARGEST_AMPLITUDE.get(dtype, _LARGEST_ELSEWHERE)
     return ops.clip(amplitude, -largest, largest)
+
+
+def finite_rate(rate):
+    """Return a tensor of rates in float32 or float64, with its largest number for infinity.
+
+    Under a policy of float16, Keras casts the rates that a layer is given, of which those
+    from 65,520 nats on become infinite.
+    """
+    rate = at_least_float32(rate)
+    largest = float(np.finfo(keras.backend.standardize_dtype(rate.dtype)).max)
+    return ops.clip(rate, -largest, largest)
 
 
 def cast_in_range(x, dtype):

@@ -6,8 +6,14 @@ from keras import ops
 
 from keras_slashed.backend import sum_over_replicas
 from keras_slashed.ops.floats import at_least_float32
+from keras_slashed.ops.floats import finite_rate
 from keras_slashed.ops.floats import widen_amplitude
 from keras_slashed.validation import check_mask_shape
+
+# What is added up of each replica's largest rate, which may be the largest number.
+_SHARE = 2.0**-12
+# XLA multiplies by the reciprocal, which must not be so small that it counts as 0.
+_LARGEST_UNIT = 2.0**124
 
 
 def amplitude_mean_square(amplitude, normalization, part="both", mask=None, rate=None):
@@ -20,7 +26,8 @@ def amplitude_mean_square(amplitude, normalization, part="both", mask=None, rate
     """
     if normalization == "instance":
         return ops.sum(_squares(amplitude, part, mask), axis=-1, keepdims=True)
-    return mean_of(*total_square(amplitude, normalization, part, mask, rate))
+    weights = relative_rate(rate, mask)
+    return mean_of(*total_square(amplitude, normalization, part, mask, weights))
 
 
 def total_square(amplitude, normalization, part="both", mask=None, rate=None):
@@ -59,6 +66,30 @@ def joined_total_square(total, weight):
 def mean_of(total, weight):
     """Return the mean square of a `total_square`; 0 where nothing has a weight."""
     return total / ops.where(weight > 0.0, weight, 1.0)
+
+
+def relative_rate(rate, mask=None, synchronized=False):
+    """Return rates of instances in units of about their largest; any other rate as it is.
+
+    A mean square weighted by either is the same, and its gradients are, but the squares
+    times rates of 1e30 overflow in a sum, and rates of 1e-40 leave no weight.
+
+    Args:
+        rate: None, a number or a tensor.
+        mask: Boolean tensor of the shape of the rates, or None. Where it is False a rate
+            does not count, and is 0.
+        synchronized: Whether all replicas have one unit: one collective of a number.
+    """
+    if not is_of_each_instance(rate):
+        return rate
+    weights = ops.abs(finite_rate(rate))
+    if mask is not None:
+        weights = ops.where(ops.cast(mask, "bool"), weights, 0.0)
+    # A batch without rows has no maximum of its own.
+    unit = ops.cast(ops.max(ops.stop_gradient(weights), initial=0.0), weights.dtype)
+    if synchronized:
+        unit = sum_over_replicas(unit * _SHARE)
+    return weights / ops.where(unit > 0.0, ops.clip(unit, 0.0, _LARGEST_UNIT), 1.0)
 
 
 def unmasked(amplitude, mask):

@@ -7,6 +7,8 @@ import keras
 from keras import ops
 
 from keras_slashed.ops.floats import cast_in_range
+from keras_slashed.ops.floats import finite_rate
+from keras_slashed.ops.floats import to_amplitude
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.floats import widen_amplitude
 from keras_slashed.ops.mean_square import amplitude_mean_square
@@ -14,7 +16,6 @@ from keras_slashed.ops.mean_square import is_of_each_instance
 from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS
-from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
 from keras_slashed.validation import check_rate
 from keras_slashed.validation import check_rate_shape
@@ -50,7 +51,7 @@ def normalize_rate(
             "feature". What `RateNormalization` keeps for inference.
         mask: Boolean tensor of shape `(...)`. Instances where it is False are
             left out: they count in no mean square, and come out as zeros, that
-            is as the prior, at no rate.
+            is as the prior, at no rate, whatever they or other instances hold.
 
     Returns:
         A tensor of the shape and dtype of `amplitude`, computed in float32 or
@@ -74,8 +75,7 @@ def normalize_rate(
     """
     check_choice("normalization", normalization, NORMALIZATIONS)
     check_choice("part", part, PARTS)
-    amplitude = to_float_tensor(amplitude)
-    check_amplitude_shape(amplitude.shape)
+    amplitude = to_amplitude(amplitude)
     if mask is not None and not isinstance(mask, keras.KerasTensor):
         mask = ops.convert_to_tensor(mask, "bool")
     if isinstance(rate, numbers.Number):
@@ -99,9 +99,8 @@ def normalize_rate(
     scale = _root(rate, psi.dtype) * ops.rsqrt(
         ops.where(mean_square < smallest, smallest, mean_square)
     )
-    if keras.backend.standardize_dtype(amplitude.dtype) == "float16":
-        # The gradient at zero is this factor: thousands of nats would overflow it.
-        scale = ops.clip(scale, 0.0, 2.0**15)
+    dtype = keras.backend.standardize_dtype(amplitude.dtype)
+    scale = ops.clip(scale, 0.0, _LARGEST_SCALE.get(dtype, _LARGEST_SCALE_ELSEWHERE))
     if normalization == "feature" and part == "both":
         scale = ops.concatenate([scale, scale], axis=-1)
     if part == "both":
@@ -109,7 +108,8 @@ def normalize_rate(
     else:
         real, imaginary = ops.split(psi, 2, axis=-1)
         scaled = ops.concatenate([real * scale, imaginary], axis=-1)
-    return cast_in_range(scaled, amplitude.dtype)
+    # Again: what is masked is 0 already, but not times a scale of NaN.
+    return cast_in_range(unmasked(scaled, mask), amplitude.dtype)
 
 
 def _smallest_mean_square(dtype):
@@ -117,8 +117,13 @@ def _smallest_mean_square(dtype):
     return 2.0**-20 if keras.backend.standardize_dtype(dtype) == "float16" else 1e-20
 
 
-# Of a rate from a tensor, whose root would have an infinite slope at 0.
-_SMALLEST_RATE = 1e-12
+# The largest amplitude times this is finite. It is the gradient at zero as well, which
+# thousands of nats would overflow in float16.
+_LARGEST_SCALE = {"float16": 2.0**15, "float64": 2.0**900}
+_LARGEST_SCALE_ELSEWHERE = 2.0**75
+
+# A smaller rate from a tensor has a root without a slope, which would be infinite at 0.
+_SMALLEST_SLOPED_RATE = 1e-12
 
 
 def _root(rate, dtype):
@@ -126,10 +131,10 @@ def _root(rate, dtype):
     if isinstance(rate, numbers.Number):
         return math.sqrt(rate)
     # Wide first: a float32 rate would else round the root of float64 amplitudes.
-    rate = ops.cast(rate, dtype)
-    root = ops.sqrt(ops.where(rate < _SMALLEST_RATE, _SMALLEST_RATE, rate))
-    # 0 itself is no rate at all: a mean square that it weighs may be 0 as well.
-    root = ops.where(rate > 0.0, root, 0.0)
+    rate = ops.cast(finite_rate(rate), dtype)
+    is_small = ops.logical_not(rate >= _SMALLEST_SLOPED_RATE)
+    small = ops.sqrt(ops.where(rate > 0.0, ops.stop_gradient(rate), 0.0))
+    root = ops.where(is_small, small, ops.sqrt(ops.where(is_small, 1.0, rate)))
     return ops.expand_dims(root, -1) if is_of_each_instance(rate) else root
 
 

@@ -3,17 +3,21 @@
 The layer and the distributions share what is here.
 """
 
+import numbers
+
 import keras
 from keras import ops
 
 from keras_slashed.ops.amplitude import relative_normal
 from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.stream_seed import stream_seed
 
 
 def relative_sample(amplitude, rotation=None, num_samples=None, seed=None, draw=True):
     """Return `sqrt(2) a + P (stdplus(sqrt(2) b) eps)` in float32 or wider.
 
-    Of shape (..., K), or (..., S, K) with `num_samples=S`. Without `draw`, eps is 0.
+    Of shape (..., K), or (..., S, K) with `num_samples=S`. Without `draw`, eps is 0. An
+    integer seed is that of a stream of this package's own, and a generator is used as it is.
     """
     mean, stddev = relative_normal(amplitude)
     if num_samples is not None:
@@ -21,6 +25,8 @@ def relative_sample(amplitude, rotation=None, num_samples=None, seed=None, draw=
         mean = ops.tile(mean, [1] * (len(mean.shape) - 2) + [num_samples, 1])
     if not draw:
         return mean
+    if isinstance(seed, numbers.Integral):
+        seed = stream_seed("sample", seed)
     noise = stddev * keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=seed)
     if rotation is not None:
         rotation = ops.cast(to_float_tensor(rotation), mean.dtype)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_slashed.backend import replica_index
+from keras_slashed.ops.stream_seed import stream_seed
 
 # Far apart, so that no replica draws what a layer with the next seed draws on another.
 _STEP = 0x9E3779B1
@@ -15,9 +16,21 @@ class ReplicaSeedGenerator(keras.random.SeedGenerator):
     Replicas start from one state and advance it alike: under TensorFlow's
     `MirroredStrategy`, and under PyTorch's `DistributedDataParallel`, which copies the
     state of rank 0 to all, each would draw the same noise for its share of the batch.
-    The first replica's seeds are those of `keras.random.SeedGenerator`, and so are all
-    on one device, and on JAX, where the noise of the joined batch is drawn at once.
+    On one device, and on JAX, where the noise of the joined batch is drawn at once, all
+    seeds are those of the first replica.
+
+    Args:
+        seed: Integer of 0 to 2**31 - 1, of a stream that is not
+            `keras.random.SeedGenerator(seed)`'s; or None for one that Keras draws.
+        **kwargs: As for `keras.random.SeedGenerator`.
     """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(None if seed is None else stream_seed("layer", seed), **kwargs)
+        self._seed = seed
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self._seed}
 
     def next(self, ordered=True):
         seed = super().next(ordered)

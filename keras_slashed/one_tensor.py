@@ -1,0 +1,79 @@
+"""Refusals of several tensors where one is expected: Keras would stack them into one."""
+
+import numbers
+
+import keras
+from keras import tree
+
+_AMPLITUDE_OF_A_NORMAL = (
+    "The amplitude of a mean `z_mean` and the logarithm of a variance `z_log_var` is "
+    "`keras_slashed.ops.normal_to_amplitude(z_mean, keras.ops.exp(z_log_var / 2))`. "
+)
+
+
+def check_one_tensor(name, value, hint=""):
+    """Raise a ValueError if a value is several tensors; nested numbers are one."""
+    if isinstance(value, dict) or not all(map(_is_number, _entries(value))):
+        _refuse(name, value, hint)
+
+
+def check_one_amplitude(value):
+    """Raise a ValueError if several tensors came where an amplitude is expected."""
+    check_one_tensor("amplitude", value, _AMPLITUDE_OF_A_NORMAL)
+
+
+def check_one_amplitude_shape(shape):
+    """Raise a ValueError for the shapes of several tensors, as Keras gives them to a layer."""
+    if isinstance(shape, dict) or any(isinstance(part, (tuple, list, dict)) for part in shape):
+        tensors = tree.map_shape_structure(keras.KerasTensor, shape)
+        _refuse("amplitude", tensors, _AMPLITUDE_OF_A_NORMAL)
+
+
+def check_one_output(name, function, outputs):
+    """Raise a ValueError if a function, which may be a Keras model, returned several outputs.
+
+    Args:
+        name: What the function is called as an argument.
+        function: The function.
+        outputs: What it returned.
+    """
+    if not isinstance(outputs, (dict, list, tuple)):
+        return
+    path, _ = (*tree.flatten_with_path(outputs), ((0,), None))[0]
+    key = "".join(f"[{part!r}]" for part in path)
+    choice = f"lambda *inputs: {name}(*inputs){key}"
+    if hasattr(function, "output"):
+        choice = f"keras.Model({name}.input, {name}.output{key})"
+    raise ValueError(
+        f"`{name}` must return one tensor. Choose an output, as `{choice}` does. "
+        + (_AMPLITUDE_OF_A_NORMAL if name == "encoder" else "")
+        + f"Received: {_described(outputs, getattr(function, 'output_names', ()))}"
+    )
+
+
+def _refuse(name, value, hint):
+    raise ValueError(
+        f"Argument `{name}` must be one tensor. {hint}Received: {name}={_described(value)}"
+    )
+
+
+def _entries(value):
+    return tree.flatten(value) if isinstance(value, (list, tuple)) else []
+
+
+def _is_number(entry):
+    return isinstance(entry, numbers.Number) or getattr(entry, "shape", None) == ()
+
+
+def _described(value, names=()):
+    """Return the kind of a structure, and name and shape of each tensor in it."""
+    leaves = tree.flatten_with_path(value)
+    keys = [".".join(map(str, path)) for path, _ in leaves]
+    if len(names) == len(keys):
+        keys = [f"{key} {name!r}" for key, name in zip(keys, names)]
+    parts = ", ".join(f"{key}: {_kind(leaf)}" for key, (_, leaf) in zip(keys, leaves))
+    return f"a {type(value).__name__} of {len(leaves)} ({parts})"
+
+
+def _kind(leaf):
+    return f"shape {tuple(leaf.shape)}" if hasattr(leaf, "shape") else type(leaf).__name__
