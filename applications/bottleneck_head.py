@@ -3,6 +3,7 @@
 from keras import layers
 from keras import ops
 
+from applications.linear import linear
 from keras_slashed.layers import FixedRateVIB
 from keras_slashed.layers import SlashedNormalSampling
 
@@ -33,6 +34,7 @@ def add_head(
     num_samples,
     vib_options,
     relu_amplitude=False,
+    initializer="keras",
 ):
     """Return the logits of `num_classes` classes, from features.
 
@@ -50,6 +52,7 @@ def add_head(
             averaged, or None.
         vib_options: Dict of arguments of the VIB's layer.
         relu_amplitude: Whether the layer of the amplitude has a ReLU too.
+        initializer: Of both linear layers, "keras" or "torch": see `applications.linear`.
 
     Returns:
         Symbolic logits of shape `(batch, num_classes)`; averaged over draws they
@@ -59,13 +62,13 @@ def add_head(
     if bottleneck_units is not None:
         activation = None if stochastic and not relu_amplitude else "relu"
         name = "amplitude" if stochastic else "features"
-        x = layers.Dense(bottleneck_units, activation=activation, name=name)(x)
+        x = linear(x, bottleneck_units, initializer, activation=activation, name=name)
     if stochastic:
         vib = _STOCHASTIC[bottleneck]
         x = vib(num_samples=num_samples, name="bottleneck", **vib_options)(x)
     elif bottleneck == "dropout":
         x = layers.Dropout(dropout, name="dropout")(x)
-    logits = layers.Dense(num_classes, name="logits")(x)
+    logits = linear(x, num_classes, initializer, name="logits")
     if num_samples is not None:
         # log of the mean over draws of softmax(logits), up to log(num_samples),
         # which a softmax does not see

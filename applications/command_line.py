@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 
+from applications import linear
 from applications import optimizers
 from applications.setting import Setting
 from keras_slashed.validation import NORMALIZATIONS
@@ -71,13 +72,29 @@ def add_settings(parser, default):
     add("--weight-decay", type=float, default=default.weight_decay)
     add("--weight-decay-kind", choices=optimizers.WEIGHT_DECAYS,
         default=default.weight_decay_kind, help="default coupled, as PyTorch's Adam")  # fmt: skip
-    add("--relu-amplitude", action="store_true", help="a ReLU on the amplitude too")
+    add_choices(parser, default)
     add("--momentum", type=float, default=default.momentum, help="of the moving mean square")
     add("--num-samples", type=positive, default=default.num_samples,
         help="posterior draws averaged in evaluation (default 12)")  # fmt: skip
     add("--attack-samples", type=positive, default=default.attack_samples,
         help="draws averaged in the attacked loss (default 12; 1: a single draw)")  # fmt: skip
     add("--dtype-policy", default=default.dtype_policy, help="like mixed_bfloat16")
+
+
+def add_choices(parser, default=None):
+    """Let a parser know the options on what the paper, of another framework, leaves open.
+
+    Args:
+        parser: Of `make_parser`.
+        default: A `Setting`, or None for options that are None where they are not given.
+    """
+    add = parser.add_argument
+    add("--initializer", choices=linear.INITIALIZERS, default=default and default.initializer,
+        help="of linear layers: Keras' default or PyTorch's (default keras)")  # fmt: skip
+    add("--adam-epsilon", type=float, default=default and default.adam_epsilon, metavar="EPSILON",
+        help="default 1e-7, as Keras' own; PyTorch's is 1e-8")  # fmt: skip
+    add("--relu-amplitude", action="store_true", default=default and default.relu_amplitude,
+        help="a ReLU on the amplitude too")  # fmt: skip
 
 
 def chosen_settings(options, default):

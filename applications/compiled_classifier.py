@@ -30,6 +30,7 @@ def build_classifier(setting, data, num_samples=None, synchronized=False, infere
         "input_shape": data.x_train.shape[1:],
         "num_classes": data.num_classes,
         "bottleneck": setting.bottleneck,
+        "initializer": setting.initializer,
     }
     if setting.is_stochastic:
         options |= {
@@ -63,7 +64,12 @@ def compile_for_training(model, setting, steps_per_epoch):
         staircase=True,
     )
     model.compile(
-        optimizer=build_adam(schedule, setting.weight_decay, setting.weight_decay_kind),
+        optimizer=build_adam(
+            schedule,
+            setting.weight_decay,
+            setting.weight_decay_kind,
+            epsilon=setting.adam_epsilon,
+        ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
@@ -83,7 +89,8 @@ class CompiledClassifier:
     """The models of a row, whose whole state `start` replaces by that of another row.
 
     The rate, beta, the weights, the seeds and the optimizer's state are variables, so rows
-    that differ in these alone share what was compiled for the first of them. `start`
+    that differ in these alone, or in how the weights begin, share what was compiled for the
+    first of them. `start`
     leaves nothing of the row before: a row's result does not depend on its place.
 
     Args:

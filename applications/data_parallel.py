@@ -22,6 +22,7 @@ from applications.provenance import describe_run
 from applications.results import append_row
 from applications.results import markdown_table
 from applications.row_training import Seconds
+from applications.setting import ADDED_COLUMNS
 from keras_slashed.callbacks import RateMonitor
 
 _COLUMNS = ("normalization", "r", "devices", "batch_size", "epochs", "rate_nats", "target_nats",
@@ -120,7 +121,7 @@ def run_rows(module, settings, options):
         data = datasets.load(*source)
         for setting in settings:
             rows.append(_row(module, setting, source, data, options))
-            append_row(path, rows[-1])
+            append_row(path, rows[-1], ADDED_COLUMNS)
     except (FileNotFoundError, RuntimeError, ValueError) as error:
         sys.exit(str(error))
     print(markdown_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in rows]))

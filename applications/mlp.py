@@ -5,6 +5,7 @@ from keras import layers
 
 from applications.bottleneck_head import add_head
 from applications.bottleneck_head import check_options
+from applications.linear import linear
 
 
 def build(
@@ -14,6 +15,7 @@ def build(
     bottleneck="vib",
     bottleneck_units=512,
     relu_amplitude=False,
+    initializer="keras",
     dropout=0.2,
     num_samples=None,
     name="mlp",
@@ -35,6 +37,7 @@ def build(
         bottleneck_units: Width of the last hidden layer; even for a VIB.
         relu_amplitude: Whether the amplitude goes through a ReLU too. Without a
             VIB that layer always has one.
+        initializer: Of all linear layers, "keras" or "torch": see `applications.linear`.
         dropout: Rate of the dropout layers, after each hidden layer.
         num_samples: With a VIB, the number of posterior draws whose class
             probabilities are averaged; None for one draw.
@@ -48,13 +51,13 @@ def build(
         the mean class probabilities.
 
     Raises:
-        ValueError: An unknown bottleneck, or options of a VIB without one.
+        ValueError: An unknown bottleneck or initializer, or options of a VIB without one.
     """
     check_options(bottleneck, num_samples, vib_options)
     inputs = keras.Input(input_shape, name="image")
     x = layers.Flatten(name="flatten")(inputs)
     for index, units in enumerate(hidden_units, start=1):
-        x = layers.Dense(units, activation="relu", name=f"hidden_{index}")(x)
+        x = linear(x, units, initializer, activation="relu", name=f"hidden_{index}")
         if bottleneck == "dropout":
             x = layers.Dropout(dropout, name=f"dropout_{index}")(x)
     logits = add_head(
@@ -66,5 +69,6 @@ def build(
         num_samples,
         vib_options,
         relu_amplitude,
+        initializer,
     )
     return keras.Model(inputs, logits, name=name)

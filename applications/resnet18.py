@@ -23,6 +23,7 @@ def build(
     bottleneck="vib",
     bottleneck_units=512,
     relu_amplitude=False,
+    initializer="keras",
     dropout=0.2,
     num_samples=None,
     name="resnet18",
@@ -42,9 +43,9 @@ def build(
 
     `build((224, 224, 3), 1000, "imagenet", bottleneck="none", bottleneck_units=None)`
     is torchvision's `resnet18()`: 11,689,512 trainable parameters, the same function
-    of the same weights, convolutions initialized alike. Two things are Keras' own:
-    the initial values of linear layers, and the moving variance, which takes the
-    batch's variance without Bessel's correction.
+    of the same weights, convolutions initialized alike, with `initializer="torch"` the
+    linear layer too. One thing is Keras' own: the moving variance, which takes the batch's
+    variance without Bessel's correction.
 
     Args:
         input_shape: Height, width and channels of one image.
@@ -58,6 +59,8 @@ def build(
         bottleneck_units: Width of the layer before the bottleneck; even for a VIB.
             None for no such layer: the pooled features take its place.
         relu_amplitude: Whether the amplitude goes through a ReLU too.
+        initializer: Of the linear layers after the blocks, "keras" or "torch": see
+            `applications.linear`. Convolutions are always initialized as torchvision's.
         dropout: Rate of the dropout layer.
         num_samples: With a VIB, the number of posterior draws whose class
             probabilities are averaged; None for one draw.
@@ -71,7 +74,7 @@ def build(
         the mean class probabilities.
 
     Raises:
-        ValueError: An unknown stem or bottleneck, a width that is not a positive
+        ValueError: An unknown stem, bottleneck or initializer, a width that is not a positive
             integer, or options of a VIB without one.
     """
     check_choice("stem", stem, STEMS)
@@ -94,6 +97,7 @@ def build(
         num_samples,
         vib_options,
         relu_amplitude,
+        initializer,
     )
     return keras.Model(inputs, logits, name=name)
 

@@ -11,16 +11,21 @@ except ImportError:  # Windows: two commands at once are not kept apart there
     fcntl = None
 
 
-def read_rows(path):
-    """Return the rows of a CSV file as dicts of strings; none if it is missing."""
+def read_rows(path, added=None):
+    """Return the rows of a CSV file as dicts of strings; none if it is missing.
+
+    Args:
+        path: The file.
+        added: Dict of the columns that an older file lacks, with what its rows have there.
+    """
     path = pathlib.Path(path)
     if not path.exists():
         return []
     with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+        return [{**(added or {}), **row} for row in csv.DictReader(file)]
 
 
-def append_row(path, row):
+def append_row(path, row, added=None):
     """Add a row to a CSV file, which is replaced as a whole: never half written.
 
     Processes that do so at once wait for one another.
@@ -28,6 +33,7 @@ def append_row(path, row):
     Args:
         path: The file; it may be missing.
         row: A dict.
+        added: See `read_rows`.
 
     Raises:
         ValueError: The file's columns are others than the row's.
@@ -35,7 +41,7 @@ def append_row(path, row):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.parent):
-        rows = read_rows(path)
+        rows = read_rows(path, added)
         if rows and set(rows[0]) != set(row):
             raise ValueError(
                 f"{path.name} has the columns {list(rows[0])}, the new row {list(row)}. "

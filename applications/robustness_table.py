@@ -9,6 +9,7 @@ from applications import row_loop
 from applications import table1_report
 from applications.fgsm import EPSILONS
 from applications.presets import table_name
+from applications.setting import ADDED_COLUMNS
 
 
 def run_rows(module, settings, options, name="table1", title="Table 1"):
@@ -48,6 +49,7 @@ def run_rows(module, settings, options, name="table1", title="Table 1"):
         logged=("loss", "accuracy"),
         summary=lambda row: "error " + ", ".join(row[f"eps_{eps}"] for eps in EPSILONS) + " %",
         markdown=lambda rows: table1_report.markdown(rows, title, path.name),
+        added=ADDED_COLUMNS,
     )
     del data
     return row_loop.run_rows(table, _by_shape(settings), options.jobs, options.quiet)

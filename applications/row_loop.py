@@ -30,6 +30,7 @@ class Table:
         markdown: Returns a text on all rows of the table, or None without one.
         unit: What the progress counts.
         units: Returns how many of them a setting takes.
+        added: See `applications.results.read_rows`.
     """
 
     path: object
@@ -42,6 +43,11 @@ class Table:
     markdown: Callable | None = None
     unit: str = "epoch"
     units: Callable = operator.attrgetter("epochs")
+    added: dict | None = None
+
+    def rows(self):
+        """Return the rows that are there, dicts of strings."""
+        return read_rows(self.path, self.added)
 
 
 def run_rows(table, settings, jobs=1, quiet=False):
@@ -78,7 +84,7 @@ def run_rows(table, settings, jobs=1, quiet=False):
     rows = [_find(table, setting) for setting in settings]
     rows = [row for row in rows if row is not None]
     if rows and table.markdown is not None:
-        text = table.markdown(read_rows(table.path))
+        text = table.markdown(table.rows())
         markdown = table.path.with_suffix(".md")
         markdown.write_text(text)
         print(f"\n{text}\nwritten to {table.path} and {markdown.name}")
@@ -114,7 +120,7 @@ class _Loop:
         self._epochs[setting] = epoch
 
     def on_done(self, setting, row):
-        append_row(self._table.path, row)
+        append_row(self._table.path, row, self._table.added)
         _drop_checkpoints(self._table, setting)
         self._finish(f"{self._table.name(setting)}: {self._table.summary(row)}")
 
@@ -131,7 +137,7 @@ class _Loop:
 
 
 def _find(table, setting):
-    return find_row(read_rows(table.path), **setting.columns(), data_sha256=table.data_sha256)
+    return find_row(table.rows(), **setting.columns(), data_sha256=table.data_sha256)
 
 
 def _drop_checkpoints(table, setting):

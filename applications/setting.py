@@ -9,6 +9,8 @@ import math
 _FIXED_RATE_COLUMNS = ("r", "part", "momentum")
 _STOCHASTIC_COLUMNS = ("relu_amplitude", "num_samples", "attack_samples")
 _RESNET_COLUMNS = ("stem", "width", "augment")
+# Columns that older tables lack, with what their rows were made with.
+ADDED_COLUMNS = {"initializer": "keras", "adam_epsilon": "1e-07"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Setting:
         learning_rate_decay: Factor of the learning rate every 2 epochs.
         weight_decay: The paper does not say which kind.
         weight_decay_kind: "coupled" as in PyTorch's Adam, or "decoupled".
+        adam_epsilon: Keras' default is 1e-7, PyTorch's 1e-8. Not in the paper.
+        initializer: Of linear layers, "keras" or "torch". Not in the paper.
         relu_amplitude: Whether the amplitude goes through a ReLU. Not in the paper.
         momentum: Of the moving mean square. Not in the paper.
         num_samples: Posterior draws averaged in evaluation.
@@ -55,6 +59,8 @@ class Setting:
     learning_rate_decay: float = 0.99
     weight_decay: float = 1e-4
     weight_decay_kind: str = "coupled"
+    adam_epsilon: float = 1e-7
+    initializer: str = "keras"
     relu_amplitude: bool = False
     momentum: float = 0.99
     num_samples: int = 12
@@ -85,14 +91,22 @@ class Setting:
         return self.rate_multiplier * math.log(num_classes)
 
     def shape(self):
-        """Return what one compilation serves: the setting without what is state."""
-        return dataclasses.replace(self, rate_multiplier=1.0, beta=0.0, seed=0, epochs=0)
+        """Return what one compilation serves: the setting without what is state, or makes it."""
+        return dataclasses.replace(
+            self, rate_multiplier=1.0, beta=0.0, seed=0, epochs=0, initializer="keras"
+        )
 
     def label(self, data_sha256):
         """Return a name for the row's files that no other setting has."""
         # What is as by default stays out: further attributes leave old names as they are.
         default = dataclasses.asdict(Setting())
-        mine = {key: v for key, v in dataclasses.asdict(self).items() if v != default[key]}
+        # So does what does not concern the row.
+        columns = self.columns()
+        mine = {
+            key: value
+            for key, value in dataclasses.asdict(self).items()
+            if value != default[key] and columns.get(key) != ""
+        }
         everything = json.dumps([mine, data_sha256], sort_keys=True)
         digest = hashlib.sha256(everything.encode()).hexdigest()[:8]
         return f"{self.dataset}_{self.short_name}_epochs{self.epochs}_seed{self.seed}_{digest}"

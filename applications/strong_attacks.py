@@ -24,6 +24,7 @@ from applications import strong_attacks_report
 from applications import strong_attacks_row
 from applications.presets import table_name
 from applications.row_training import RowFiles
+from applications.setting import ADDED_COLUMNS
 from applications.strong_attacks_models import find_classifiers
 from applications.strong_attacks_row import STRENGTHS
 from applications.strong_attacks_row import AttackSetting
@@ -108,6 +109,7 @@ def main(arguments=None):
         markdown=lambda rows: strong_attacks_report.markdown(rows, path.name),
         unit="restart",
         units=lambda setting: setting.searches,
+        added=ADDED_COLUMNS,
     )
     rows = row_loop.run_rows(table, attacked, options.jobs, options.quiet)
     strong_attacks_figure.draw(rows, path.with_suffix(".png"))

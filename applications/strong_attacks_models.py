@@ -7,6 +7,7 @@ from applications.presets import preset_of
 from applications.presets import table_name
 from applications.results import read_rows
 from applications.row_training import RowFiles
+from applications.setting import ADDED_COLUMNS
 from applications.setting import Setting
 
 
@@ -35,7 +36,7 @@ def find_classifiers(folder, dataset, data_sha256, names=None):
         )
     found = [
         (setting_of(row), row)
-        for row in read_rows(table)
+        for row in read_rows(table, ADDED_COLUMNS)
         if (row["dataset"], row["data_sha256"]) == (dataset, data_sha256)
     ]
     known = {name for setting, _ in found for name in names_of(setting)}

@@ -21,6 +21,10 @@ from applications.presets import table_name
 from applications.robustness_table import run_rows
 
 _DATASETS = ("mnist", "cifar10", "cifar10_small", "digits")
+# Options that take the place of the preset's where they are given.
+_CHANGES = (
+    "epochs", "batch_size", "dtype_policy", "initializer", "adam_epsilon", "relu_amplitude"
+)  # fmt: skip
 
 
 def parse_arguments(arguments=None):
@@ -34,6 +38,7 @@ def parse_arguments(arguments=None):
         help="some rows: base, batch_r0.125, all of instance, ... (default: all)")  # fmt: skip
     add("--batch-size", type=command_line.positive, metavar="N", help="default 100")
     add("--dtype-policy", metavar="POLICY", help="like mixed_bfloat16 (default float32)")
+    command_line.add_choices(parser)
     options = parser.parse_args(arguments)
     if options.output is None:
         options.output = "runs/table1" if options.preset == "paper" else "runs/table1/short"
@@ -46,7 +51,7 @@ def parse_arguments(arguments=None):
 
 def settings(options):
     """Return the settings of all rows that the options ask for."""
-    changes = {name: getattr(options, name) for name in ("epochs", "batch_size", "dtype_policy")}
+    changes = {name: getattr(options, name) for name in _CHANGES}
     changes = {name: value for name, value in changes.items() if value is not None}
     return [
         dataclasses.replace(row, seed=seed, **changes)

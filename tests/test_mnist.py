@@ -1,3 +1,5 @@
+import pathlib
+
 import keras
 import numpy as np
 import pytest
@@ -7,9 +9,14 @@ from applications import command_line
 from applications import datasets
 from applications import mnist
 from applications import results
+from applications import table1_report
 from applications.paper_tables import TABLE1_MNIST
+from applications.setting import ADDED_COLUMNS
 from applications.setting import Setting
 from applications.setting import default_setting
+from applications.strong_attacks_models import setting_of
+
+RESULTS = pathlib.Path(__file__).parents[1] / "results"
 
 
 def test_rows_are_trained_attacked_and_written(tmp_path, capsys):
@@ -43,6 +50,51 @@ def test_rows_are_trained_attacked_and_written(tmp_path, capsys):
     assert (tmp_path / "table1_digits.csv").read_bytes() == before
 
 
+def test_initializer_and_epsilon_in_row_provenance_and_name(tmp_path, monkeypatch, capsys):
+    options = ["--dataset", "digits", "--output", str(tmp_path), "--bottleneck", "none",
+               "--epochs", "1", "--batch-size", "479"]  # fmt: skip
+    chosen = [*options, "--initializer", "torch", "--adam-epsilon", "1e-8"]
+    for arguments in (options, chosen):
+        monkeypatch.setattr("sys.argv", ["mnist", *arguments])
+        mnist.main(arguments)
+    table = tmp_path / "table1_digits.csv"
+    usual, row = results.read_rows(table)
+    assert (usual["initializer"], usual["adam_epsilon"]) == ("keras", "1e-07")
+    assert (row["initializer"], row["adam_epsilon"]) == ("torch", "1e-08")
+    assert "--initializer torch --adam-epsilon 1e-8" in row["command"]
+    assert usual["eps_0.0"] != row["eps_0.0"]
+    assert len(list(tmp_path.glob("models/*"))) == 2
+    assert "adam_epsilon=1e-08, initializer=torch | 0 |" in capsys.readouterr().out
+    mnist.main(chosen)
+    assert "1 of 1 rows are in" in capsys.readouterr().out
+
+
+def test_a_table_without_the_newer_columns_counts_as_the_defaults(tmp_path, capsys):
+    options = ["--dataset", "digits", "--output", str(tmp_path), "--bottleneck", "none",
+               "--epochs", "1", "--batch-size", "479", "--quiet"]  # fmt: skip
+    mnist.main(options)
+    table = tmp_path / "table1_digits.csv"
+    (row,) = results.read_rows(table)
+    old = {name: value for name, value in row.items() if name not in ADDED_COLUMNS}
+    assert len(old) == len(row) - 2
+    results.write_rows(table, [old])
+    capsys.readouterr()
+    mnist.main([*options, "--seed", "0", "1"])
+    assert "1 of 2 rows are in" in capsys.readouterr().out
+    first, second = results.read_rows(table)
+    assert first == row
+    assert second["seed"] == "1"
+    assert str(Setting().adam_epsilon) == ADDED_COLUMNS["adam_epsilon"]
+    assert Setting().initializer == ADDED_COLUMNS["initializer"]
+
+
+@pytest.mark.parametrize("path", ["table1_mnist.csv", "short/table1_cifar10.csv"])
+def test_committed_rows_are_settings(path):
+    rows = results.read_rows(RESULTS / path, ADDED_COLUMNS)
+    assert [setting_of(row).seed for row in rows] == [int(row["seed"]) for row in rows]
+    assert table1_report.markdown(rows, "Table 1", path)
+
+
 def test_every_row_of_the_paper_can_be_asked_for():
     options = mnist.parse_arguments(
         "--bottleneck none dropout vib --epochs 400 "
@@ -54,6 +106,9 @@ def test_every_row_of_the_paper_can_be_asked_for():
     assert names == set(TABLE1_MNIST)
     assert len(rows) == 17
     assert Setting() in rows
+    options = mnist.parse_arguments(["--initializer", "torch", "--adam-epsilon", "1e-8"])
+    (row,) = command_line.chosen_settings(options, default_setting("mnist"))
+    assert row == Setting(epochs=20, initializer="torch", adam_epsilon=1e-8)
 
 
 def test_cifar10_has_the_options_of_its_model():
@@ -70,6 +125,7 @@ def test_cifar10_has_the_options_of_its_model():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--initializer", "jax"], "'jax'"),
         (["--epochs", "0"], "positive integer, not '0'"),
         (["--jobs", "two"], "positive integer, not 'two'"),
         (["--bottleneck", "ib"], "'ib'"),

@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+import json
 
 import numpy as np
 import pytest
 
 from applications import datasets
 from applications import results
+from applications.compiled_classifier import CompiledClassifier
 from applications.compiled_classifier import build_classifier
 from applications.robustness import RowRunner
 from applications.row_training import RowFiles
@@ -84,6 +86,49 @@ def test_a_second_row_compiles_nothing(runner, monkeypatch):
     runner.compiled(one).model.make_train_function(force=True)
     runner.fit(one)
     assert traced
+
+
+def test_the_initializer_is_state_and_epsilon_is_not(runner):
+    compiled = runner.compiled(SETTING)
+    torch_like = dataclasses.replace(SETTING, initializer="torch")
+    assert runner.compiled(torch_like) is compiled
+    compiled.start(torch_like)
+    begun = compiled.classifier.get_layer("hidden_2").get_weights()
+    compiled.start(SETTING)
+    _, bias = compiled.classifier.get_layer("hidden_2").get_weights()
+    assert bias.max() == 0.0, "nothing of the row before is left"
+    assert all(0.031 < np.abs(values).max() <= 1 / 32 for values in begun)
+    other = dataclasses.replace(SETTING, adam_epsilon=1e-8)
+    with pytest.raises(ValueError, match="must have the shape that was compiled"):
+        compiled.start(other)
+    assert float(compiled.model.optimizer.epsilon) == 1e-7
+    assert float(CompiledClassifier(other, runner.data).model.optimizer.epsilon) == 1e-8
+
+
+def test_a_killed_row_keeps_its_initializer_and_epsilon(runner, tmp_path):
+    chosen = dataclasses.replace(SETTING, initializer="torch", adam_epsilon=1e-3, epochs=2)
+    runner.output = tmp_path / "whole"
+    whole = trained(runner, chosen)
+    runner.output = tmp_path / "killed"
+
+    def kill(epoch, logs):
+        if epoch == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        runner.train(chosen, kill)
+    (description,) = runner.output.glob("checkpoints/*/setting.json")
+    kept = json.loads(description.read_text())
+    assert (kept["initializer"], kept["adam_epsilon"]) == ("torch", 1e-3)
+    # Rows that differ in these alone have checkpoints of their own.
+    begins = []
+    for other in (dict(initializer="keras"), dict(adam_epsilon=1e-7)):
+        other = dataclasses.replace(chosen, epochs=1, **other)
+        _, weights = trained(runner, other)
+        assert not np.array_equal(weights[0], whole[1][0])
+    history = runner.train(chosen, lambda epoch, logs: begins.append(epoch))
+    assert begins == [1, 2]
+    assert_same((timeless(history), runner.compiled(chosen).classifier.get_weights()), whole)
 
 
 class Killed(BaseException):

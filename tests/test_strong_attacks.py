@@ -106,7 +106,13 @@ def test_a_setting_comes_back_from_its_columns():
     for dataset in ("mnist", "cifar10"):
         for setting in table1_rows(dataset, "paper") + table1_rows(dataset, "short"):
             assert setting_of(setting.columns()) == setting
-    other = Setting(bottleneck="beta_vib", beta=0.01, relu_amplitude=True, momentum=0.99)
+    other = Setting(
+        bottleneck="beta_vib",
+        beta=0.01,
+        relu_amplitude=True,
+        initializer="torch",
+        adam_epsilon=1e-8,
+    )
     assert setting_of(other.columns()) == other
     with pytest.raises(ValueError, match=r"another version.*'r': \('0\.12345678', '0\.123457'\)"):
         setting_of({**Setting().columns(), "r": "0.12345678"})

@@ -1,5 +1,6 @@
 """The whole of Table 1 on scikit-learn's digits, killed and continued, side by side."""
 
+import dataclasses
 import pathlib
 import signal
 import statistics
@@ -17,7 +18,9 @@ from applications.paper_tables import TABLE1_CIFAR10
 from applications.paper_tables import TABLE1_MNIST
 from applications.presets import preset_of
 from applications.presets import table1_rows
+from applications.setting import Setting
 
+MNIST_SHA256 = "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16"
 ROOT = pathlib.Path(__file__).parents[1]
 
 
@@ -106,12 +109,25 @@ def test_the_rows_are_the_paper_s():
     }
     other = table1.settings(table1.parse_arguments(["--preset", "short", "--epochs", "21"]))
     assert {preset_of(row) for row in other} == {""}
+    options = ["--initializer", "torch", "--adam-epsilon", "1e-8", "--relu-amplitude"]
+    chosen = table1.settings(table1.parse_arguments(options))
+    assert {(row.initializer, row.adam_epsilon, row.relu_amplitude) for row in chosen} == {
+        ("torch", 1e-8, True)
+    }
 
 
 def test_names_of_files_tell_settings_apart():
     rows = table1_rows("mnist", "paper") + table1_rows("mnist", "short")
     assert len({row.label("data") for row in rows}) == 34
     assert rows[0].label("data") != rows[0].label("other data")
+    base = Setting(bottleneck="none")
+    # As the 400-epoch rows of before these options are called.
+    assert base.label(MNIST_SHA256) == "mnist_base_epochs400_seed0_45dd207a"
+    others = (dict(initializer="torch"), dict(adam_epsilon=1e-8), dict(weight_decay=0.0))
+    assert len({dataclasses.replace(base, **c).label("data") for c in ({}, *others)}) == 4
+    # The base model has no amplitude: one row, one name.
+    assert dataclasses.replace(base, relu_amplitude=True).label("data") == base.label("data")
+    assert Setting(relu_amplitude=True).label("data") != Setting().label("data")
 
 
 def test_outputs_of_the_presets_are_apart():
