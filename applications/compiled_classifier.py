@@ -13,6 +13,7 @@ from applications.fgsm import EPSILONS
 from applications.fgsm import compile_fgsm
 from applications.image_data import PIXEL_RANGE
 from applications.image_store import ImageStore
+from applications.model_state import assign
 from applications.optimizers import build_adam
 from keras_slashed.callbacks import RateMonitor
 
@@ -138,10 +139,8 @@ class CompiledClassifier:
             )
         keras.utils.set_random_seed(setting.seed)
         fresh = build_classifier(setting, self._data)
-        for variable, value in zip(self.classifier.variables, fresh.variables, strict=True):
-            variable.assign(value)
-        for variable, value in zip(self.model.optimizer.variables, self._optimizer_start):
-            variable.assign(value)
+        assign(self.classifier.variables, fresh.variables)
+        assign(self.model.optimizer.variables, self._optimizer_start)
 
     def attack(self, setting):
         """Return the share of test images classified wrong at each of `EPSILONS`.
@@ -152,7 +151,7 @@ class CompiledClassifier:
         """
         for model in {id(m): m for m in (self._judge, self._attacked)}.values():
             if model is not self.classifier:
-                model.set_weights(self.classifier.get_weights())
+                assign(model.variables, self.classifier.variables)
             set_noise(model, setting.seed, setting.epochs)
         return self._attack(self._data.x_test, self._data.y_test, _ATTACK_BATCH[setting.model])
 

@@ -8,6 +8,7 @@ from applications import mlp
 from applications.epoch_seeds import EpochSeeds
 from applications.epoch_seeds import ShuffledBatches
 from applications.epoch_seeds import set_noise
+from applications.model_state import assign
 from keras_slashed.callbacks import RateMonitor
 
 _BATCH_SIZE = 200
@@ -54,8 +55,6 @@ class Trainer:
         ]
 
     def _build(self, num_samples=None, **vib_options):
-        if self._bottleneck == "vib":
-            vib_options["momentum"] = 0.99
         return mlp.build(
             input_shape=(2,),
             num_classes=2,
@@ -84,8 +83,8 @@ class Trainer:
         """
         (x, y), (x_test, y_test) = data
         keras.utils.set_random_seed(seed)
-        _assign(self._model.variables, self._build(**vib_options).variables)
-        _assign(self._model.optimizer.variables, self._start)
+        assign(self._model.variables, self._build(**vib_options).variables)
+        assign(self._model.optimizer.variables, self._start)
         batches = ShuffledBatches(x, y, _BATCH_SIZE, seed)
         history = self._model.fit(
             batches,
@@ -94,7 +93,7 @@ class Trainer:
             verbose=0,
             callbacks=[EpochSeeds(batches, seed), *callbacks, RateMonitor()],
         ).history
-        self._classifier.set_weights(self._model.get_weights())
+        assign(self._classifier.variables, self._model.variables)
         set_noise(self._classifier, seed)
         logits = self._classifier.predict_on_batch(x_test)
         return {
@@ -102,8 +101,3 @@ class Trainer:
             "cross_entropy": history["cross_entropy"][-1],
             "rate": history["bottleneck_rate"][-1],
         }
-
-
-def _assign(variables, values):
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
