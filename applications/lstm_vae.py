@@ -41,7 +41,7 @@ class LSTMVAE:
         The loss is the mean over the documents of a batch of the reconstruction loss and,
         times `kl_weight`, the KL. The log shows both together as `loss`, and the mean
         reconstruction loss of a document as `reconstruction`. Rows of padding alone count
-        in the former's mean, as zeros, and not in the latter's.
+        in neither: they have a sample weight of 0, and no KL.
 
         `options` are those of `keras.Model.compile`. On TensorFlow without a GPU, where Keras'
         "auto" does without XLA, the default of `jit_compile` is True on more than one thread:
@@ -52,7 +52,8 @@ class LSTMVAE:
             xla = threads() > 1 and not options.get("run_eagerly", False)
             options.setdefault("jit_compile", xla)
         metric = keras.metrics.MeanMetricWrapper(reconstruction_loss, name="reconstruction")
-        self.training.compile(optimizer, reconstruction_loss, weighted_metrics=[metric], **options)
+        loss = ReconstructionLoss()
+        self.training.compile(optimizer, loss, weighted_metrics=[metric], **options)
 
 
 class LogLikelihood(keras.Model):
@@ -68,6 +69,16 @@ class LogLikelihood(keras.Model):
 
     def call(self, rows, z=None):
         return -self.reconstruction(rows if z is None else [rows, z])
+
+
+class ReconstructionLoss(keras.losses.Loss):
+    """`reconstruction_loss` as the mean over documents, rows with a sample weight of 1."""
+
+    def __init__(self):
+        super().__init__("reconstruction_loss", reduction="mean_with_sample_weight")
+
+    def call(self, targets, negative_log_likelihood):
+        return reconstruction_loss(targets, negative_log_likelihood)
 
 
 def reconstruction_loss(targets, negative_log_likelihood):

@@ -195,10 +195,27 @@ def test_rows_without_a_document_count_nowhere():
     costs = to_numpy(model.training(some, training=True))
     np.testing.assert_array_equal(costs[3:], 0.0)
     assert costs[:3].min() > 1.0
-    # three documents of 7 nats in five rows
-    assert total_loss(model.training) == pytest.approx(7.0 * 3 / 5, rel=1e-4)
+    # three documents of 7 nats, and two rows that are none
+    assert total_loss(model.training) == pytest.approx(7.0, rel=1e-4)
     amplitude = to_numpy(model.encoder(some, training=True))
     assert np.mean(np.sum(amplitude[:3] ** 2, axis=-1)) == pytest.approx(7.0, rel=1e-4)
+
+
+def test_loss_is_the_mean_over_documents():
+    """Of reconstruction and KL alike, whatever else is in the batch."""
+    losses = []
+    for padding in (0, 2):
+        model = build(rate=CommittedRate(6.0), normalization="instance", dropout=0.0)
+        model.compile(keras.optimizers.SGD(0.0), run_eagerly=COMPILES_SLOWLY)
+        model.training.get_layer("latent").inference = "mean"
+        rows = np.concatenate([ROWS, np.zeros((padding, 6), "int32")])
+        weights = np.any(rows, axis=-1).astype("float32")
+        logs = model.training.test_on_batch(
+            rows, np.zeros(len(rows), "float32"), weights, return_dict=True
+        )
+        assert logs["loss"] - logs["reconstruction"] == pytest.approx(7.0, rel=1e-4)
+        losses.append(logs["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_fit_on_batches_of_several_lengths():

@@ -59,13 +59,11 @@ def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
 
 def _number_of_rows(rates, mask):
     """Return how many rows have an instance that counts, but 1 if there is none."""
-    if mask is None:
-        rows = ops.cast(ops.shape(rates)[0], rates.dtype)
-    else:
-        counts = ops.cast(mask, rates.dtype)
-        if len(rates.shape) > 1:
-            counts = ops.sum(counts, axis=list(range(1, len(rates.shape))))
-        rows = ops.sum(ops.cast(counts > 0.0, rates.dtype))
+    # Not the batch size as a number: torch.export would take it for a constant.
+    counts = ops.ones_like(rates) if mask is None else ops.cast(mask, rates.dtype)
+    if len(rates.shape) > 1:
+        counts = ops.sum(counts, axis=list(range(1, len(rates.shape))))
+    rows = ops.sum(ops.cast(counts > 0.0, rates.dtype))
     return ops.where(rows > 0.0, rows, 1.0)
 
 
