@@ -58,7 +58,7 @@ class Checkpoint(keras.callbacks.Callback):
             os.replace(path, path.with_name(f"damaged_{path.name}"))
             damaged.append(path.name)
         if damaged:
-            then = f"goes on after epoch {epochs}" if epochs else "begins anew"
+            then = f"continues after epoch {epochs}" if epochs else "starts over"
             print(f"{self.path.parent.name}: {', '.join(damaged)} damaged, training {then}",
                   flush=True)  # fmt: skip
         return epochs

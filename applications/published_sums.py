@@ -2,7 +2,7 @@
 
 import hashlib
 
-# Of the unpacked files, since whoever packs them anew has the same ones: MD5, and SHA-1 of the
+# Of the unpacked files, since a re-packed copy has the same ones: MD5, and SHA-1 of the
 # binary version of CIFAR-10, for which no other is published.
 SUMS = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",

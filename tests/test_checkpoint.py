@@ -91,7 +91,7 @@ def test_a_flipped_bit_is_told(folder, trained, capsys):
     model = build()
     assert_restored(restore(folder, model), 2, trained[1])
     out = capsys.readouterr().out
-    assert out == f"{folder.name}: latest.weights.h5 damaged, training goes on after epoch 2\n"
+    assert out == f"{folder.name}: latest.weights.h5 damaged, training continues after epoch 2\n"
     assert {p.name for p in folder.iterdir()} == {
         "damaged_latest.weights.h5",
         "previous.weights.h5",
@@ -116,7 +116,7 @@ def test_training_begins_anew_without_a_whole_checkpoint(folder, trained, capsys
         flip(path)
     assert_restored(restore(folder), 0, trained[1])
     names = "latest.weights.h5, previous.weights.h5"
-    assert capsys.readouterr().out == f"{folder.name}: {names} damaged, training begins anew\n"
+    assert capsys.readouterr().out == f"{folder.name}: {names} damaged, training starts over\n"
 
 
 @pytest.mark.parametrize("length", [0, 300, 512, -1])
@@ -144,7 +144,7 @@ def test_half_a_checkpoint_without_a_checksum_changes_nothing(folder, trained, m
 
     monkeypatch.setattr(keras.Model, "load_weights", load_half)
     assert_restored(restore(folder), 0, trained[1])
-    assert "latest.weights.h5 damaged, training begins anew" in capsys.readouterr().out
+    assert "latest.weights.h5 damaged, training starts over" in capsys.readouterr().out
     assert (folder / "damaged_latest.weights.h5").exists()
 
 

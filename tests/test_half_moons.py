@@ -35,6 +35,8 @@ def test_a_classifier_does_not_depend_on_those_before_it():
     first = trainer.train(data, 2, seed=1, rate=0.5)
     trainer.train(data, 2, seed=2, rate=2.0)
     assert trainer.train(data, 2, seed=1, rate=0.5) == first
+    # Nor on the rate that was compiled first: accuracy, too, is at the rate of the training.
+    assert Trainer("vib", rate=0.5).train(data, 2, seed=1, rate=0.5) == first
 
 
 def test_what_schedules_are_told():

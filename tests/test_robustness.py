@@ -88,6 +88,20 @@ def test_a_second_row_compiles_nothing(runner, monkeypatch):
     assert traced
 
 
+def test_the_attack_is_at_the_rate_of_the_row(runner):
+    """Not at the one that was compiled first."""
+    # "instance": an untrained layer of the others leaves amplitudes unscaled.
+    first = dataclasses.replace(SETTING, normalization="instance")
+    low = dataclasses.replace(first, rate_multiplier=0.01)
+    shared, fresh = CompiledClassifier(first, runner.data), CompiledClassifier(low, runner.data)
+    shared.start(first)
+    errors = shared.attack(first)
+    for compiled in (shared, fresh):
+        compiled.start(low)
+    np.testing.assert_array_equal(shared.attack(low), fresh.attack(low))
+    assert (shared.attack(low) != errors).any()
+
+
 def test_the_initializer_is_state_and_epsilon_is_not(runner):
     compiled = runner.compiled(SETTING)
     torch_like = dataclasses.replace(SETTING, initializer="torch")
@@ -190,7 +204,7 @@ def test_a_row_with_a_damaged_checkpoint_ends_as_it_would_have(runner, tmp_path,
         history = runner.train(SETTING, lambda epoch, logs, epochs=epochs: epochs.append(epoch))
         assert epochs == list(range(first, 4))
         assert_same((timeless(history), runner.compiled(SETTING).classifier.get_weights()), whole)
-        then = f"goes on after epoch {first}" if first else "begins anew"
+        then = f"continues after epoch {first}" if first else "starts over"
         assert f"damaged, training {then}\n" in capsys.readouterr().out
 
 
@@ -199,7 +213,7 @@ def test_an_old_damaged_checkpoint_and_a_second_process(runner, capsys):
     folder.mkdir(parents=True)
     (folder / "latest.weights.h5").write_bytes(b"\x89HDF cut short")
     assert len(runner.train(SETTING)) == SETTING.epochs
-    assert "latest.weights.h5 damaged, training begins anew" in capsys.readouterr().out
+    assert "latest.weights.h5 damaged, training starts over" in capsys.readouterr().out
     with results.locked(folder), pytest.raises(ValueError, match="Another process is at work"):
         runner(SETTING)
 

@@ -65,7 +65,7 @@ class RateCalibration(keras.callbacks.Callback):
         self._calibration = None
 
     def on_train_begin(self, logs=None):
-        # Anew: which layers are frozen may have changed since the last `fit`.
+        # Each time: which layers are frozen may have changed since the last `fit`.
         self._calibration = Calibration(self.model)
 
     def on_test_begin(self, logs=None):

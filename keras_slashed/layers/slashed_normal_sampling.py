@@ -43,7 +43,7 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
     and P the matrix `rotation`. The rate paid is `sum(a^2 + b^2)`, whatever the
     prior: exactly `KL(posterior || prior)`, of which an S0 that drops dimensions
     leaves less. `kl_weight` times the mean over the batch of this rate, summed
-    over all other axes, goes to `add_loss`, in each call of the layer anew. With a mask
+    over all other axes, goes to `add_loss`, in every call of the layer. With a mask
     the mean is over the rows that have an instance that counts. Keras divides its own
     losses by the number of entries that count: for a loss of each position of a sequence
     a `kl_weight` of 1 over the mean number of positions is the evidence lower bound of
