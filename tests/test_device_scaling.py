@@ -65,11 +65,12 @@ def test_a_step_on_two_devices_is_timed_and_counted(normalization, tmp_path):
     (path,) = tmp_path.glob("device_scaling_*.csv")
     (row,) = results.read_rows(path)
     assert float(row["milliseconds"]) > 0.0
-    # JAX knows the weight of a batch, and adds up the slopes of both parts of psi_k.
+    # JAX knows the weight of a batch, and adds up the slopes of both parts of psi_k. The others
+    # send, beside the squares, the weight and the number of entries that are not finite.
     latents = 256
     expected = {
         "batch": [4, 4],
-        "feature": [4 * latents, 8 * latents] if jax else [4 * latents + 4] * 2,
+        "feature": [4 * latents, 8 * latents] if jax else [4 * latents + 8] * 2,
     }
     sent = [int(row[f"statistics_{way}"]) for way in ("forward", "backward")]
     assert sent == expected[normalization]

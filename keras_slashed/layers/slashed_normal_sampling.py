@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_slashed.backend import kept_losses
 from keras_slashed.backend.export_format import export_format
@@ -229,8 +230,10 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
             loss = kl_loss_with_free_bits(amplitude, self.free_bits, mask)
         else:
             loss = kl_loss(rates, mask)
-        weight = self._kl_weight * self.kl_annealing_factor if training else self._kl_weight
-        self.add_loss(weight * loss)
+        weight = ops.convert_to_tensor(self._kl_weight)
+        if training:
+            weight = weight * ops.convert_to_tensor(self.kl_annealing_factor)
+        self.add_loss(ops.cast(weight, loss.dtype) * loss)
 
         # float32 or wider from here to the end: a float16 sample is rounded once
         z = relative_sample(
