@@ -66,7 +66,7 @@ def test_a_step_on_two_devices_is_timed_and_counted(normalization, tmp_path):
     (row,) = results.read_rows(path)
     assert float(row["milliseconds"]) > 0.0
     # JAX knows the weight of a batch, and adds up the slopes of both parts of psi_k. The others
-    # send, beside the squares, the weight and the number of entries that are not finite.
+    # also send the weight and the number of entries that are not finite.
     latents = 256
     expected = {
         "batch": [4, 4],

@@ -125,7 +125,7 @@ def sum_of(z):
 class RunLayerTest(testing.TestCase):
     def assertLen(self, iterable, expected_len, msg=None):
         if msg == "Unexpected number of torch_params":
-            expected_len += self.num_scalars  # of which Keras expects none beside the weights
+            expected_len += self.num_scalars  # Keras expects weights alone
         super().assertLen(iterable, expected_len, msg)
 
     # The model around the layer has no other layer, so nothing to train.

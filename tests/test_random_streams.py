@@ -170,7 +170,7 @@ def test_the_configuration_has_the_users_seed():
 
 
 def test_without_a_seed_keras_decides():
-    """`set_random_seed` does, and each call draws anew."""
+    """`set_random_seed` does, and each call draws new numbers."""
     found = []
     for seed in (1, 1, 2):
         keras.utils.set_random_seed(seed)

@@ -1,4 +1,4 @@
-"""Reusable SavedModels beside the Keras models they were written from."""
+"""Reusable SavedModels compared with the Keras models they were written from."""
 
 import keras
 import numpy as np
