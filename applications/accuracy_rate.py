@@ -17,6 +17,7 @@ from applications import command_line
 from applications.presets import table_name
 from applications.robustness_table import run_rows
 from applications.setting import default_setting
+from applications.table_command import table_command
 from keras_slashed.validation import NORMALIZATIONS
 
 BETAS = (0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
@@ -35,7 +36,7 @@ def parse_arguments(arguments=None):
     add("--normalizations", nargs="+", choices=NORMALIZATIONS, default=["batch", "instance"])
     add("--epochs", type=command_line.positive, default=20, help="default 20; Table 1: 400")
     add("--seed", type=int, default=0)
-    return parser.parse_args(arguments)
+    return command_line.distinct(parser, parser.parse_args(arguments))
 
 
 def settings(options):
@@ -54,6 +55,7 @@ def settings(options):
     return weighted, fixed
 
 
+@table_command()
 def main(arguments=None):
     """Run the rows that the command line asks for, and draw them."""
     options = parse_arguments(arguments)
@@ -63,8 +65,9 @@ def main(arguments=None):
     rows += run_rows(module, fixed, options)
     name = f"accuracy_rate_{table_name(options.dataset)}.png"
     picture = pathlib.Path(options.output) / name
-    accuracy_rate_figure.draw(rows, picture)
-    print(f"written to {picture}")
+    if rows:  # not all left to another command
+        accuracy_rate_figure.draw(rows, picture)
+        print(f"written to {picture}")
 
 
 if __name__ == "__main__":

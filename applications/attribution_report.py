@@ -1,5 +1,7 @@
 """The Markdown of `applications.attributions`."""
 
+from applications import provenance
+
 _HEAD = """# What a classifier looked at: maps compared
 
 {model} on {dataset}, {epochs} epochs; {images} test images that it classifies right; {draws} draws;
@@ -44,8 +46,11 @@ def markdown(rows, table):
     first = rows[0]
     model = f'{first["model"]} "{first["normalization"]}"'
     text = _HEAD.format(**{**first, "model": model}) + "\n".join(lines)
-    made_by = f"`{first['command']}` at {first['commit']}, data sha256 {first['data_sha256'][:12]}"
-    return f"{text}\n\nMade by {made_by}; every number is in `{table}`.\n"
+    made_by = f"`{first['command']}`, data sha256 {first['data_sha256'][:12]}"
+    return (
+        f"{text}\n\nMade by {made_by}; every number is in `{table}`.\n\n"
+        f"{provenance.made_by(rows)}\n"
+    )
 
 
 def _area(row, kind):

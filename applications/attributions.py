@@ -22,6 +22,7 @@ import numpy as np
 
 from applications import attribution_figure
 from applications import attribution_report
+from applications import claims
 from applications import command_line
 from applications import datasets
 from applications import deletion_insertion
@@ -37,6 +38,7 @@ from applications.randomized_weights import randomize
 from applications.randomized_weights import rank_correlations
 from applications.robustness import RowRunner
 from applications.row_training import RowFiles
+from applications.table_command import table_command
 from keras_slashed.attribution import plot_attribution
 
 _MODULE = "applications.attributions"
@@ -71,6 +73,10 @@ def parse_arguments(arguments=None):
     return options
 
 
+@table_command(
+    "Run the same command again: the training of a classifier goes on where it was, the "
+    "comparison of the maps begins again."
+)
 def main(arguments=None):
     """Compare the methods on one classifier."""
     options = parse_arguments(arguments)
@@ -120,12 +126,16 @@ def chosen_setting(options):
 
 def trained_classifier(setting, data, output):
     """Return the classifier of a row, which is trained first if its weights are missing."""
-    path = RowFiles(output, setting, data.sha256).model
+    files = RowFiles(output, setting, data.sha256)
+    path = files.model
     if not path.exists():
         print(f"{path.name} is not in {path.parent}: training")
-        RowRunner(data, output, _MODULE)(
-            setting, lambda epoch, logs: print(f"epoch {epoch}/{setting.epochs}", flush=True)
-        )
+        with claims.claim(files.checkpoints, wait=True):
+            if not path.exists():  # nor has another command trained it meanwhile
+                RowRunner(data, output, _MODULE)(
+                    setting,
+                    lambda epoch, logs: print(f"epoch {epoch}/{setting.epochs}", flush=True),
+                )
     model = build_classifier(setting, data, inference="mean")
     sealed_weights.check(path)
     model.load_weights(path)

@@ -12,6 +12,7 @@ from applications import command_line
 from applications.resnet18 import STEMS
 from applications.robustness_table import run_rows
 from applications.setting import default_setting
+from applications.table_command import table_command
 
 _DEFAULT = default_setting("cifar10")
 
@@ -28,9 +29,10 @@ def parse_arguments(arguments=None):
     add("--stem", choices=STEMS, default=_DEFAULT.stem, help="default cifar")
     add("--no-augmentation", dest="augment", action="store_false",
         help="train on the images as they are, neither shifted nor mirrored")  # fmt: skip
-    return parser.parse_args(arguments)
+    return command_line.distinct(parser, parser.parse_args(arguments))
 
 
+@table_command()
 def main(arguments=None):
     """Run the rows that the command line asks for."""
     options = parse_arguments(arguments)

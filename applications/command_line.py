@@ -113,6 +113,24 @@ def chosen_settings(options, default):
     return settings
 
 
+def distinct(parser, options):
+    """Return a command line's options; refuse one that has a value twice, and so its rows.
+
+    Args:
+        parser: An `argparse.ArgumentParser`.
+        options: What it parsed.
+    """
+    for name, values in vars(options).items():
+        twice = isinstance(values, list | tuple) and {v for v in values if values.count(v) > 1}
+        if twice:
+            option = "--" + name.replace("_", "-")
+            parser.error(
+                f"{option}: each value once, as each is a row. Received: "
+                f"{' '.join(map(str, values))}, with {', '.join(map(str, sorted(twice)))} twice"
+            )
+    return options
+
+
 def positive(text):
     """Return the positive integer that a text stands for."""
     value = int(text) if text.isdecimal() else 0

@@ -5,27 +5,38 @@ it is on one device, and the classifier learns the same.
 """
 
 import pathlib
+import shutil
 import sys
 import time
 
 import keras
 import numpy as np
 
+from applications import claims
 from applications import datasets
 from applications import devices
+from applications import provenance
 from applications.compiled_classifier import build_classifier
 from applications.compiled_classifier import compile_for_training
 from applications.epoch_seeds import EpochSeeds
 from applications.epoch_seeds import ShuffledBatches
 from applications.epoch_seeds import set_noise
-from applications.provenance import describe_run
-from applications.results import append_row
+from applications.result_table import ResultTable
 from applications.results import markdown_table
 from applications.row_training import Seconds
 from applications.setting import ADDED_COLUMNS
+from applications.setting import Setting
 from keras_slashed.callbacks import RateMonitor
 
-_COLUMNS = ("normalization", "r", "devices", "batch_size", "epochs", "rate_nats", "target_nats",
+_SETTING = tuple(Setting().columns())
+_MEASURED = ("rate_nats", "target_nats", "train_error", "test_error", "epoch_seconds", "seconds")
+COLUMNS = (
+    *("normalization", "r", "devices", *_MEASURED),
+    *(name for name in _SETTING if name not in ("normalization", "r")),
+    *("data", "data_sha256"),
+    *provenance.COLUMNS,
+)
+_SHOWN = ("normalization", "r", "devices", "batch_size", "epochs", "rate_nats", "target_nats",
             "train_error", "test_error", "epoch_seconds")  # fmt: skip
 
 
@@ -102,6 +113,8 @@ def test_error(setting, data, weights):
 def run_rows(module, settings, options):
     """Train each setting on `options.devices` devices; print the rows and write them.
 
+    A row that is in the table is not trained again, nor one that another command trains.
+
     Args:
         module: Name of the module that `python -m` runs.
         settings: Of the rows.
@@ -111,20 +124,41 @@ def run_rows(module, settings, options):
         The rows, dicts of strings.
 
     Raises:
+        TableError: The table is damaged, or has rows of another backend.
         SystemExit: The data is not at hand, or not enough for a batch; or there are
             not enough devices.
     """
     source = settings[0].dataset, options.data_dir, options.tfds_manual_dir
-    path = pathlib.Path(options.output) / f"devices_{settings[0].dataset}.csv"
+    output = pathlib.Path(options.output)
+    path = output / f"devices_{settings[0].dataset}.csv"
+    naming = ("normalization", "r", "devices", "epochs", "seed")
+    deciding = (*_SETTING, "devices", "data_sha256")
+    table = ResultTable(path, COLUMNS, deciding, naming, ADDED_COLUMNS)
     rows = []
     try:
         data = datasets.load(*source)
+        wanted = {"devices": str(options.devices), "data_sha256": data.sha256}
+        there = table.rows()
         for setting in settings:
-            rows.append(_row(module, setting, source, data, options))
-            append_row(path, rows[-1], ADDED_COLUMNS)
+            table.find({**setting.columns(), **wanted}, there)  # refused before any training
+        for setting in settings:
+            label = f"{setting.label(data.sha256)}_devices{options.devices}"
+            folder = output / "checkpoints" / label
+            with claims.claim(folder) as is_mine:
+                row = table.find({**setting.columns(), **wanted})
+                if row is None and not is_mine:
+                    print(f"{label} is left to another command, which is at work on it")
+                    continue
+                if row is None:
+                    row = _row(module, setting, source, data, options)
+                    table.append(row)
+                shutil.rmtree(folder, ignore_errors=True)
+            rows.append(row)
     except (FileNotFoundError, RuntimeError, ValueError) as error:
         sys.exit(str(error))
-    print(markdown_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in rows]))
+    print(markdown_table(_SHOWN, [[row[column] for column in _SHOWN] for row in rows]))
+    if rows:
+        print(provenance.made_by(rows))
     print(f"written to {path}")
     return rows
 
@@ -151,5 +185,5 @@ def _row(module, setting, source, data, options):
         **columns,
         "data": data.source,
         "data_sha256": data.sha256,
-        **describe_run(module),
+        **provenance.describe_run(module),
     }

@@ -20,15 +20,20 @@ it was.
 
 import argparse
 import pathlib
+import shutil
 import time
 
 import numpy as np
 
+from applications import claims
+from applications import command_line
+from applications import provenance
 from applications import results
 from applications.half_moons_figure import draw
 from applications.half_moons_training import Trainer
 from applications.half_moons_training import make_data
-from applications.provenance import describe_run
+from applications.result_table import ResultTable
+from applications.table_command import table_command
 from keras_slashed.callbacks import GECO
 from keras_slashed.callbacks import CyclicalAnnealing
 from keras_slashed.callbacks import KLWarmup
@@ -37,6 +42,12 @@ BETAS = (0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.34, 0.38, 0.45, 0
 RATES = (0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 8.0)
 TARGETS = (0.1, 0.35, 1.0, 2.5)
 SCHEDULES = ("warmup", "cyclic", "geco")
+_DECIDING = ("tuned", "value", "seed", "epochs", "flip_probability")
+COLUMNS = (
+    *_DECIDING,
+    *("told", "accuracy", "cross_entropy", "achieved_rate", "target_rate", "miss"),
+    *provenance.COLUMNS,
+)
 _GECO_BETA = 0.1  # where its weight begins
 
 
@@ -87,7 +98,7 @@ def parse_arguments(arguments=None):
     add("--epochs", type=int, default=40)
     add("--seeds", nargs="+", type=int, default=[0])
     add("--output", default="runs/half_moons", help="folder of the table and the picture")
-    options = parser.parse_args(arguments)
+    options = command_line.distinct(parser, parser.parse_args(arguments))
     if not 0 <= options.flip_probability < 0.5:
         parser.error(f"--flip-probability must lie in [0, 0.5), not {options.flip_probability}")
     # A schedule is told what FixedRateVIB came to at its target.
@@ -95,8 +106,9 @@ def parse_arguments(arguments=None):
     return options
 
 
-def train_row(tuned, value, seed, options, rows, trainers):
+def train_row(job, options, rows, trainers):
     """Train one classifier; return the columns that say what it came to."""
+    tuned, value, seed = job["tuned"], float(job["value"]), int(job["seed"])
     data = make_data(options.flip_probability, seed=seed)
     callbacks, told, target = [], value, ""
     if tuned == "rate":
@@ -144,36 +156,49 @@ def miss_table(rows):
     return results.markdown_table(header, lines)
 
 
+@table_command()
 def main(arguments=None):
     """Train every classifier that the command line asks for, and draw the figure."""
     options = parse_arguments(arguments)
     output = pathlib.Path(options.output)
-    table = output / "half_moons.csv"
-    run = describe_run("applications.half_moons")
+    table = ResultTable(output / "half_moons.csv", COLUMNS, _DECIDING, _DECIDING[:3])
+    run = provenance.describe_run("applications.half_moons")
     jobs = [("beta", beta) for beta in options.betas]
     jobs += [("rate", rate) for rate in options.rates]
     jobs += [(name, target) for target in options.targets for name in SCHEDULES]
-    jobs = [(seed, *job) for seed in options.seeds for job in jobs]
+    jobs = [
+        {
+            "tuned": tuned,
+            "value": str(value),
+            "seed": str(seed),
+            "epochs": str(options.epochs),
+            "flip_probability": str(options.flip_probability),
+        }
+        for seed in options.seeds
+        for tuned, value in jobs
+    ]
+    there = table.rows()
+    for job in jobs:
+        table.find(job, there)  # before the first epoch: another backend's are refused
     start, trained, rows, trainers = time.time(), 0, [], {}
     print(" tuned   value  accuracy  rate (nats)")
-    for number, (seed, tuned, value) in enumerate(jobs, start=1):
-        key = {
-            "tuned": tuned,
-            "value": value,
-            "seed": seed,
-            "epochs": options.epochs,
-            "flip_probability": options.flip_probability,
-        }
-        row = results.find_row(results.read_rows(table), **key)
+    for number, job in enumerate(jobs, start=1):
+        row = table.find(job)
         if row is None:
-            same_seed = [row for row in rows if row["seed"] == str(seed)]
-            row = {**key, **train_row(tuned, value, seed, options, same_seed, trainers), **run}
-            results.append_row(table, row)
-            trained += 1
-        rows.append({name: str(value) for name, value in row.items()})
+            # Later rows build on it: one that another command trains is waited for.
+            folder = output / "checkpoints" / "_".join(["half_moons", *job.values()])
+            with claims.claim(folder, wait=True):
+                row = table.find(job)
+                if row is None:
+                    same_seed = [row for row in rows if row["seed"] == job["seed"]]
+                    row = {**job, **train_row(job, options, same_seed, trainers), **run}
+                    table.append(row)
+                    trained += 1
+                shutil.rmtree(folder, ignore_errors=True)
+        rows.append(row)
         left = (time.time() - start) / max(trained, 1) * (len(jobs) - number)
         print(
-            f"{tuned:>6} {value:7g}  {float(row['accuracy']):8.4f}  "
+            f"{row['tuned']:>6} {float(row['value']):7g}  {float(row['accuracy']):8.4f}  "
             f"{float(row['achieved_rate']):11.4f}   [{number}/{len(jobs)}, {left:.0f} s left]"
         )
     threshold = (1 - 2 * options.flip_probability) ** 2
@@ -182,7 +207,8 @@ def main(arguments=None):
     print(f"beta_0 = (1 - 2p)^2 = {threshold:.4g}")
     if options.targets:
         print(f"\n|reached - target| in nats\n\n{miss_table(rows)}\n")
-    print(f"written to {table} and {picture}")
+    print(provenance.made_by(rows))
+    print(f"written to {table.path} and {picture}")
 
 
 if __name__ == "__main__":

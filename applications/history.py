@@ -17,19 +17,29 @@ class History(keras.callbacks.Callback):
 
     Args:
         path: The file; it may be missing.
-        initial_epoch: Lines from this epoch on, which are to be trained anew, go.
+        initial_epoch: Lines from this epoch on, which are to be trained again, go.
+
+    Raises:
+        TableError: A line is damaged or missing. The half line of a process that was killed
+            is not counted: it is the last one, and goes.
     """
 
     def __init__(self, path, initial_epoch=0):
         super().__init__()
         self._path = pathlib.Path(path)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        # A line that a killed process left half is one of those, too.
-        lines = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
-        kept = [line for line in lines[1:] if int(line.split(",")[0]) < initial_epoch]
+        text = ""
+        if self._path.exists():
+            text = self._path.read_text(encoding="utf-8", errors="replace")
+        text = text[: text.rfind("\n") + 1]
+        rows = results.parse_rows(text, self._path)
+        for epoch in range(max(initial_epoch, len(rows))):
+            _check_line(self._path, epoch, rows[epoch] if epoch < len(rows) else {})
+        self._names = list(rows[0]) if initial_epoch else None
+        lines = text.splitlines(keepends=True)[: 1 + initial_epoch] if initial_epoch else []
         # Replaced as a whole: killed here, the epochs of the checkpoint are not trained again.
         new = self._path.with_suffix(".tmp")
-        new.write_text("".join([*lines[:1], *kept]) if kept else "")
+        new.write_text("".join(lines), encoding="utf-8")
         os.replace(new, self._path)
 
     def read(self):
@@ -42,9 +52,29 @@ class History(keras.callbacks.Callback):
         trained = sorted(logs.keys() - evaluated)
         names = ["epoch", *trained, *(f"val_{name}" for name in trained if name != "seconds")]
         row = {"epoch": epoch, **logs}
-        is_new = not self._path.stat().st_size
-        with open(self._path, "a", newline="") as file:
+        is_new = self._names is None
+        self._names = self._names or names
+        if names != self._names:
+            raise results.TableError(
+                f"{self._path} has other columns than an epoch logs. Expected: {names}. "
+                f"Received: {self._names}. Delete the row's checkpoint to train it again."
+            )
+        with open(self._path, "a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, names, restval="", lineterminator="\n")
             if is_new:
                 writer.writeheader()
             writer.writerow(row)
+
+
+def _check_line(path, epoch, row):
+    """Refuse a line that is not that of an epoch, all in numbers."""
+    try:
+        whole = row.get("epoch") == str(epoch)
+        [float(value) for value in row.values() if value]
+    except ValueError:
+        whole = False
+    if not whole:
+        raise results.TableError(
+            f"{path}, line {epoch + 2} is damaged. Expected: epoch {epoch} and what it logged. "
+            f"Received: {','.join(row.values()) or 'no such line'}"
+        )

@@ -17,6 +17,7 @@ from applications import command_line
 from applications import data_parallel
 from applications.robustness_table import run_rows
 from applications.setting import default_setting
+from applications.table_command import table_command
 
 _DEFAULT = default_setting("mnist")
 
@@ -33,7 +34,7 @@ def parse_arguments(arguments=None):
         metavar="N",
         help="train on N devices at once; the result is not attacked",
     )
-    options = parser.parse_args(arguments)
+    options = command_line.distinct(parser, parser.parse_args(arguments))
     if options.devices is not None:
         if options.jobs > 1:
             parser.error("--devices trains one row after the other, without --jobs")
@@ -45,6 +46,7 @@ def parse_arguments(arguments=None):
     return options
 
 
+@table_command()
 def main(arguments=None):
     """Run the rows that the command line asks for."""
     options = parse_arguments(arguments)

@@ -1,53 +1,80 @@
-"""Tables of results: a CSV that grows row by row, and Markdown."""
+"""Tables of results: CSV files that are whole or refused, and Markdown."""
 
-import contextlib
 import csv
 import os
 import pathlib
 
-try:
-    import fcntl
-except ImportError:  # Windows: two commands at once are not kept apart there
-    fcntl = None
+
+class TableError(ValueError):
+    """A table does not have what it should, or has rows that must not be mixed with others."""
 
 
-def read_rows(path, added=None):
+def read_rows(path, added=None, columns=None):
     """Return the rows of a CSV file as dicts of strings; none if it is missing.
 
     Args:
         path: The file.
         added: Dict of the columns that an older file lacks, with what its rows have there.
+        columns: Names of all columns, in any order; None to take what there is.
+
+    Raises:
+        TableError: A line is cut, or has too many fields; the columns are others.
     """
     path = pathlib.Path(path)
     if not path.exists():
         return []
-    with open(path, newline="") as file:
-        return [{**(added or {}), **row} for row in csv.DictReader(file)]
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TableError(f"{path} is no text: {error}") from None
+    return parse_rows(text, path, added, columns)
 
 
-def append_row(path, row, added=None):
-    """Add a row to a CSV file, which is replaced as a whole: never half written.
+def parse_rows(text, path, added=None, columns=None):
+    """Return the rows of the text of a CSV file; see `read_rows`."""
+    if not text:
+        return []
+    if not text.endswith("\n"):
+        raise TableError(f"{path}, line {text.count(chr(10)) + 1} is cut: it has no end of line.")
+    added = added or {}
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    rows, names = [], None
+    try:
+        for line in reader:
+            if names is None:
+                names = line
+                _check_columns(path, names, added, columns)
+            elif len(line) != len(names):
+                raise TableError(
+                    f"{path}, line {reader.line_num} is damaged. Expected: {len(names)} fields "
+                    f"({names[0]}, ..., {names[-1]}). Received: {len(line)}, {_shortened(line)}"
+                )
+            else:
+                rows.append({**added, **dict(zip(names, line))})
+    except csv.Error as error:
+        raise TableError(f"{path}, line {reader.line_num} is damaged: {error}.") from None
+    return rows
 
-    Processes that do so at once wait for one another.
 
-    Args:
-        path: The file; it may be missing.
-        row: A dict.
-        added: See `read_rows`.
+def _check_columns(path, names, added, columns):
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise TableError(f"{path}, line 1 names columns twice. Received: {twice}")
+    if columns is None:
+        return
+    missing = [name for name in columns if name not in names and name not in added]
+    foreign = [name for name in names if name not in columns]
+    if missing or foreign:
+        raise TableError(
+            f"{path}, line 1 has other columns than a new row. Expected: {list(columns)}. "
+            f"Received: {names}, of which {foreign} are foreign; {missing} are missing. "
+            "Move the file away, or choose another --output."
+        )
 
-    Raises:
-        ValueError: The file's columns are others than the row's.
-    """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.parent):
-        rows = read_rows(path, added)
-        if rows and set(rows[0]) != set(row):
-            raise ValueError(
-                f"{path.name} has the columns {list(rows[0])}, the new row {list(row)}. "
-                "Move the file away, or choose another folder."
-            )
-        write_rows(path, [*rows, row], list(row))
+
+def _shortened(line):
+    text = ",".join(line)
+    return f"{text[:60]!r}..." if len(text) > 60 else repr(text)
 
 
 def write_rows(path, rows, columns=None):
@@ -61,39 +88,11 @@ def write_rows(path, rows, columns=None):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    with open(temporary, "w", newline="") as file:
+    with open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns or list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     os.replace(temporary, path)
-
-
-@contextlib.contextmanager
-def locked(folder, wait=True):
-    """A context that one process at a time can be in, until it leaves or is killed.
-
-    Args:
-        folder: A folder to hold, made if it is missing.
-        wait: Whether to wait for another process.
-
-    Raises:
-        ValueError: Another process is in it, and `wait` is False.
-    """
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
-    except BlockingIOError:
-        raise ValueError(
-            f"Another process is at work in {folder.name}. Wait for it, or end it."
-        ) from None
-    finally:
-        os.close(descriptor)
 
 
 def find_row(rows, **wanted):

@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from applications import datasets
-from applications import results
+from applications import provenance
 from applications import sealed_weights
 from applications.compiled_classifier import CompiledClassifier
 from applications.epoch_seeds import EpochSeeds
@@ -15,10 +15,23 @@ from applications.fgsm import EPSILONS
 from applications.fit_batches import for_fit
 from applications.presets import preset_of
 from applications.provenance import describe_run
+from applications.result_table import ResultTable
 from applications.row_training import RowFiles
 from applications.row_training import Seconds
 from applications.row_training import train_row
+from applications.setting import ADDED_COLUMNS
+from applications.setting import Setting
 
+_SETTING = tuple(Setting().columns())
+COLUMNS = (
+    *("normalization", "r"),
+    *(f"eps_{eps}" for eps in EPSILONS),
+    *(f"unclipped_eps_{eps}" for eps in EPSILONS[1:]),  # at eps = 0 the two are one
+    *("rate_nats", "test_rate_nats", "target_nats", "train_error", "preset"),
+    *(name for name in _SETTING if name not in ("normalization", "r")),
+    *("data", "data_sha256", "train_seconds", "evaluate_seconds"),
+    *provenance.COLUMNS,
+)
 _LOOKS = 20  # evaluations on the test images in the course of a row's training
 
 
@@ -56,14 +69,13 @@ class RowRunner:
             A dict of strings: the row of the table, errors in percent, then what
             made it.
         """
-        with results.locked(self._files(setting).checkpoints, wait=False):
-            compiled = self.compiled(setting)
-            history = self.train(setting, report)
-            start = time.monotonic()
-            test_rate = self._test_rate(setting)
-            clipped, unclipped = compiled.attack(setting)
-            seconds = time.monotonic() - start
-            self._save_classifier(setting)
+        compiled = self.compiled(setting)
+        history = self.train(setting, report)
+        start = time.monotonic()
+        test_rate = self._test_rate(setting)
+        clipped, unclipped = compiled.attack(setting)
+        seconds = time.monotonic() - start
+        self._save_classifier(setting)
         last = history[-1]
         row = setting.columns()
         target = setting.target_rate(self.data.num_classes) if row["r"] else None
@@ -71,7 +83,6 @@ class RowRunner:
             "normalization": row.pop("normalization"),
             "r": row.pop("r"),
             **{f"eps_{eps}": f"{100 * error:.2f}" for eps, error in zip(EPSILONS, clipped)},
-            # At eps = 0 the two are one.
             **{
                 f"unclipped_eps_{eps}": f"{100 * error:.2f}"
                 for eps, error in zip(EPSILONS[1:], unclipped[1:])
@@ -87,6 +98,7 @@ class RowRunner:
             "train_seconds": f"{sum(float(epoch['seconds']) for epoch in history):.0f}",
             "evaluate_seconds": f"{seconds:.1f}",
             **describe_run(self._module),
+            "commit": self._files(setting).commit,
         }
 
     def compiled(self, setting):
@@ -174,6 +186,12 @@ class RowRunner:
             *self._test_images(), batch_size=500, verbose=0, callbacks=[compiled.rate_monitor]
         )
         return compiled.classifier.get_layer("bottleneck").rate_tracker.result(training=False)
+
+
+def result_table(path):
+    """Return the `ResultTable` of a file with rows of `RowRunner`."""
+    naming = ("normalization", "r", "beta", "epochs", "seed")
+    return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), naming, ADDED_COLUMNS)
 
 
 def make_runner(dataset, data_dir, tfds_manual_dir, *options):

@@ -9,7 +9,6 @@ from applications import row_loop
 from applications import table1_report
 from applications.fgsm import EPSILONS
 from applications.presets import table_name
-from applications.setting import ADDED_COLUMNS
 
 
 def run_rows(module, settings, options, name="table1", title="Table 1"):
@@ -26,6 +25,7 @@ def run_rows(module, settings, options, name="table1", title="Table 1"):
         The rows of the table that belong to the settings, dicts of strings.
 
     Raises:
+        TableError: The table is damaged, or mixed with another backend's rows.
         SystemExit: The data is not at hand; or rows failed, the others being written.
     """
     output = pathlib.Path(options.output)
@@ -41,7 +41,7 @@ def run_rows(module, settings, options, name="table1", title="Table 1"):
         f"{len(data.x_test)} test images, sha256 {data.sha256[:12]}"
     )
     table = row_loop.Table(
-        path=path,
+        file=robustness.result_table(path),
         data_sha256=data.sha256,
         make_runner=robustness.make_runner,  # each worker has data of its own
         arguments=(*source, output, module, options.checkpoint_seconds),
@@ -49,7 +49,6 @@ def run_rows(module, settings, options, name="table1", title="Table 1"):
         logged=("loss", "accuracy"),
         summary=lambda row: "error " + ", ".join(row[f"eps_{eps}"] for eps in EPSILONS) + " %",
         markdown=lambda rows: table1_report.markdown(rows, title, path.name),
-        added=ADDED_COLUMNS,
     )
     del data
     return row_loop.run_rows(table, _by_shape(settings), options.jobs, options.quiet)

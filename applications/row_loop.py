@@ -6,12 +6,14 @@ import shutil
 import sys
 from collections.abc import Callable
 
+from applications import claims
+from applications import provenance
 from applications import side_by_side
 from applications.progress import Progress
-from applications.results import append_row
-from applications.results import find_row
-from applications.results import read_rows
+from applications.result_table import ResultTable
+from applications.results import TableError
 from applications.row_training import RowFiles
+from applications.row_training import made_by_this_backend
 
 
 @dataclasses.dataclass
@@ -19,7 +21,7 @@ class Table:
     """A table whose rows are trained, and what is particular to it.
 
     Attributes:
-        path: The CSV file.
+        file: The `ResultTable`.
         data_sha256: Checksum of the data.
         make_runner: A function of a module; a worker calls it with `arguments`, and what
             it returns with each setting and `report(epochs, logs)`, for a row.
@@ -30,10 +32,9 @@ class Table:
         markdown: Returns a text on all rows of the table, or None without one.
         unit: What the progress counts.
         units: Returns how many of them a setting takes.
-        added: See `applications.results.read_rows`.
     """
 
-    path: object
+    file: ResultTable
     data_sha256: str
     make_runner: Callable
     arguments: tuple
@@ -43,11 +44,6 @@ class Table:
     markdown: Callable | None = None
     unit: str = "epoch"
     units: Callable = operator.attrgetter("epochs")
-    added: dict | None = None
-
-    def rows(self):
-        """Return the rows that are there, dicts of strings."""
-        return read_rows(self.path, self.added)
 
 
 def run_rows(table, settings, jobs=1, quiet=False):
@@ -60,38 +56,72 @@ def run_rows(table, settings, jobs=1, quiet=False):
         jobs: Rows to train side by side.
         quiet: Whether a line for each row is enough.
 
+    A row that another command is at work on is left to it.
+
     Returns:
         The rows of the table that belong to the settings, dicts of strings.
 
     Raises:
+        TableError: Before any training: the table is damaged, has other columns, or has
+            rows or checkpoints of these settings that another backend made.
         SystemExit: Rows failed, the others being written.
     """
-    missing = [setting for setting in settings if _find(table, setting) is None]
-    print(f"{len(settings) - len(missing)} of {len(settings)} rows are in {table.path}")
-    for setting in settings:
-        if setting not in missing:  # a run may have been killed before it did so
-            _drop_checkpoints(table, setting)
+    found = _look_up(table, settings)
+    missing = [setting for setting in settings if setting not in found]
+    print(f"{len(found)} of {len(settings)} rows are in {table.file.path}")
+    _tell_other_commits(table, found)
+    for setting in found:  # a run may have been killed before it did so
+        _drop_checkpoints(RowFiles(table.file.path.parent, setting, table.data_sha256))
     loop = _Loop(table, missing, quiet)
     side_by_side.run_jobs(
         missing,
-        table.make_runner,
-        table.arguments,
+        make_claiming,
+        (table.file, table.data_sha256, table.make_runner, table.arguments),
         jobs,
         loop.on_report,
         loop.on_done,
         loop.on_failed,
     )
-    rows = [_find(table, setting) for setting in settings]
+    every = table.file.rows()
+    rows = [table.file.find(_wanted(setting, table.data_sha256), every) for setting in settings]
     rows = [row for row in rows if row is not None]
     if rows and table.markdown is not None:
-        text = table.markdown(table.rows())
-        markdown = table.path.with_suffix(".md")
-        markdown.write_text(text)
-        print(f"\n{text}\nwritten to {table.path} and {markdown.name}")
+        text = table.markdown(every)
+        markdown = table.file.path.with_suffix(".md")
+        markdown.write_text(text, encoding="utf-8")
+        print(f"\n{text}\nwritten to {table.file.path} and {markdown.name}")
+    if loop.left:
+        names = ", ".join(table.name(setting) for setting in loop.left)
+        print(f"{len(loop.left)} rows are left to another command that is at work: {names}")
     if loop.failed:
         names = ", ".join(table.name(setting) for setting in loop.failed)
         sys.exit(f"{len(loop.failed)} rows failed, see above: {names}")
     return rows
+
+
+def make_claiming(file, data_sha256, make_runner, arguments):
+    """Return a function that makes a row unless another process does; a worker calls this first.
+
+    The claim lasts from before the training until the row is in the table. The table is read
+    after it is made: another command may have finished the row meanwhile.
+    """
+    runner = None
+
+    def run(setting, report):
+        nonlocal runner
+        files = RowFiles(file.path.parent, setting, data_sha256)
+        with claims.claim(files.checkpoints) as is_mine:
+            if not is_mine:
+                return None
+            row = file.find(_wanted(setting, data_sha256))
+            if row is None:
+                runner = runner or make_runner(*arguments)
+                row = runner(setting, report)
+                file.append(row)
+            _drop_checkpoints(files)
+        return row
+
+    return run
 
 
 class _Loop:
@@ -99,6 +129,7 @@ class _Loop:
 
     def __init__(self, table, settings, quiet):
         self.failed = []
+        self.left = []
         self._table = table
         self._quiet = quiet
         self._number = len(settings)
@@ -120,26 +151,55 @@ class _Loop:
         self._epochs[setting] = epoch
 
     def on_done(self, setting, row):
-        append_row(self._table.path, row, self._table.added)
-        _drop_checkpoints(self._table, setting)
-        self._finish(f"{self._table.name(setting)}: {self._table.summary(row)}")
+        name = self._table.name(setting)
+        if row is None:
+            self.left.append(setting)
+            self._finish(setting, f"{name}: left to another command, which is at work on it")
+        else:
+            self._finish(setting, f"{name}: {self._table.summary(row)}")
 
     def on_failed(self, setting, reason):
         self.failed.append(setting)
-        self._progress.skip(self._table.units(setting) - self._epochs.get(setting, 0))
         name = self._table.name(setting)
         print(f"{name} failed: {reason}", file=sys.stderr)
-        self._finish(f"{name}: failed")
+        self._finish(setting, f"{name}: failed")
 
-    def _finish(self, text):
+    def _finish(self, setting, text):
+        self._progress.skip(self._table.units(setting) - self._epochs.get(setting, 0))
         self._finished += 1
         self._progress.say(f"[{self._finished}/{self._number}] {text}")
 
 
-def _find(table, setting):
-    return find_row(table.rows(), **setting.columns(), data_sha256=table.data_sha256)
+def _look_up(table, settings):
+    """Return the settings whose row is in the table, with their rows; refuse what is mixed."""
+    if len({tuple(setting.columns().items()) for setting in settings}) < len(settings):
+        raise TableError("Two of the rows that were asked for have the same columns.")
+    rows = table.file.rows()
+    found = {}
+    for setting in settings:
+        row = table.file.find(_wanted(setting, table.data_sha256), rows)
+        if row is None:
+            made_by_this_backend(RowFiles(table.file.path.parent, setting, table.data_sha256))
+        else:
+            found[setting] = row
+    return found
 
 
-def _drop_checkpoints(table, setting):
-    files = RowFiles(table.path.parent, setting, table.data_sha256)
+def _wanted(setting, data_sha256):
+    return {**setting.columns(), "data_sha256": data_sha256}
+
+
+def _tell_other_commits(table, found):
+    commit = provenance.commit()
+    names = {}
+    for setting, row in found.items():
+        if row["commit"] != commit:
+            names.setdefault(row["commit"], []).append(table.name(setting))
+    if names:
+        number = sum(map(len, names.values()))
+        texts = [f"{', '.join(of)} (commit {other})" for other, of in names.items()]
+        print(f"{number} of them are of another commit than {commit}: {'; '.join(texts)}")
+
+
+def _drop_checkpoints(files):
     shutil.rmtree(files.checkpoints, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import time
 
@@ -9,6 +10,10 @@ import keras
 
 from applications.checkpoint import Checkpoint
 from applications.history import History
+from applications.provenance import backend
+from applications.provenance import commit
+from applications.result_table import other_backend
+from applications.results import TableError
 
 
 class RowFiles:
@@ -36,6 +41,54 @@ class RowFiles:
         """Return the path of the row's file of another kind."""
         return self._output / kind / f"{self._label}{suffix}"
 
+    def description(self):
+        """Return what the row's checkpoint says of its making, a dict; empty without one.
+
+        Raises:
+            TableError: The file is damaged.
+        """
+        path = self.checkpoints / "setting.json"
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise TableError(
+                f"{path} is damaged: {error}. Delete its folder to train the row from its start."
+            ) from None
+
+    def describe(self, description):
+        """Write what `description` returns; the file is replaced as a whole."""
+        path = self.checkpoints / "setting.json"
+        new = path.with_name("new.setting.json")
+        new.write_text(json.dumps(description, indent=2), encoding="utf-8")
+        os.replace(new, path)
+
+    @property
+    def commit(self):
+        """The commit at which the row was trained, or several with commas between."""
+        return ", ".join(self.description()["commits"])
+
+
+def made_by_this_backend(files):
+    """Return what a row's checkpoint says of its making, a dict; empty without one.
+
+    Args:
+        files: The `RowFiles`.
+
+    Raises:
+        TableError: Another backend made it.
+    """
+    description = files.description()
+    # One of the time before it was noted is taken to be of the present backend.
+    name = description.get("backend", backend()).partition(" ")[0]
+    if name != keras.backend.backend():
+        raise TableError(
+            f"The checkpoint in {files.checkpoints} was made by {description['backend']}. "
+            f"{other_backend(name)[:-1]}, or delete that folder."
+        )
+    return description
+
 
 def train_row(model, setting, data_sha256, files, steps_per_epoch, seconds, report, fit):
     """Train the model of a row to the setting's last epoch.
@@ -53,12 +106,23 @@ def train_row(model, setting, data_sha256, files, steps_per_epoch, seconds, repo
 
     Returns:
         The history: a dict of strings for each epoch.
+
+    Raises:
+        TableError: The checkpoint is of another backend, or the history damaged.
     """
+    before = made_by_this_backend(files)
     files.checkpoints.mkdir(parents=True, exist_ok=True)
-    description = {**dataclasses.asdict(setting), "data_sha256": data_sha256}
-    (files.checkpoints / "setting.json").write_text(json.dumps(description, indent=2))
     checkpoint = Checkpoint(files.checkpoints, steps_per_epoch, setting.epochs, seconds)
     initial_epoch = checkpoint.restore(model)
+    commits = before.get("commits", ["unknown"]) if initial_epoch else []
+    files.describe(
+        {
+            **dataclasses.asdict(setting),
+            "data_sha256": data_sha256,
+            "backend": backend(),
+            "commits": list(dict.fromkeys([*commits, commit()])),
+        }
+    )
     history = History(files.history, initial_epoch)
     report(initial_epoch, {})
     if initial_epoch < setting.epochs:

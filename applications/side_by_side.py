@@ -58,7 +58,7 @@ def _run_in_processes(jobs, maker, num_workers, on_report, on_done, on_failed):
     def employ():
         here, there = context.Pipe()
         process = context.Process(target=_work, args=(there, *maker), daemon=True)
-        with _environment(_share(num_workers)):
+        with _environment(_share(num_workers)), _without_interrupts():
             process.start()
         there.close()
         workers[here] = process, jobs.popleft()
@@ -92,11 +92,13 @@ def _run_in_processes(jobs, maker, num_workers, on_report, on_done, on_failed):
     finally:
         for process, _ in workers.values():
             process.terminate()
+        for process, _ in workers.values():
+            process.join()
 
 
 def _work(pipe, make_function, arguments):
     """Do the jobs that come through a pipe, until it is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows not inherited
     threading.Thread(target=_end_with_parent, daemon=True).start()
     function = None
     while True:
@@ -116,6 +118,19 @@ def _end_with_parent():
     """End this process when its parent is gone, killed ones included."""
     multiprocessing.parent_process().join()
     os._exit(1)
+
+
+@contextlib.contextmanager
+def _without_interrupts():
+    """Start processes that ignore Ctrl-C, in their imports too: the parent ends its workers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # it cannot set how signals are handled
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _share(num_workers):

@@ -24,10 +24,10 @@ from applications import strong_attacks_report
 from applications import strong_attacks_row
 from applications.presets import table_name
 from applications.row_training import RowFiles
-from applications.setting import ADDED_COLUMNS
 from applications.strong_attacks_models import find_classifiers
 from applications.strong_attacks_row import STRENGTHS
 from applications.strong_attacks_row import AttackSetting
+from applications.table_command import table_command
 
 _MODULE = "applications.strong_attacks"
 
@@ -58,7 +58,7 @@ def parse_arguments(arguments=None):
     add("--attack-seed", type=int, default=0, help="of PGD's random starts (default 0)")
     add("--jobs", type=command_line.positive, default=1, metavar="N", help="rows side by side")
     add("--quiet", action="store_true", help="a line for each row only")
-    return parser.parse_args(arguments)
+    return command_line.distinct(parser, parser.parse_args(arguments))
 
 
 def settings(options, data):
@@ -83,6 +83,7 @@ def settings(options, data):
     ]
 
 
+@table_command()
 def main(arguments=None):
     """Attack what the command line asks for, and draw it."""
     options = parse_arguments(arguments)
@@ -95,7 +96,7 @@ def main(arguments=None):
     name = f"strong_attacks_{table_name(options.dataset)}"
     path = options.output / f"{name}.csv"
     table = row_loop.Table(
-        path=path,
+        file=strong_attacks_row.result_table(path),
         data_sha256=data.sha256,
         make_runner=strong_attacks_row.make_runner,  # each worker has data of its own
         arguments=(*source, options.models, _MODULE),
@@ -109,11 +110,11 @@ def main(arguments=None):
         markdown=lambda rows: strong_attacks_report.markdown(rows, path.name),
         unit="restart",
         units=lambda setting: setting.searches,
-        added=ADDED_COLUMNS,
     )
     rows = row_loop.run_rows(table, attacked, options.jobs, options.quiet)
-    strong_attacks_figure.draw(rows, path.with_suffix(".png"))
-    print(f"written to {path.with_suffix('.png')}")
+    if rows:  # not all left to another command
+        strong_attacks_figure.draw(rows, path.with_suffix(".png"))
+        print(f"written to {path.with_suffix('.png')}")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,8 @@ import dataclasses
 from applications.fgsm import EPSILONS
 from applications.presets import preset_of
 from applications.presets import table_name
-from applications.results import read_rows
+from applications.robustness import result_table
 from applications.row_training import RowFiles
-from applications.setting import ADDED_COLUMNS
 from applications.setting import Setting
 
 
@@ -25,7 +24,8 @@ def find_classifiers(folder, dataset, data_sha256, names=None):
         percent, at `EPSILONS`.
 
     Raises:
-        ValueError: A classifier is not there; the message says what trains it.
+        ValueError: A classifier is not there, and the message says what trains it; or the
+            table is damaged.
     """
     table = folder / f"table1_{table_name(dataset)}.csv"
     training = f"python -m applications.table1 --dataset {dataset}"
@@ -36,7 +36,7 @@ def find_classifiers(folder, dataset, data_sha256, names=None):
         )
     found = [
         (setting_of(row), row)
-        for row in read_rows(table, ADDED_COLUMNS)
+        for row in result_table(table).rows()
         if (row["dataset"], row["data_sha256"]) == (dataset, data_sha256)
     ]
     known = {name for setting, _ in found for name in names_of(setting)}

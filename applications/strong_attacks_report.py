@@ -2,9 +2,11 @@
 
 import math
 
+from applications import provenance
 from applications.fgsm import EPSILONS
 from applications.presets import table_name
 from applications.results import markdown_table
+from applications.strong_attacks_row import OWN_COLUMNS
 from applications.strong_attacks_row import STRENGTHS
 from applications.table1_report import differences
 from applications.table1_report import groups
@@ -45,15 +47,16 @@ def standard_error(percent, images):
 
 def in_order(rows):
     """Return rows in the paper's order."""
-    return [row for group in groups(rows) for row in group]
+    return [row for group in groups(rows, OWN_COLUMNS) for row in group]
 
 
 def markdown(rows, file_name):
     """Return the text of the table's Markdown file."""
     rows = in_order(rows)
     attacks, shares = [], []
+    apart = provenance.telling_apart(rows)
     for row in rows:
-        name = name_of(row)
+        name = ", ".join(filter(None, [name_of(row), apart(row)]))
         table = [f"{float(row[f'table_eps_{eps}']):.2f}" for eps in EPSILONS]
         attacks.append([name, "FGSM, as in Table 1", "all", *table])
         for attack, title in TITLES.items():
@@ -75,6 +78,7 @@ def markdown(rows, file_name):
         attacks=markdown_table(header, attacks),
         shares=markdown_table(["row", *_SHARES.values()], shares),
         file_name=file_name,
+        made_by=provenance.made_by(rows),
     )
 
 
@@ -98,4 +102,6 @@ share of pixels in which the gradient is 0.
 {shares}
 
 What made each row is in `{file_name}`.
+
+{made_by}
 """

@@ -7,19 +7,33 @@ import pathlib
 import time
 
 from applications import datasets
+from applications import provenance
 from applications import sealed_weights
 from applications.compiled_classifier import build_classifier
 from applications.epoch_seeds import set_noise
 from applications.fgsm import EPSILONS
 from applications.image_data import PIXEL_RANGE
 from applications.provenance import describe_run
+from applications.result_table import ResultTable
 from applications.row_training import RowFiles
+from applications.setting import ADDED_COLUMNS
 from applications.setting import Setting
 from applications.strong_attacks_measure import ATTACKS
 from applications.strong_attacks_measure import PGD
 from applications.strong_attacks_measure import StrongAttacks
 
 STRENGTHS = tuple(eps for eps in EPSILONS if eps > 0.0)
+OWN_COLUMNS = ("images", "steps", "restarts", "step_size", "attack_seed", "weights_sha256")
+_SETTING = (*Setting().columns(), *OWN_COLUMNS)
+COLUMNS = (
+    *("normalization", "r", "images", "eps_0.0"),
+    *(f"{name}_eps_{eps}" for name in (*ATTACKS, "worst") for eps in STRENGTHS),
+    *("zero_gradient", "certain", "zero_pixels"),
+    *(f"table_eps_{eps}" for eps in EPSILONS),
+    *(name for name in _SETTING if name not in ("normalization", "r", "images")),
+    *("data", "data_sha256", "attack_seconds"),
+    *provenance.COLUMNS,
+)
 # To compare images where a classifier draws; each has as many draws as its evaluation.
 _ESTIMATES = 8
 # Images at a time, of which each is attacked at every strength at once.
@@ -62,12 +76,14 @@ class AttackSetting:
 
     def columns(self):
         """Return the row's columns that say what it is, as strings."""
-        own = ("images", "steps", "restarts", "step_size", "attack_seed", "weights_sha256")
-        return {**self.classifier.columns(), **{name: str(getattr(self, name)) for name in own}}
+        own = {name: str(getattr(self, name)) for name in OWN_COLUMNS}
+        return {**self.classifier.columns(), **own}
 
     def label(self, data_sha256):
-        """Return a name for the row's files."""
-        return f"{self.classifier.label(data_sha256)}_attacked"
+        """Return a name for the row's claim that no other setting has."""
+        own = ",".join(str(getattr(self, name)) for name in OWN_COLUMNS)
+        digest = hashlib.sha256(own.encode()).hexdigest()[:8]
+        return f"{self.classifier.label(data_sha256)}_attacked_{digest}"
 
 
 class AttackRunner:
@@ -161,6 +177,12 @@ class AttackRunner:
             seed=setting.attack_seed,
         )
         return attacks, model
+
+
+def result_table(path):
+    """Return the `ResultTable` of a file with rows of `AttackRunner`."""
+    naming = ("normalization", "r", "epochs", "seed", "images", "attack_seed")
+    return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), naming, ADDED_COLUMNS)
 
 
 def make_runner(dataset, data_dir, tfds_manual_dir, *options):

@@ -19,6 +19,7 @@ from applications.presets import PRESETS
 from applications.presets import table1_rows
 from applications.presets import table_name
 from applications.robustness_table import run_rows
+from applications.table_command import table_command
 
 _DATASETS = ("mnist", "cifar10", "cifar10_small", "digits")
 # Options that take the place of the preset's where they are given.
@@ -39,7 +40,7 @@ def parse_arguments(arguments=None):
     add("--batch-size", type=command_line.positive, metavar="N", help="default 100")
     add("--dtype-policy", metavar="POLICY", help="like mixed_bfloat16 (default float32)")
     command_line.add_choices(parser)
-    options = parser.parse_args(arguments)
+    options = command_line.distinct(parser, parser.parse_args(arguments))
     if options.output is None:
         options.output = "runs/table1" if options.preset == "paper" else "runs/table1/short"
     known = {name for row in table1_rows(options.dataset, options.preset) for name in _names(row)}
@@ -65,13 +66,15 @@ def _names(row):
     return {row.row_name, row.short_name}
 
 
+@table_command()
 def main(arguments=None):
     """Run the rows that the command line asks for, and draw them."""
     options = parse_arguments(arguments)
     rows = run_rows("applications.table1", settings(options), options)
     picture = pathlib.Path(options.output) / f"table1_{table_name(options.dataset)}.png"
-    table1_figure.draw(rows, picture)
-    print(f"written to {picture}")
+    if rows:  # not all left to another command
+        table1_figure.draw(rows, picture)
+        print(f"written to {picture}")
 
 
 if __name__ == "__main__":

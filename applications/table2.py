@@ -26,6 +26,7 @@ from applications import text_rows
 from applications.lstm_vae_variants import VARIANTS
 from applications.table2_presets import PRESETS
 from applications.table2_presets import table2_rows
+from applications.table_command import table_command
 
 _MODULE = "applications.table2"
 _CHANGES = ("epochs", "batch_size", "learning_rate", "test_documents")
@@ -55,7 +56,7 @@ def parse_arguments(arguments=None):
     add("--learning-rate", type=float, metavar="R", help="of Adam, at its peak")
     add("--test-documents", type=positive, metavar="N", help="how many of the test part")
     command_line.add_running(parser, "runs/table2, for a short run runs/table2/short")
-    options = parser.parse_args(arguments)
+    options = command_line.distinct(parser, parser.parse_args(arguments))
     if options.output is None:
         options.output = "runs/table2" if options.preset == "paper" else "runs/table2/short"
     return options
@@ -73,6 +74,7 @@ def settings(options, dataset):
     ]
 
 
+@table_command()
 def main(arguments=None):
     """Run the rows that the command line asks for, and draw them."""
     options = parse_arguments(arguments)
@@ -88,7 +90,7 @@ def main(arguments=None):
     output = pathlib.Path(options.output)
     path = output / f"table2_{data.name}.csv"
     table = row_loop.Table(
-        path=path,
+        file=text_rows.result_table(path),
         data_sha256=data.sha256,
         make_runner=text_rows.make_runner,  # each worker has data of its own
         arguments=(options.data, loading, output, _MODULE, options.checkpoint_seconds),

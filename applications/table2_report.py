@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 
+from applications import provenance
 from applications.lstm_vae_variants import VARIANTS
 from applications.paper_table2 import TABLE2
 from applications.results import markdown_table
@@ -30,13 +31,9 @@ def groups(rows):
     Returns:
         A list of lists of rows.
     """
-    found = {}
-    for row in rows:
-        key = tuple(row[name] for name in [*TextSetting().columns(), "data_sha256"]
-                    if name != "seed")  # fmt: skip
-        found.setdefault(key, []).append(row)
+    found = provenance.groups_of_seeds(rows, [*TextSetting().columns(), "data_sha256"])
     order = list(VARIANTS)
-    return sorted(found.values(), key=lambda group: order.index(group[0]["row"]))
+    return sorted(found, key=lambda group: order.index(group[0]["row"]))
 
 
 def markdown(rows, folder, file_name):
@@ -49,14 +46,19 @@ def markdown(rows, folder, file_name):
     """
     found = groups(rows)
     references = {_company(group[0]): group for group in found if group[0]["row"] == "vae"}
-    every = {_differences(group[0]) for group in found}
+    apart = provenance.telling_apart(rows)
+
+    def differences(row):
+        return ", ".join(filter(None, [_differences(row), apart(row)]))
+
+    every = {differences(group[0]) for group in found}
     lines = []
     for group in found:
         row = group[0]
         paper = TABLE2[row["row"]]
-        cells = [VARIANTS[row["row"]].title, row["epochs"], _seeds(group)]
+        cells = [VARIANTS[row["row"]].title, row["epochs"], provenance.seeds_of(group)]
         if len(every) > 1:
-            cells.insert(1, _differences(row))
+            cells.insert(1, differences(row))
         cells += [_cell(group, *pair) for pair in zip(_MEASURES[:1], paper)]
         cells.append(_gain(folder, group, references.get(_company(row))))
         cells += [_cell(group, *pair) for pair in zip(_MEASURES[1:], paper[1:])]
@@ -72,12 +74,9 @@ def markdown(rows, folder, file_name):
         "`documents` in the file. Of several seeds the\nmean ± the standard deviation. In "
         "brackets the paper's number, on a text it does not name. The difference\nin NLL is that "
         "of the same documents, ± its standard error (of the first seed).\nWhat made each row is "
-        f"in `{file_name}`.\n{everywhere}\n{markdown_table(header, lines)}\n"
+        f"in `{file_name}`.\n{everywhere}\n{markdown_table(header, lines)}\n\n"
+        f"{provenance.made_by(rows)}\n"
     )
-
-
-def _seeds(group):
-    return ", ".join(sorted((row["seed"] for row in group), key=int))
 
 
 def _cell(group, name, paper):
@@ -95,7 +94,8 @@ def _company(row):
     """Return what rows have in common that are trained alike, on the same data."""
     names = [*TextSetting().columns(), "data_sha256", "documents"]
     left_out = ("row", "seed", "latent_dim", "rate_scale", "num_samples")
-    return tuple(row[name] for name in names if name not in left_out)
+    company = tuple(row[name] for name in names if name not in left_out)
+    return *company, provenance.backend_of(row)
 
 
 def _gain(folder, group, reference):

@@ -9,7 +9,7 @@ import numpy as np
 
 from applications import lstm_vae
 from applications import lstm_vae_files
-from applications import results
+from applications import provenance
 from applications import text_datasets
 from applications import text_evaluation
 from applications import text_samples
@@ -17,12 +17,23 @@ from applications.epoch_seeds import EpochSeeds
 from applications.fit_batches import for_fit
 from applications.one_cycle import one_cycle
 from applications.provenance import describe_run
+from applications.result_table import ResultTable
 from applications.row_training import RowFiles
 from applications.row_training import Seconds
 from applications.row_training import train_row
 from applications.table2_presets import preset_of
 from applications.text_batches import TextBatches
+from applications.text_setting import TextSetting
 from keras_slashed.callbacks import RateMonitor
+
+_SETTING = tuple(TextSetting().columns())
+COLUMNS = (
+    *("row", "nll", "kl", "au", "mi", "nll_error", "mi_error", "perplexity", "documents"),
+    *("train_kl", "train_reconstruction", "validation_kl", "validation_reconstruction", "preset"),
+    *(name for name in _SETTING if name != "row"),
+    *("label", "data", "data_sha256", "train_seconds", "evaluate_seconds"),
+    *provenance.COLUMNS,
+)
 
 
 class TextRowRunner:
@@ -61,18 +72,17 @@ class TextRowRunner:
             A dict of strings: the row of the table, then what made it.
         """
         files = RowFiles(self.output, setting, self._sha256)
-        with results.locked(files.checkpoints, wait=False):
-            model, history = self.train(setting, report)
-            start = time.monotonic()
-            test = _some(self.data.test, setting.test_documents)
-            measured = text_evaluation.evaluate(
-                model, test, self.data.vocabulary, setting.num_samples, seed=setting.seed
-            )
-            seconds = time.monotonic() - start
-            lstm_vae_files.save(model, setting, self.data.vocabulary, files.model)
-            _write(files.path("measures", ".json"), _details(measured))
-            texts = text_samples.describe(model, test, self.data.vocabulary, setting.seed)
-            _write(files.path("texts", ".txt"), texts)
+        model, history = self.train(setting, report)
+        start = time.monotonic()
+        test = _some(self.data.test, setting.test_documents)
+        measured = text_evaluation.evaluate(
+            model, test, self.data.vocabulary, setting.num_samples, seed=setting.seed
+        )
+        seconds = time.monotonic() - start
+        lstm_vae_files.save(model, setting, self.data.vocabulary, files.model)
+        _write(files.path("measures", ".json"), _details(measured))
+        texts = text_samples.describe(model, test, self.data.vocabulary, setting.seed)
+        _write(files.path("texts", ".txt"), texts)
         last = history[-1]
         row = setting.columns()
         return {
@@ -97,6 +107,7 @@ class TextRowRunner:
             "train_seconds": f"{sum(float(epoch['seconds']) for epoch in history):.0f}",
             "evaluate_seconds": f"{seconds:.0f}",
             **describe_run(self._module),
+            "commit": files.commit,
         }
 
     def train(self, setting, report=lambda epoch, logs: None):
@@ -137,6 +148,11 @@ class TextRowRunner:
             ),
         )
         return model, history
+
+
+def result_table(path):
+    """Return the `ResultTable` of a file with rows of `TextRowRunner`."""
+    return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), ("row", "epochs", "seed"))
 
 
 def make_runner(dataset, options, *more):

@@ -29,7 +29,11 @@ def run_in_processes(number, function, *arguments):
     """
     with tempfile.TemporaryDirectory() as folder:
         multiprocessing.start_processes(
-            _run, (number, folder, function, arguments), nprocs=number, start_method="spawn"
+            _run,
+            (number, folder, function, arguments),
+            nprocs=number,
+            daemon=True,
+            start_method="spawn",
         )
         return pickle.loads(pathlib.Path(folder, "result").read_bytes())
 

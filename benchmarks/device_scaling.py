@@ -15,13 +15,16 @@ import multiprocessing
 
 from applications import devices
 from applications import results
+from applications.command_line import distinct
 from applications.compiled_classifier import build_classifier
 from applications.compiled_classifier import compile_for_training
 from applications.data_parallel import SharedBatches
 from applications.processors import threads
 from applications.provenance import describe_run
+from applications.provenance import made_by
 from applications.row_training import Seconds
 from applications.setting import Setting
+from applications.table_command import table_command
 from benchmarks import collectives
 from benchmarks import command_line
 from benchmarks import frameworks
@@ -158,7 +161,7 @@ def markdown(rows, latency, bandwidth):
                           f"{1e6 * gradients:.4g}", share])  # fmt: skip
     header = ["normalization", "devices", "statistics, µs", "gradients, µs", "share of statistics"]
     text += _PREDICTION.format(latency=latency, bandwidth=bandwidth) + "\n"
-    return text + results.markdown_table(header, cells) + "\n"
+    return f"{text}{results.markdown_table(header, cells)}\n\n{made_by(rows)}\n"
 
 
 def parse_arguments(arguments=None):
@@ -178,7 +181,7 @@ def parse_arguments(arguments=None):
         help="of a message, for the prediction (default: 5e-6)")  # fmt: skip
     add("--bandwidth", type=float, default=25e9, metavar="B",
         help="bytes a second between devices, for the prediction (default: 25e9)")  # fmt: skip
-    options = parser.parse_args(arguments)
+    options = distinct(parser, parser.parse_args(arguments))
     for size in options.batch_size:
         if any(size % number for number in options.devices):
             parser.error(f"--batch-size {size} is no multiple of each of {options.devices}")
@@ -204,6 +207,7 @@ def _in_new_process(function, *arguments):
         return pool.submit(function, *arguments).result()
 
 
+@table_command(tables.GOES_ON)
 def main(arguments=None):
     """Measure every case that the command line asks for."""
     options = parse_arguments(arguments)

@@ -20,11 +20,13 @@ import time
 import numpy as np
 
 from applications import results
+from applications.command_line import distinct
 from applications.image_data import ImageData
 from applications.processors import threads
 from applications.provenance import describe_run
 from applications.robustness import RowRunner
 from applications.setting import Setting
+from applications.table_command import table_command
 from benchmarks import command_line
 from benchmarks import frameworks
 from benchmarks import tables
@@ -142,9 +144,10 @@ def parse_arguments(arguments=None):
         help="count the time that processors spend on it; only where they alone compute",
     )
     command_line.add_timing(parser, seconds=300.0)
-    return parser.parse_args(arguments)
+    return distinct(parser, parser.parse_args(arguments))
 
 
+@table_command(tables.GOES_ON)
 def main(arguments=None):
     """Measure every case that the command line asks for."""
     options = parse_arguments(arguments)

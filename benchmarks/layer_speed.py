@@ -21,8 +21,10 @@ import keras
 import numpy as np
 
 from applications import results
+from applications.command_line import distinct
 from applications.processors import threads
 from applications.provenance import describe_run
+from applications.table_command import table_command
 from benchmarks import command_line
 from benchmarks import frameworks
 from benchmarks import tables
@@ -193,7 +195,7 @@ def parse_arguments(arguments=None):
         help="time these modes of the backend (default: all)",
     )
     command_line.add_timing(parser, seconds=60.0)
-    options = parser.parse_args(arguments)
+    options = distinct(parser, parser.parse_args(arguments))
     if any(width % 2 for width in options.width):
         parser.error(f"--width must be even, not {options.width}")
     for policy in options.dtype_policy:
@@ -220,6 +222,7 @@ def _cases(options):
                         }
 
 
+@table_command(tables.GOES_ON)
 def main(arguments=None):
     """Measure every case that the command line asks for."""
     options = parse_arguments(arguments)

@@ -18,7 +18,10 @@ import numpy as np
 
 from applications import datasets
 from applications import results
+from applications.command_line import distinct
 from applications.provenance import describe_run
+from applications.provenance import made_by
+from applications.table_command import table_command
 from benchmarks import command_line
 from benchmarks import precision_stress_figure
 from benchmarks import precision_stress_report
@@ -63,13 +66,14 @@ def parse_arguments(arguments=None):
     add("--depth", type=positive, default=4, metavar="N",
         help="layers of the stressed VAE on each side (default: 4)")  # fmt: skip
     add("--batch-size", type=positive, default=100, metavar="N", help="default: 100")
-    options = parser.parse_args(arguments)
+    options = distinct(parser, parser.parse_args(arguments))
     for name, value in (_WHOLE if options.whole else _SMALL).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
     return options
 
 
+@table_command(tables.GOES_ON)
 def main(arguments=None):
     """Run every case that the command line asks for."""
     options = parse_arguments(arguments)
@@ -88,7 +92,8 @@ def main(arguments=None):
     runs = [{"learning_rate": rate, **seed} for rate in options.learning_rates for seed in seeds]
     for case in _stress_cases(options):
         _fill(stress, case, run, runs, lambda case: _under_stress(case, data, runs))
-    text = precision_stress_report.markdown(results.read_rows(stress), results.read_rows(policies))
+    found = results.read_rows(stress), results.read_rows(policies)
+    text = f"{precision_stress_report.markdown(*found)}\n{made_by([*found[0], *found[1]])}\n"
     path = stress.with_name(stress.name.replace("stress", "precision", 1))
     path.with_suffix(".md").write_text(text)
     precision_stress_figure.draw(results.read_rows(stress), path.with_suffix(".png"))

@@ -24,8 +24,11 @@ import numpy as np
 
 from applications import datasets
 from applications import results
+from applications.command_line import distinct
 from applications.progress import Progress
 from applications.provenance import describe_run
+from applications.provenance import made_by
+from applications.table_command import table_command
 from benchmarks import command_line
 from benchmarks import tables
 from benchmarks.rate_at_inference_training import Case
@@ -62,13 +65,14 @@ def parse_arguments(arguments=None):
     add("--learning-rates", nargs="+", type=float, metavar="RATE")
     add("--epochs", nargs="+", type=command_line.positive, metavar="N", help="measure after these")
     add("--seeds", type=command_line.positive, metavar="N", help="seeds 0 to N - 1")
-    options = parser.parse_args(arguments)
+    options = distinct(parser, parser.parse_args(arguments))
     for name, value in _DEFAULTS[options.dataset].items():
         if getattr(options, name) is None:
             setattr(options, name, value)
     return options
 
 
+@table_command(tables.GOES_ON)
 def main(arguments=None):
     """Train and measure every case that the command line asks for."""
     options = parse_arguments(arguments)
@@ -126,7 +130,7 @@ def markdown(rows):
         text += f'\n## "{normalization}", learning rate {rate}, seed {seeds}\n\n'
         header = ["estimate", *(f"after {number}" for number in numbers)]
         text += results.markdown_table(header, cells) + "\n"
-    return text
+    return f"{text}\n{made_by(rows)}\n"
 
 
 def _grouped(rows, *keys):

@@ -19,8 +19,10 @@ again at the same commit, goes on where it was.
 """
 
 from applications import results
+from applications.command_line import distinct
 from applications.processors import threads
 from applications.provenance import describe_run
+from applications.table_command import table_command
 from benchmarks import command_line
 from benchmarks import costs
 from benchmarks import frameworks
@@ -78,12 +80,13 @@ def parse_arguments(arguments=None):
         help="let torch compute on N threads of a CPU (default: as many as it takes)",
     )
     command_line.add_timing(parser, seconds=30.0)
-    options = parser.parse_args(arguments)
+    options = distinct(parser, parser.parse_args(arguments))
     if options.threads and frameworks.BACKEND != "torch":
         parser.error("--threads is for torch; bind other backends to some cores with `taskset`")
     return options
 
 
+@table_command(tables.GOES_ON)
 def main(arguments=None):
     """Measure every case that the command line asks for, and draw the picture."""
     options = parse_arguments(arguments)

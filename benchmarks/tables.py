@@ -3,8 +3,12 @@
 import pathlib
 import re
 
+from applications import claims
 from applications import results
 from benchmarks.frameworks import BACKEND
+
+# What a command says when it is ended by Ctrl-C; see `applications.table_command`.
+GOES_ON = "Run the same command again, at the same commit without changes, to go on where it was."
 
 
 def table_path(output, name, run):
@@ -23,16 +27,34 @@ def table_path(output, name, run):
 def measured_rows(path, case, run):
     """Return the rows of a case that was measured with the very same code, or none.
 
+    The same code is the same commit and the same versions, on the same device.
+
     Args:
         path: The table, a CSV file; it may be missing.
         case: The columns and values that all rows of the case have in common.
-        run: Of `applications.provenance.describe_run`.
+        run: Of `applications.provenance.describe_run`, and what else made the rows.
+
+    Raises:
+        TableError: The table is damaged, lacks columns, or has rows of other data.
     """
+    rows = results.read_rows(path)
+    missing = [name for name in [*case, *run] if rows and name not in rows[0]]
+    if missing:
+        raise results.TableError(
+            f"{path}, line 1 lacks columns of a new row. Received: {list(rows[0])}, without "
+            f"{missing}. Move the file away, or choose another --output."
+        )
+    checksums = {row["data_sha256"] for row in rows if "data_sha256" in run}
+    if checksums - {run.get("data_sha256")}:
+        raise results.TableError(
+            f"{path} has rows of data with the sha256 {', '.join(sorted(checksums))}. Received: "
+            f"{run['data_sha256']}. Move the file away, or choose another --output."
+        )
     # What code "with changes" or "unknown" was, nobody can tell any more.
     if re.fullmatch("[0-9a-f]+", run["commit"]) is None:
         return []
-    wanted = {**case, "commit": run["commit"]}
-    return [row for row in results.read_rows(path) if results.find_row([row], **wanted)]
+    wanted = {**case, **{name: run[name] for name in run if name not in ("command", "data")}}
+    return [row for row in rows if results.find_row([row], **wanted)]
 
 
 def replace_rows(path, case, rows):
@@ -46,10 +68,9 @@ def replace_rows(path, case, rows):
         rows: Dicts with the same columns.
 
     Raises:
-        ValueError: The file's columns are others than the rows'.
+        TableError: The file's columns are others than the rows'.
     """
-    old = results.read_rows(path)
-    if old and list(old[0]) != list(rows[0]):
-        raise ValueError(f"{path.name} has other columns. Move it away, or choose another folder.")
-    kept = [row for row in old if results.find_row([row], **case) is None]
-    results.write_rows(path, [*kept, *rows])
+    with claims.writing(path):
+        old = results.read_rows(path, columns=list(rows[0]))
+        kept = [row for row in old if results.find_row([row], **case) is None]
+        results.write_rows(path, [*kept, *rows])

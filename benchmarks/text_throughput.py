@@ -23,8 +23,11 @@ import importlib.metadata
 import itertools
 
 from applications import results
+from applications.command_line import distinct
 from applications.processors import threads
 from applications.provenance import describe_run
+from applications.provenance import made_by
+from applications.table_command import table_command
 from benchmarks import command_line
 from benchmarks import tables
 from benchmarks import text_throughput_batches as text
@@ -91,7 +94,7 @@ def parse_arguments(arguments=None):
         metavar="N",
         help="estimate the NLL with N samples (default: 25 100 400)",
     )
-    return parser.parse_args(arguments)
+    return distinct(parser, parser.parse_args(arguments))
 
 
 def measure_training(options, run):
@@ -185,6 +188,7 @@ def _with_quartiles(row, key):
     return f"{row[key]} ({row[key + '_low']}-{row[key + '_high']})" if row[key] else ""
 
 
+@table_command(tables.GOES_ON)
 def main(arguments=None):
     """Measure every case that the command line asks for; write tables, and a page of them."""
     options = parse_arguments(arguments)
@@ -198,7 +202,7 @@ def main(arguments=None):
         for name in ("text_throughput", "text_nll")
     }
     pages = [
-        page(rows)
+        f"{page(rows)}\n\n{made_by(rows)}"
         for name, page in (("text_throughput", training_page), ("text_nll", nll_page))
         if (rows := results.read_rows(paths[name]))
     ]

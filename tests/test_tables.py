@@ -33,6 +33,6 @@ def test_a_case_measured_again_replaces_the_old_rows(tmp_path):
     tables.replace_rows(table, {"dtype": "float32"}, rows("float32", "def"))
     written = results.read_rows(table)
     assert written == rows("float64", "abc") + rows("float16", "unknown") + rows("float32", "def")
-    with pytest.raises(ValueError, match=r"speed\.csv has other columns"):
+    with pytest.raises(ValueError, match=r"speed\.csv, line 1 has other columns"):
         tables.replace_rows(table, {"dtype": "float32"}, [{"dtype": "float32"}])
     assert results.read_rows(table) == written
