@@ -97,7 +97,7 @@ class ResultTable:
         return *(row[name] for name in self.deciding), backend_of(row)
 
     def _name(self, row):
-        return ", ".join(f"{name} {row[name]}" for name in self.naming if row[name])
+        return ", ".join(f"{name}={row[name]}" for name in self.naming if row[name])
 
 
 def other_backend(name):

@@ -8,6 +8,7 @@ process, which has imported the backend and computed nothing, and so costs no st
 
 | name | moment |
 | --- | --- |
+| claimed | a row is claimed, and nothing done for it yet |
 | batch | a batch of an epoch is asked for |
 | checkpoint half written | the first half of a checkpoint is in its new file |
 | checkpoint complete | it is, but has not taken the place that the one before has left |
@@ -34,6 +35,7 @@ import keras
 from applications import compiled_classifier
 from applications import datasets
 from applications import epoch_seeds
+from applications import robustness
 
 
 class Moments:
@@ -52,6 +54,7 @@ class Moments:
 
     def watch(self, output):
         """Have the code under test pass by here."""
+        self._before(robustness, "make_runner", "claimed")
         self._before(epoch_seeds.ShuffledBatches, "__getitem__", "batch")
         self._before(compiled_classifier.CompiledClassifier, "attack", "attack")
         self._before(shutil, "rmtree", "checkpoints go")

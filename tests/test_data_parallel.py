@@ -16,10 +16,17 @@ def test_two_devices_train_a_classifier_at_its_rate(tmp_path):
     script = f"from applications import mnist; mnist.main({options})"
     output, _ = run_python(script, OMP_NUM_THREADS="1")
     (row,) = results.read_rows(tmp_path / "devices_digits.csv")
+    assert list(row) == list(data_parallel.COLUMNS)
     assert (row["normalization"], row["r"], row["devices"]) == ("batch", "1", "2")
     assert float(row["rate_nats"]) == pytest.approx(np.log(10), rel=1e-5)
     assert float(row["test_error"]) < 60, "a few steps on digits do better than guessing"
     assert f"| {row['rate_nats']} |" in output
+    assert "What made the rows, and how many: " in output
+    # A row that is there is not trained again.
+    before = (tmp_path / "devices_digits.csv").read_bytes()
+    mnist.main(options)
+    assert (tmp_path / "devices_digits.csv").read_bytes() == before
+    assert not list(tmp_path.glob("checkpoints/*"))
 
 
 @pytest.mark.parametrize(

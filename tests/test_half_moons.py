@@ -66,6 +66,8 @@ def test_the_command_writes_a_table_and_a_picture(tmp_path, capsys):
         ("cyclic", "0.3"),
         ("geco", "0.3"),
     ]
+    assert [list(row) for row in rows] == [list(half_moons.COLUMNS)] * len(rows)
+    assert not list(tmp_path.glob("checkpoints/*"))
     for row in rows[2:4]:
         assert float(row["achieved_rate"]) == pytest.approx(float(row["value"]), rel=1e-5)
     for row in rows[4:]:

@@ -22,6 +22,7 @@ EPOCHS, STEPS = 4, 3  # of 479 images of the digits
 TIMES = ("seconds", "train_seconds", "evaluate_seconds")
 # `tests/killed_attempts.py` says what they are. Those of training return with every epoch.
 IN_TRAINING = (
+    "claimed",
     "batch",
     "history half written",
     "history complete",

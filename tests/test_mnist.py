@@ -9,6 +9,7 @@ from applications import command_line
 from applications import datasets
 from applications import mnist
 from applications import results
+from applications import robustness
 from applications import table1_report
 from applications.paper_tables import TABLE1_MNIST
 from applications.setting import ADDED_COLUMNS
@@ -30,6 +31,7 @@ def test_rows_are_trained_attacked_and_written(tmp_path, capsys):
     assert float(feature["rate_nats"]) == pytest.approx(np.log(10), rel=1e-5)
     assert 0.5 < float(feature["test_rate_nats"]) / np.log(10) < 2.0
     for row in (base, feature):
+        assert list(row) == list(robustness.COLUMNS)
         assert float(row["eps_0.0"]) < 60, "three epochs on digits do better than guessing"
         assert float(row["eps_0.4"]) > float(row["eps_0.0"])
         assert row["commit"]
@@ -90,7 +92,7 @@ def test_a_table_without_the_newer_columns_counts_as_the_defaults(tmp_path, caps
 
 @pytest.mark.parametrize("path", ["table1_mnist.csv", "short/table1_cifar10.csv"])
 def test_committed_rows_are_settings(path):
-    rows = results.read_rows(RESULTS / path, ADDED_COLUMNS)
+    rows = robustness.result_table(RESULTS / path).rows()
     assert [setting_of(row).seed for row in rows] == [int(row["seed"]) for row in rows]
     assert table1_report.markdown(rows, "Table 1", path)
 

@@ -1,5 +1,3 @@
-import multiprocessing
-
 import pytest
 
 from applications import results
@@ -8,46 +6,48 @@ from applications import results
 def test_rows_survive(tmp_path):
     table = tmp_path / "deep" / "table.csv"
     assert results.read_rows(table) == []
-    results.append_row(table, {"r": 0.5, "note": 'a, "b"'})
-    results.append_row(table, {"r": 1, "note": ""})
+    results.write_rows(table, [{"r": 0.5, "note": 'a, "b"'}, {"r": 1, "note": ""}])
     rows = results.read_rows(table)
     assert rows == [{"r": "0.5", "note": 'a, "b"'}, {"r": "1", "note": ""}]
     assert results.find_row(rows, r=1) == rows[1]
     assert results.find_row(rows, r=1, note="x") is None
 
 
-def test_other_columns_are_refused_and_nothing_is_lost(tmp_path):
-    table = tmp_path / "table.csv"
-    results.append_row(table, {"r": 1})
-    with pytest.raises(ValueError, match=r"\['r'\].*\['s'\]"):
-        results.append_row(table, {"s": 2})
-    assert results.read_rows(table) == [{"r": "1"}]
+TABLE = 'name,device\na,"CPU, 2 cores"\nb,GPU\n'
 
 
-def append_rows(table, writer):
-    for index in range(20):
-        results.append_row(table, {"writer": writer, "index": index})
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,device\na\nb,GPU\n", r"line 2 is damaged\. Expected: 2 fields .*Received: 1, 'a'"),
+        ("name,device\na,x,y\n", r"line 2 is damaged\. Expected: 2 fields.*Received: 3, 'a,x,y'"),
+        (TABLE[:-4], "line 3 is cut"),
+        (TABLE[:-1], "line 3 is cut"),
+        (TABLE[: TABLE.index(" cores")], "line 2 is cut"),
+        (TABLE[: TABLE.index(" cores")] + "\n", "line 2 is damaged"),
+        ("name,name\na,b\n", r"line 1 names columns twice.*\['name'\]"),
+        ("name,extra\na,b\n", r"line 1 .*\['extra'\] are foreign; \['device'\] are missing"),
+    ],
+)
+def test_a_damaged_table_is_named_with_its_line(tmp_path, text, message):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(results.TableError, match=rf"table\.csv, {message}"):
+        results.read_rows(path, columns=("name", "device"))
 
 
-def test_processes_that_write_at_once_lose_nothing(tmp_path):
-    table = tmp_path / "table.csv"
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=append_rows, args=(table, name)) for name in "ab"]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    found = [(row["writer"], int(row["index"])) for row in results.read_rows(table)]
-    assert sorted(found) == [(name, index) for name in "ab" for index in range(20)]
+def test_a_table_that_is_no_text(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(TABLE.encode() + b"\xff,\xfe\n")
+    with pytest.raises(results.TableError, match=r"table\.csv is no text"):
+        results.read_rows(path)
 
 
-def test_a_folder_in_use(tmp_path):
-    with results.locked(tmp_path / "row"):
-        with pytest.raises(ValueError, match="at work in row"):
-            with results.locked(tmp_path / "row", wait=False):
-                pass
-    with results.locked(tmp_path / "row", wait=False):
-        pass
+def test_columns_in_any_order_and_those_added_since(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("\ufeffdevice,name\nGPU,b\n", encoding="utf-8")  # as spreadsheets write it
+    rows = results.read_rows(path, {"width": "64"}, ("name", "width", "device"))
+    assert rows == [{"name": "b", "device": "GPU", "width": "64"}]
 
 
 def test_markdown():

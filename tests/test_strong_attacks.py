@@ -52,6 +52,7 @@ def test_the_command_beside_the_table_and_resumed(trained, runner, tmp_path, cap
     strong_attacks.main(arguments(trained, tmp_path, "--rows", "base"))
     first = table.read_text()
     (base,) = results.read_rows(table)
+    assert list(base) == list(strong_attacks_row.COLUMNS)
     assert base["images"] == "360", "all there are"
     for eps in EPSILONS[1:]:
         # FGSM is that of Table 1, and no attack does more than the worst of all.

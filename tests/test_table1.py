@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from applications import claims
+from applications import provenance
 from applications import results
 from applications import robustness
 from applications import table1
@@ -55,7 +57,7 @@ def test_rows_side_by_side_killed_and_continued(tmp_path, capsys):
         finally:
             process.send_signal(signal.SIGKILL)
     for folder in tmp_path.glob("checkpoints/*"):
-        with results.locked(folder):  # the workers end with their parent
+        with claims.claim(folder, wait=True):  # the workers end with their parent
             pass
     written = table.read_text()
     assert written.count("\n") in (2, 3), "one row, or those of both workers"
@@ -84,8 +86,9 @@ def test_a_failing_row_leaves_the_others_and_fails_the_command(tmp_path, monkeyp
     def broken(self, setting, report):
         if setting.bottleneck == "dropout":
             raise RuntimeError("out of memory")
-        errors = {f"eps_{eps}": "1.00" for eps in EPSILONS}
-        return {**errors, **setting.columns(), "data_sha256": self.data.sha256}
+        row = dict.fromkeys(robustness.COLUMNS, "") | {f"eps_{eps}": "1.00" for eps in EPSILONS}
+        row |= {**setting.columns(), "data_sha256": self.data.sha256}
+        return row | provenance.describe_run("tests")
 
     monkeypatch.setattr(robustness.RowRunner, "__call__", broken)
     with pytest.raises(SystemExit, match="1 rows failed, see above: digits dropout, seed 0"):

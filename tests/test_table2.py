@@ -58,6 +58,7 @@ def test_one_command_from_file_to_table(text, tiny, tmp_path, capsys):
     assert "words feature, seed 0: epoch" not in out
     rows = {row["row"]: row for row in results.read_rows(tmp_path / "table2_words.csv")}
     assert list(rows) == ["lstm", "feature", "vae"]
+    assert list(rows["vae"]) == list(text_rows.COLUMNS)
     assert list(rows["vae"])[:5] == ["row", "nll", "kl", "au", "mi"]
     assert {row["preset"] for row in rows.values()} == {"short"}
     assert {row["documents"] for row in rows.values()} == {"3"}

@@ -36,3 +36,30 @@ def test_a_case_measured_again_replaces_the_old_rows(tmp_path):
     with pytest.raises(ValueError, match=r"speed\.csv, line 1 has other columns"):
         tables.replace_rows(table, {"dtype": "float32"}, [{"dtype": "float32"}])
     assert results.read_rows(table) == written
+
+
+def test_what_other_versions_measured_is_measured_again(tmp_path):
+    path, case = tmp_path / "speed.csv", {"dtype": "float32"}
+    run = {
+        "command": "python",
+        "commit": "abc",
+        "backend": "jax 1.0",
+        "keras": "3.1",
+        "device": "d",
+    }
+    tables.replace_rows(path, case, [{**case, "seconds": "1", **run}])
+    assert tables.measured_rows(path, case, {**run, "command": "another"})
+    for name in ("commit", "backend", "keras", "device"):
+        assert not tables.measured_rows(path, case, {**run, name: "def"}), name
+
+
+def test_a_table_of_other_data_or_columns_is_refused_before_measuring(tmp_path):
+    path, case = tmp_path / "stress.csv", {"dtype": "float32"}
+    run = {"commit": "abc", "data_sha256": "123"}
+    tables.replace_rows(path, case, [{**case, "seconds": "1", **run}])
+    other = {"dtype": "float64"}
+    assert tables.measured_rows(path, other, run) == []
+    with pytest.raises(ValueError, match=r"stress\.csv has rows of data with the sha256 123"):
+        tables.measured_rows(path, other, {**run, "data_sha256": "456"})
+    with pytest.raises(ValueError, match=r"stress\.csv, line 1 lacks columns .*\['width'\]"):
+        tables.measured_rows(path, {**other, "width": 3}, run)
