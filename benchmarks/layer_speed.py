@@ -21,6 +21,7 @@ import keras
 import numpy as np
 
 from applications import results
+from applications.command_line import dtype_policy
 from applications.processors import threads
 from applications.provenance import describe_run
 from benchmarks import command_line
@@ -181,6 +182,7 @@ def parse_arguments(arguments=None):
     add(
         "--dtype-policy",
         nargs="+",
+        type=dtype_policy,
         default=["float32"],
         metavar="POLICY",
         help="compute in these Keras dtype policies, like mixed_bfloat16 (default: float32)",
@@ -196,11 +198,6 @@ def parse_arguments(arguments=None):
     options = parser.parse_args(arguments)
     if any(width % 2 for width in options.width):
         parser.error(f"--width must be even, not {options.width}")
-    for policy in options.dtype_policy:
-        try:
-            keras.dtype_policies.get(policy)
-        except ValueError as error:
-            parser.error(f"--dtype-policy: {error}")
     return options
 
 
