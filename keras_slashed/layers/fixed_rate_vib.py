@@ -45,7 +45,9 @@ class FixedRateVIB(keras.layers.Layer):
         synchronized: Whether, in training on several devices, the mean square is that
             of the joined batch of all devices; see `RateNormalization`. The noise
             differs between devices in any case.
-        seed: Integer seed of the noise, from 0 to 2^31 - 1, for reproducible draws.
+        seed: Integer seed of the noise, from 0 to 2^31 - 1, for reproducible draws. In forked
+            workers of a PyTorch `DataLoader` see `SlashedNormalSampling`; the seed generator
+            is `layer.sampling.seed_generator`.
         free_bits: Rate in nats that each latent dimension has free in the loss; see
             `SlashedNormalSampling`.
         **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).

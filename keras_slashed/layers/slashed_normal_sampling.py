@@ -80,7 +80,11 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
         num_samples: None, or the number S of draws from each posterior.
         inference: "sample" or "mean".
         seed: Integer seed of the noise, from 0 to 2^31 - 1, for reproducible draws. Two layers with
-            the same seed draw the same noise.
+            the same seed draw the same noise. So do the forked workers of a PyTorch
+            `DataLoader` whose data set calls the layer, with any seed and in every epoch:
+            each has a copy of the layer. Have `worker_init_fn` seed that copy,
+            `layer.seed_generator.state.assign(words)` with
+            `words = np.random.SeedSequence(torch.initial_seed()).generate_state(2)`.
         free_bits: Rate in nats that each latent dimension has free: in the loss its
             mean rate over the batch (and over all other axes but the last) counts
             as `max(free_bits, mean rate)`. Below it nothing pushes the rate down,
