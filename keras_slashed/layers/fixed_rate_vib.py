@@ -25,6 +25,10 @@ class FixedRateVIB(keras.layers.Layer):
     deterministic as `Dropout` is; with `inference="sample"` it draws there too,
     for predictions averaged over draws.
 
+    Every instance counts alike: `sample_weight` and `class_weight` of `fit()` enter neither the
+    mean square, nor the rate's mean in the loss, nor the rate that `RateMonitor` logs. A `mask`
+    leaves instances out of all three.
+
     As `Dropout`, the layer has to be told that it is in training: the `call` of a
     subclassed model takes an argument `training` and passes it on. `RateMonitor` warns
     where that was forgotten.

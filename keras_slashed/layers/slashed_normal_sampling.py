@@ -45,7 +45,8 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
     prior: exactly `KL(posterior || prior)`, of which an S0 that drops dimensions
     leaves less. `kl_weight` times the mean over the batch of this rate, summed
     over all other axes, goes to `add_loss`, in every call of the layer. With a mask
-    the mean is over the rows that have an instance that counts. Keras divides its own
+    the mean is over the rows that have an instance that counts. `sample_weight` and
+    `class_weight` of `fit()`, which never reach a layer, do not weight it. Keras divides its own
     losses by the number of entries that count: for a loss of each position of a sequence
     a `kl_weight` of 1 over the mean number of positions is the evidence lower bound of
     one position.
