@@ -30,12 +30,13 @@ def parse_arguments(arguments=None):
         "applications.accuracy_rate", __doc__, ("mnist", "digits"), output="runs/accuracy_rate"
     )
     add = parser.add_argument
-    add("--betas", nargs="+", type=float, default=list(BETAS), metavar="B")
-    add("--rate-multipliers", nargs="+", type=float, default=list(MULTIPLIERS), metavar="R",
-        help="the rates are R log(10) nats")  # fmt: skip
+    add("--betas", nargs="+", type=command_line.nonnegative_number, default=list(BETAS),
+        metavar="B")  # fmt: skip
+    add("--rate-multipliers", nargs="+", type=command_line.positive_number,
+        default=list(MULTIPLIERS), metavar="R", help="the rates are R log(10) nats")  # fmt: skip
     add("--normalizations", nargs="+", choices=NORMALIZATIONS, default=["batch", "instance"])
     add("--epochs", type=command_line.positive, default=20, help="default 20; Table 1: 400")
-    add("--seed", type=int, default=0)
+    add("--seed", type=command_line.seed, default=0)
     return command_line.distinct(parser, parser.parse_args(arguments))
 
 

@@ -1,10 +1,9 @@
 """The picture of `applications.accuracy_rate`: error against the rate that was reached."""
 
-import matplotlib
+from applications import extras
 
-matplotlib.use("Agg")
+plt = extras.pyplot()
 
-import matplotlib.pyplot as plt
 
 _ATTACKS = ("0.0", "0.2")
 _STYLES = {

@@ -1,11 +1,10 @@
 """The pictures of `applications.attributions`: curves and maps."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
+
+from applications import extras
+
+plt = extras.pyplot()
 
 _SHOWN = 6
 _TIMES = ", x difference"

@@ -56,14 +56,15 @@ def parse_arguments(arguments=None):
     add("--width", type=positive, metavar="N", help="of a ResNet18, in place of the preset's")
     add("--row", default="base", help="of Table 1: base, batch_r1, ... (default base)")
     add("--images", type=positive, default=300, metavar="N", help="default 300")
-    add("--noise", type=float, default=1.0, metavar="S",
+    add("--noise", type=command_line.positive_number, default=1.0, metavar="S",
         help="of the amplitude's prior, where a pixel has -1 to 1 (default 1)")  # fmt: skip
-    add("--beta", type=float, default=0.1, metavar="B", help="price of a nat (default 0.1)")
+    add("--beta", type=command_line.positive_number, default=0.1, metavar="B",
+        help="price of a nat (default 0.1)")  # fmt: skip
     add("--steps", type=positive, default=20, metavar="N", help="of the amplitude (default 20)")
     add("--num-samples", type=positive, default=50, metavar="S", help="draws (default 50)")
-    add("--blur", type=float, default=4.0, metavar="PIXELS",
+    add("--blur", type=command_line.nonnegative_number, default=4.0, metavar="PIXELS",
         help="standard deviation of the blur (default 4)")  # fmt: skip
-    add("--seed", type=int, default=0, help="of the draws (default 0)")
+    add("--seed", type=command_line.seed, default=0, help="of the draws (default 0)")
     options = parser.parse_args(arguments)
     if options.output is None:
         options.output = "runs/table1" if options.preset == "paper" else "runs/table1/short"

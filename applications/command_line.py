@@ -1,7 +1,10 @@
-"""What the commands of the tables have in common."""
+"""What the commands of the tables have in common, and which numbers they take."""
 
 import argparse
 import dataclasses
+import math
+
+import keras
 
 from applications import linear
 from applications import optimizers
@@ -44,7 +47,7 @@ def add_running(parser, described, output=None):
     add("--jobs", type=positive, default=1, metavar="N", help="rows to train side by side")
     add("--output", default=output, metavar="DIR",
         help=f"folder of table and checkpoints (default {described})")  # fmt: skip
-    add("--checkpoint-seconds", type=float, default=20.0, metavar="S",
+    add("--checkpoint-seconds", type=nonnegative_number, default=20.0, metavar="S",
         help="time between two checkpoints of a row at the least (default 20)")  # fmt: skip
     add("--quiet", action="store_true", help="a line for each row only")
 
@@ -59,26 +62,27 @@ def add_settings(parser, default):
     add = parser.add_argument
     add("--bottleneck", nargs="+", choices=("none", "dropout", "vib"), default=["vib"])
     add("--normalization", nargs="+", choices=NORMALIZATIONS, default=["batch"])
-    add("--rate-multiplier", nargs="+", type=float, default=[1.0], metavar="R",
+    add("--rate-multiplier", nargs="+", type=positive_number, default=[1.0], metavar="R",
         help="the rate is R log(10) nats (default 1)")  # fmt: skip
     add("--part", choices=PARTS, default=default.part)
     add("--epochs", type=positive, default=20, help="default 20; the paper: 400")
     add("--batch-size", type=positive, default=default.batch_size, help="default 100")
-    add("--seed", nargs="+", type=int, default=[0])
-    add("--learning-rate", type=float, default=default.learning_rate,
+    add("--seed", nargs="+", type=seed, default=[0])
+    add("--learning-rate", type=positive_number, default=default.learning_rate,
         help=f"of Adam at the start (default {default.learning_rate:g})")  # fmt: skip
-    add("--learning-rate-decay", type=float, default=default.learning_rate_decay,
+    add("--learning-rate-decay", type=positive_number, default=default.learning_rate_decay,
         help=f"its factor every 2 epochs (default {default.learning_rate_decay:g})")  # fmt: skip
-    add("--weight-decay", type=float, default=default.weight_decay)
+    add("--weight-decay", type=nonnegative_number, default=default.weight_decay)
     add("--weight-decay-kind", choices=optimizers.WEIGHT_DECAYS,
         default=default.weight_decay_kind, help="default coupled, as PyTorch's Adam")  # fmt: skip
     add_choices(parser, default)
-    add("--momentum", type=float, default=default.momentum, help="of the moving mean square")
+    add("--momentum", type=momentum, default=default.momentum, help="of the moving mean square")
     add("--num-samples", type=positive, default=default.num_samples,
         help="posterior draws averaged in evaluation (default 12)")  # fmt: skip
     add("--attack-samples", type=positive, default=default.attack_samples,
         help="draws averaged in the attacked loss (default 12; 1: a single draw)")  # fmt: skip
-    add("--dtype-policy", default=default.dtype_policy, help="like mixed_bfloat16")
+    add("--dtype-policy", type=dtype_policy, default=default.dtype_policy,
+        help="like mixed_bfloat16")  # fmt: skip
 
 
 def add_choices(parser, default=None):
@@ -91,8 +95,8 @@ def add_choices(parser, default=None):
     add = parser.add_argument
     add("--initializer", choices=linear.INITIALIZERS, default=default and default.initializer,
         help="of linear layers: Keras' default or PyTorch's (default keras)")  # fmt: skip
-    add("--adam-epsilon", type=float, default=default and default.adam_epsilon, metavar="EPSILON",
-        help="default 1e-7, as Keras' own; PyTorch's is 1e-8")  # fmt: skip
+    add("--adam-epsilon", type=positive_number, default=default and default.adam_epsilon,
+        metavar="EPSILON", help="default 1e-7, as Keras' own; PyTorch's is 1e-8")  # fmt: skip
     add("--relu-amplitude", action="store_true", default=default and default.relu_amplitude,
         help="a ReLU on the amplitude too")  # fmt: skip
 
@@ -131,9 +135,74 @@ def distinct(parser, options):
     return options
 
 
-def positive(text):
-    """Return the positive integer that a text stands for."""
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive integer, not {text!r}")
-    return value
+def integer(least, most=2**53, expected=None):
+    """Return a `type` of options: a function from a text to the integer that it stands for.
+
+    Args:
+        least: The least integer that is taken.
+        most: The greatest one.
+        expected: What a message calls it; by default, it gives both ends.
+    """
+
+    def read(text):
+        # Python refuses to read 5,000 digits.
+        value = int(text) if text.isdecimal() and len(text) < 20 else least - 1
+        if not least <= value <= most:
+            words = expected or f"an integer from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"must be {words}, not {text!r}")
+        return value
+
+    return read
+
+
+def number(least, most=None, below=None):
+    """Return a `type` of options: a function from a text to the number that it stands for.
+
+    Args:
+        least: The least number that is taken.
+        most: The greatest one; or
+        below: What it must be less than.
+    """
+    end = f"to {most:g}" if below is None else f"to less than {below:g}"
+
+    def read(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        # NaN fails every comparison.
+        if not (least <= value and (value <= most if below is None else value < below)):
+            raise argparse.ArgumentTypeError(f"must be a number from {least:g} {end}, not {text!r}")
+        return value
+
+    return read
+
+
+positive = integer(1, expected="a positive integer")
+seed = integer(0, 2**31 - 1)  # which every backend has
+# What is beyond these is 0 or infinite in float32, or a product of two of them is.
+positive_number = number(1e-30, 1e30)
+nonnegative_number = number(0, 1e30)
+momentum = number(0, below=1)
+
+
+def dtype_policy(text):
+    """Return a text that names a policy of floats, which the backend computes in."""
+    try:
+        policy = keras.dtype_policies.get(text)
+    except ValueError:
+        policy = None
+    quantized = isinstance(policy, keras.dtype_policies.QuantizedDTypePolicy)
+    if policy is None or quantized or not _is_float(policy.compute_dtype):
+        raise argparse.ArgumentTypeError(
+            f"must be a dtype policy like float32, mixed_bfloat16 or mixed_float16, not {text!r}"
+        )
+    return text
+
+
+def _is_float(dtype):
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        import jax
+
+        return jax.config.jax_enable_x64  # else JAX computes in float32
+    return keras.backend.is_float_dtype(dtype)

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 
 from applications import cifar10_files
+from applications import extras
 from applications import mnist_files
 from applications.cifar10_images import Cifar10
 from applications.image_data import ImageData
@@ -12,9 +13,9 @@ from applications.image_data import ImageData
 DATASETS = ("mnist", "digits", "cifar10", "cifar10_small")
 _MNIST_SHA256 = "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16"
 
-_TFDS = """  2. without --data-dir: tensorflow-datasets downloads it (needs `pip install
-     tensorflow tensorflow-datasets` and a network), or reads {files} from
-     --tfds-manual-dir DIR"""
+_TFDS = """  2. without --data-dir: tensorflow-datasets downloads it (needs
+     `pip install ".[applications,tensorflow]"` and a network), or reads {files}
+     from --tfds-manual-dir DIR"""
 
 _MNIST_WAYS = f"""There are three ways to get it:
   1. --data-dir DIR, a folder with the four original files ({", ".join(mnist_files.FILES)};
@@ -114,7 +115,7 @@ def _cifar10_from_tfds(manual_dir):
 def _from_tfds(name, manual_dir):
     """Return the source, and the training and test split as dicts of arrays."""
     try:
-        import tensorflow_datasets as tfds
+        tfds = extras.load("tensorflow_datasets")
     except ImportError as error:
         raise FileNotFoundError(
             f"no --data-dir was given and tensorflow-datasets is missing ({error})"
@@ -136,9 +137,7 @@ def _from_tfds(name, manual_dir):
 
 
 def _digits():
-    from sklearn import datasets
-
-    digits = datasets.load_digits()
+    digits = extras.load("sklearn.datasets").load_digits()
     split = 1437  # 80% of 1,797, in the file's order
     images = digits.images.astype("uint8")
     return ImageData.from_bytes(

@@ -7,10 +7,12 @@ Reference:
 
 import numpy as np
 from keras import ops
-from scipy import ndimage
 
+from applications import extras
 from keras_slashed.metrics.compiled import Compiled
 from keras_slashed.ops.floats import at_least_float32
+
+ndimage = extras.load("scipy.ndimage")
 
 
 def deletion_curve(model, images, y, maps, replacement, steps=28, batch_size=500):

@@ -2,17 +2,15 @@
 
 import math
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 
+from applications import extras
 from applications.float64 import float64_enabled
 from keras_slashed.backend import input_gradient
 from keras_slashed.ops import stdplus
+
+plt = extras.pyplot()
 
 
 def roots(k):

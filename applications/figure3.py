@@ -2,18 +2,16 @@
 
 import functools
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import keras
-import matplotlib.pyplot as plt
-import mpmath
 import numpy as np
 
 from applications import algorithm1
+from applications import extras
 from applications.float64 import float64_enabled
 from keras_slashed import ops
+
+plt = extras.pyplot()
+mpmath = extras.load("mpmath")
 
 _ITERATIONS = range(1, 7)
 _DTYPES = ("float32", "float64")

@@ -17,15 +17,20 @@ from applications import results
 from applications.provenance import describe_run
 
 
-def main(arguments=None):
-    """Draw the figures into the folder that the command line names."""
+def parse_arguments(arguments=None):
+    """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m applications.figures",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--output", default="runs/figures", help="folder of the pictures")
-    output = pathlib.Path(parser.parse_args(arguments).output)
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Draw the figures into the folder that the command line names."""
+    output = pathlib.Path(parse_arguments(arguments).output)
     output.mkdir(parents=True, exist_ok=True)
     figure2.draw(output / "figure2.png")
     rows = figure3.measure()

@@ -90,17 +90,17 @@ def parse_arguments(arguments=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--flip-probability", type=float, default=0.2, help="p, below 1/2 (default 0.2)")
-    add("--betas", nargs="+", type=float, default=list(BETAS))
-    add("--rates", nargs="+", type=float, default=list(RATES), help="in nats")
-    add("--targets", nargs="*", type=float, default=list(TARGETS),
+    add("--flip-probability", type=command_line.number(0, below=0.5), default=0.2, metavar="P",
+        help="below 1/2 (default 0.2)")  # fmt: skip
+    add("--betas", nargs="+", type=command_line.nonnegative_number, default=list(BETAS))
+    add("--rates", nargs="+", type=command_line.positive_number, default=list(RATES),
+        help="in nats")  # fmt: skip
+    add("--targets", nargs="*", type=command_line.positive_number, default=list(TARGETS),
         help="rates that the schedules are to reach, in nats")  # fmt: skip
-    add("--epochs", type=int, default=40)
-    add("--seeds", nargs="+", type=int, default=[0])
+    add("--epochs", type=command_line.positive, default=40)
+    add("--seeds", nargs="+", type=command_line.seed, default=[0])
     add("--output", default="runs/half_moons", help="folder of the table and the picture")
     options = command_line.distinct(parser, parser.parse_args(arguments))
-    if not 0 <= options.flip_probability < 0.5:
-        parser.error(f"--flip-probability must lie in [0, 0.5), not {options.flip_probability}")
     # A schedule is told what FixedRateVIB came to at its target.
     options.rates += [target for target in options.targets if target not in options.rates]
     return options

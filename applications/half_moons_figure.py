@@ -2,12 +2,11 @@
 
 import collections
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
+
+from applications import extras
+
+plt = extras.pyplot()
 
 _ACCURACY, _RATE = "tab:blue", "tab:orange"
 _METHODS = {  # label, style and colour of each way to hold a rate

@@ -2,14 +2,16 @@
 
 import keras
 import numpy as np
-from sklearn.datasets import make_moons
 
+from applications import extras
 from applications import mlp
 from applications.epoch_seeds import EpochSeeds
 from applications.epoch_seeds import ShuffledBatches
 from applications.epoch_seeds import set_noise
 from applications.model_state import assign
 from keras_slashed.callbacks import RateMonitor
+
+make_moons = extras.load("sklearn.datasets").make_moons
 
 _BATCH_SIZE = 200
 

@@ -1,11 +1,13 @@
 """A trained LSTM VAE in files: its weights, its setting and which words it knows."""
 
 import dataclasses
+import hashlib
 import json
 
 from applications import lstm_vae
 from applications import sealed_weights
 from applications.text_setting import TextSetting
+from applications.unpacking import read_unpacked
 
 
 def save(model, setting, vocabulary, path):
@@ -25,6 +27,7 @@ def save(model, setting, vocabulary, path):
         "vocabulary_size": len(vocabulary),
         "vocabulary_fingerprint": vocabulary.fingerprint,
     }
+    description["sha256"] = _checksum(description)
     _beside(path).write_text(json.dumps(description, indent=2) + "\n")
 
 
@@ -40,15 +43,35 @@ def load(path, vocabulary):
 
     Raises:
         FileNotFoundError: A file is not there.
-        ValueError: The model was trained with another vocabulary, or its weights are damaged.
+        ValueError: The model was trained with another vocabulary, or one of its two files is
+            damaged.
     """
-    description = json.loads(_beside(path).read_text())
-    vocabulary.check_fingerprint(description["vocabulary_fingerprint"])
-    setting = TextSetting(**description["setting"])
+    setting, fingerprint = _read_description(_beside(path))
+    vocabulary.check_fingerprint(fingerprint)
     model = lstm_vae.build(len(vocabulary), **setting.build_options())
     sealed_weights.check(path)
     model.training.load_weights(path)
     return model
+
+
+def _read_description(path):
+    content = read_unpacked(path)
+    try:
+        description = json.loads(content)
+        # Files of earlier days have none.
+        checksum = description.pop("sha256", None)
+        if checksum not in (None, _checksum(description)):
+            raise ValueError("its content has another checksum than when it was written")
+        return TextSetting(**description["setting"]), description["vocabulary_fingerprint"]
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        # Damaged, it may be any text.
+        raise ValueError(
+            f"{path.name} is damaged or describes no LSTM VAE: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _checksum(description):
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 
 def _beside(path):

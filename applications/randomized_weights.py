@@ -5,7 +5,10 @@ Reference:
 """
 
 import numpy as np
-from scipy import stats
+
+from applications import extras
+
+stats = extras.load("scipy.stats")
 
 
 def randomize(model, fresh, layers=None):

@@ -30,8 +30,10 @@ def is_whole(path):
     """Return whether a file has the content that it was sealed with; None if it never was.
 
     Args:
-        path: `pathlib.Path` of the file.
+        path: `pathlib.Path` of the file. A folder in its place is no such file.
     """
+    if path.is_dir():
+        return False
     with open(path, "rb") as file:
         block = file.read(_BLOCK)
         return None if block.startswith(_HDF5) else block == _block(file)

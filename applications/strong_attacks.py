@@ -53,9 +53,10 @@ def parse_arguments(arguments=None):
         help="the first N test images (default 1000)")  # fmt: skip
     add("--steps", type=command_line.positive, default=20, help="of PGD (default 20)")
     add("--restarts", type=command_line.positive, default=10, help="of PGD (default 10)")
-    add("--step-size", type=float, default=5.0, metavar="S",
+    add("--step-size", type=command_line.positive_number, default=5.0, metavar="S",
         help="of PGD, in units of eps / steps (default 5: does more than 2.5)")  # fmt: skip
-    add("--attack-seed", type=int, default=0, help="of PGD's random starts (default 0)")
+    add("--attack-seed", type=command_line.seed, default=0,
+        help="of PGD's random starts (default 0)")  # fmt: skip
     add("--jobs", type=command_line.positive, default=1, metavar="N", help="rows side by side")
     add("--quiet", action="store_true", help="a line for each row only")
     return command_line.distinct(parser, parser.parse_args(arguments))

@@ -1,17 +1,14 @@
 """The picture of `applications.strong_attacks`: error against strength, attack by attack."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-
+from applications import extras
 from applications.fgsm import EPSILONS
 from applications.strong_attacks_report import TITLES
 from applications.strong_attacks_report import errors_of
 from applications.strong_attacks_report import in_order
 from applications.strong_attacks_report import name_of
 from applications.strong_attacks_report import standard_error
+
+plt = extras.pyplot()
 
 _MOST_COLUMNS = 3
 _STYLES = {

@@ -34,11 +34,12 @@ def parse_arguments(arguments=None):
     add = parser.add_argument
     add("--preset", choices=PRESETS, default="paper", help="default paper")
     add("--epochs", type=command_line.positive, metavar="E", help="in place of the preset's")
-    add("--seeds", nargs="+", type=int, default=[0], metavar="S", help="default 0")
+    add("--seeds", nargs="+", type=command_line.seed, default=[0], metavar="S", help="default 0")
     add("--rows", nargs="+", metavar="ROW",
         help="some rows: base, batch_r0.125, all of instance, ... (default: all)")  # fmt: skip
     add("--batch-size", type=command_line.positive, metavar="N", help="default 100")
-    add("--dtype-policy", metavar="POLICY", help="like mixed_bfloat16 (default float32)")
+    add("--dtype-policy", type=command_line.dtype_policy, metavar="POLICY",
+        help="like mixed_bfloat16 (default float32)")  # fmt: skip
     command_line.add_choices(parser)
     options = command_line.distinct(parser, parser.parse_args(arguments))
     if options.output is None:

@@ -1,18 +1,15 @@
 """The picture of `applications.table1`: error against the strength of the attack."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.lines import Line2D
 
+from applications import extras
 from applications.fgsm import EPSILONS
 from applications.table1_report import errors
 from applications.table1_report import groups
 from applications.table1_report import paper_errors
 from keras_slashed.validation import NORMALIZATIONS
+
+plt = extras.pyplot()
 
 _WITHOUT_VIB = {"base": ("black", "s"), "dropout": ("0.5", "D")}
 
@@ -44,16 +41,16 @@ def draw(rows, path):
     panels[0].set_ylabel("error on test images (%)")
     present = {group[0]["normalization"] for group in found}
     handles = [
-        Line2D([], [], color=colour, marker="o", ms=4, label=f"r = {r:g}")
+        plt.Line2D([], [], color=colour, marker="o", ms=4, label=f"r = {r:g}")
         for r, colour in zip(multipliers, colours)
     ]
     handles += [
-        Line2D([], [], color=colour, marker=marker, ms=4, label=name)
+        plt.Line2D([], [], color=colour, marker=marker, ms=4, label=name)
         for name, (colour, marker) in _WITHOUT_VIB.items()
         if name in present
     ]
     if any(paper_errors(row) for row in rows):
-        handles.append(Line2D([], [], color="0.3", ls="--", lw=0.8, label="the paper"))
+        handles.append(plt.Line2D([], [], color="0.3", ls="--", lw=0.8, label="the paper"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     figure.suptitle(_title(rows))
     figure.savefig(path, dpi=130)

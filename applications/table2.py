@@ -23,12 +23,15 @@ from applications import table2_figure
 from applications import table2_report
 from applications import text_datasets
 from applications import text_rows
+from applications import vocabulary
 from applications.lstm_vae_variants import VARIANTS
 from applications.table2_presets import PRESETS
 from applications.table2_presets import table2_rows
 from applications.table_command import table_command
 
 _MODULE = "applications.table2"
+# With room beside the special tokens.
+_VOCABULARY_SIZE = command_line.integer(len(vocabulary.SPECIAL) + 1)
 _CHANGES = ("epochs", "batch_size", "learning_rate", "test_documents")
 
 
@@ -45,15 +48,16 @@ def parse_arguments(arguments=None):
     add("--max-length", type=positive, metavar="N",
         help="tokens of a document; longer ones are left out (default: none is)")  # fmt: skip
     add("--vocabulary", metavar="FILE", help="for a FILE: lines `token number`, to be read")
-    add("--max-size", type=positive, default=20_000, metavar="N",
+    add("--max-size", type=_VOCABULARY_SIZE, default=20_000, metavar="N",
         help="for a FILE: greatest size of the vocabulary built (default 20000)")  # fmt: skip
     add("--preset", choices=PRESETS, default="paper", help="default paper")
     add("--rows", nargs="+", choices=list(VARIANTS), metavar="ROW",
         help=f"some of: {', '.join(VARIANTS)} (default: all)")  # fmt: skip
-    add("--seeds", nargs="+", type=int, default=[0], metavar="S", help="default 0")
+    add("--seeds", nargs="+", type=command_line.seed, default=[0], metavar="S", help="default 0")
     add("--epochs", type=positive, metavar="E", help="in place of the preset's")
     add("--batch-size", type=positive, metavar="N", help="default 32")
-    add("--learning-rate", type=float, metavar="R", help="of Adam, at its peak")
+    add("--learning-rate", type=command_line.positive_number, metavar="R",
+        help="of Adam, at its peak")  # fmt: skip
     add("--test-documents", type=positive, metavar="N", help="how many of the test part")
     command_line.add_running(parser, "runs/table2, for a short run runs/table2/short")
     options = command_line.distinct(parser, parser.parse_args(arguments))

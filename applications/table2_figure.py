@@ -2,18 +2,16 @@
 
 import math
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 
+from applications import extras
 from applications.lstm_vae_variants import COMMITTED_NATS
 from applications.lstm_vae_variants import VARIANTS
 from applications.results import read_rows
 from applications.table2_report import groups
 from applications.table2_report import read_measures
+
+plt = extras.pyplot()
 
 _ACTIVE = 0.01
 

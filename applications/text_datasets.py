@@ -4,12 +4,15 @@ import dataclasses
 import hashlib
 import itertools
 import pathlib
+import re
 
 from applications.text_corpus import Corpus
 from applications.text_files import read_documents
 from applications.vocabulary import Vocabulary
 
 PARTS = ("train", "valid", "test")
+_KNOWN = ("ptb", "yahoo")
+_LONGEST_NAME = 60  # leaves room in the names of files that are made of it
 
 
 @dataclasses.dataclass
@@ -53,7 +56,8 @@ def load(name, data_dir=None, max_length=None, max_size=20_000, min_count=1, voc
       vocabulary of 20,001. The training part proper is not among them, so the results
       are not comparable with published ones. Of the documents in the files' order,
       each ninth of ten is for validation, each tenth for the test: 16,000, 2,000, 2,000.
-    - a file: the same split, the vocabulary read or built from the training part.
+    - a file: the same split, the vocabulary read or built from the training part. Its name
+      is `file_name(name)`.
 
     Args:
         name: "ptb", "yahoo", or the path of a file with one document a line.
@@ -71,7 +75,7 @@ def load(name, data_dir=None, max_length=None, max_size=20_000, min_count=1, voc
         ValueError: A file is damaged or not what it should be, two parts are the same, or
             no folder is given.
     """
-    if name in ("ptb", "yahoo") and data_dir is None:
+    if name in _KNOWN and data_dir is None:
         raise ValueError(f"Text {name!r} needs `data_dir`, a folder that holds {name}/")
     if name == "ptb":
         folder = pathlib.Path(data_dir) / "ptb"
@@ -95,12 +99,32 @@ def load(name, data_dir=None, max_length=None, max_size=20_000, min_count=1, voc
         else:
             words = Vocabulary.build(documents[0], max_size, min_count)
         source = "a file, split 8 : 1 : 1"
-        name = pathlib.Path(name).name.split(".")[0]
+        name = file_name(name)
     parts = [
         _encode(f"{part} part of {name}", some, words, max_length)
         for part, some in zip(PARTS, documents)
     ]
     return TextData(name, source, words, *parts)
+
+
+def file_name(path):
+    """Return the name of a text in a file, for tables and files: letters, digits, "_" and "-".
+
+    It is never that of Penn Treebank or of Yahoo Answers, in capitals either. Two files of
+    one name in different folders share it: what tells them apart is their checksum.
+
+    Args:
+        path: Path of the file, of which the name counts, without `.gz` or `.xz` and then
+            without what follows the last dot.
+    """
+    name = pathlib.Path(path).name
+    for suffix in (".gz", ".xz"):
+        name = name.removesuffix(suffix)
+    stem, dot, _ = name.rpartition(".")
+    name = re.sub(r"[^\w-]+", "_", stem if dot else name).strip("_-")[:_LONGEST_NAME]
+    if not name or name.lower() in _KNOWN:
+        name = f"{name}_file".lstrip("_")
+    return name
 
 
 def _encode(part, documents, vocabulary, max_length):

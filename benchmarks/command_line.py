@@ -2,6 +2,7 @@
 
 import argparse
 
+from applications.command_line import nonnegative_number
 from benchmarks.frameworks import BACKEND
 from benchmarks.frameworks import MODES
 
@@ -45,7 +46,7 @@ def add_timing(parser, seconds):
     )
     parser.add_argument(
         "--seconds",
-        type=float,
+        type=nonnegative_number,
         default=seconds,
         metavar="S",
         help=f"end a case after S seconds and 3 repeats at the least (default: {seconds:g})",
@@ -56,10 +57,11 @@ def positive(text):
     """Return the positive integer that "1000", "1e6" or "2^28" stands for."""
     try:
         base, caret, exponent = text.partition("^")
-        value = int(base) ** int(exponent) if caret else float(text)
-        if value < 1 or value != int(value):
+        # As floats: a power too large to compute is an OverflowError at once.
+        value = float(base) ** float(exponent) if caret else float(text)
+        if not 1 <= value <= 2**53 or value != int(value):
             raise ValueError(text)
-    except (ValueError, OverflowError):
+    except (ValueError, TypeError, ArithmeticError):
         raise argparse.ArgumentTypeError(
             f"must be a positive integer like 1000, 1e6 or 2^28, not {text!r}"
         ) from None

@@ -16,6 +16,8 @@ import multiprocessing
 from applications import devices
 from applications import results
 from applications.command_line import distinct
+from applications.command_line import nonnegative_number
+from applications.command_line import positive_number
 from applications.compiled_classifier import build_classifier
 from applications.compiled_classifier import compile_for_training
 from applications.data_parallel import SharedBatches
@@ -177,9 +179,9 @@ def parse_arguments(arguments=None):
         default=["none", "batch", "feature", "instance"])  # fmt: skip
     add("--steps", type=positive, default=20, metavar="N", help="in an epoch (default: 20)")
     add("--repeats", type=positive, default=7, metavar="N", help="epochs (default: 7)")
-    add("--latency", type=float, default=5e-6, metavar="S",
+    add("--latency", type=nonnegative_number, default=5e-6, metavar="S",
         help="of a message, for the prediction (default: 5e-6)")  # fmt: skip
-    add("--bandwidth", type=float, default=25e9, metavar="B",
+    add("--bandwidth", type=positive_number, default=25e9, metavar="B",
         help="bytes a second between devices, for the prediction (default: 25e9)")  # fmt: skip
     options = distinct(parser, parser.parse_args(arguments))
     for size in options.batch_size:

@@ -22,6 +22,7 @@ import numpy as np
 
 from applications import results
 from applications.command_line import distinct
+from applications.command_line import dtype_policy
 from applications.processors import threads
 from applications.provenance import describe_run
 from applications.table_command import table_command
@@ -183,6 +184,7 @@ def parse_arguments(arguments=None):
     add(
         "--dtype-policy",
         nargs="+",
+        type=dtype_policy,
         default=["float32"],
         metavar="POLICY",
         help="compute in these Keras dtype policies, like mixed_bfloat16 (default: float32)",
@@ -198,11 +200,6 @@ def parse_arguments(arguments=None):
     options = distinct(parser, parser.parse_args(arguments))
     if any(width % 2 for width in options.width):
         parser.error(f"--width must be even, not {options.width}")
-    for policy in options.dtype_policy:
-        try:
-            keras.dtype_policies.get(policy)
-        except ValueError as error:
-            parser.error(f"--dtype-policy: {error}")
     return options
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from applications import datasets
 from applications import results
 from applications.command_line import distinct
+from applications.command_line import positive_number
 from applications.provenance import describe_run
 from applications.provenance import made_by
 from applications.table_command import table_command
@@ -55,7 +56,7 @@ def parse_arguments(arguments=None):
     add = parser.add_argument
     add("--whole", action="store_true", help="the whole ladder, 5 seeds, 500 steps, 25 epochs")
     add("--data-dir", metavar="DIR", help="MNIST's four files (default: digits, without files)")
-    add("--learning-rates", nargs="+", type=float, metavar="RATE")
+    add("--learning-rates", nargs="+", type=positive_number, metavar="RATE")
     add("--seeds", type=positive, metavar="N", help="seeds 0 to N - 1")
     add("--steps", type=positive, metavar="N", help="of a run of the stress test")
     add("--epochs", type=positive, metavar="N", help="of a VIB or VAE by policy")

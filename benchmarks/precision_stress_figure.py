@@ -1,16 +1,13 @@
 """The picture of `benchmarks.precision_stress`: bad steps and the loss at the end."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-
+from applications import extras
 from benchmarks.precision_stress_model import HEADS
 from benchmarks.precision_stress_report import condition
 from benchmarks.precision_stress_report import final_loss
 from benchmarks.precision_stress_report import grouped
 from benchmarks.precision_stress_report import percent
+
+plt = extras.pyplot()
 
 _STYLES = dict(
     zip(

@@ -25,6 +25,7 @@ import numpy as np
 from applications import datasets
 from applications import results
 from applications.command_line import distinct
+from applications.command_line import positive_number
 from applications.progress import Progress
 from applications.provenance import describe_run
 from applications.provenance import made_by
@@ -62,7 +63,7 @@ def parse_arguments(arguments=None):
     add("--dataset", choices=tuple(_DEFAULTS), default="digits", help="default: digits")
     add("--data-dir", metavar="DIR", help="folder with MNIST's four files")
     add("--normalizations", nargs="+", choices=("batch", "feature"), default=["batch", "feature"])
-    add("--learning-rates", nargs="+", type=float, metavar="RATE")
+    add("--learning-rates", nargs="+", type=positive_number, metavar="RATE")
     add("--epochs", nargs="+", type=command_line.positive, metavar="N", help="measure after these")
     add("--seeds", type=command_line.positive, metavar="N", help="seeds 0 to N - 1")
     options = distinct(parser, parser.parse_args(arguments))

@@ -1,6 +1,8 @@
 """Rational minimax approximation by Remez' exchange algorithm, in mpmath."""
 
-import mpmath
+from applications import extras
+
+mpmath = extras.load("mpmath")
 
 # The exchange has settled when no error exceeds the levelled one by more.
 _TOLERANCE = mpmath.mpf("1e-3")

@@ -31,6 +31,7 @@ import pathlib
 import numpy as np
 
 from applications import results
+from applications.command_line import seed
 from applications.provenance import describe_run
 from benchmarks import command_line
 from benchmarks import frameworks
@@ -218,7 +219,7 @@ def parse_arguments(arguments=None):
         metavar="N",
         help="draw N numbers in each interval, a 256th of N in float64 (default: 2^17)",
     )
-    add("--seed", type=int, default=0, metavar="N", help="draw them with this seed (default: 0)")
+    add("--seed", type=seed, default=0, metavar="N", help="draw them with this seed (default: 0)")
     add(
         "--jobs",
         type=command_line.positive,

@@ -2,12 +2,11 @@
 
 import math
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
+
+from applications import extras
+
+plt = extras.pyplot()
 
 # Told apart by the colour-blind, and in grey: one dark and thick, one light and thin
 _LINES = {

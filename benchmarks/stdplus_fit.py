@@ -7,13 +7,15 @@ and NumPy: it shares no code with the library.
 import pathlib
 import typing
 
-import mpmath
 import numpy as np
-from mpmath import mpf
 
+from applications import extras
 from benchmarks.remez import chebyshev_indices
 from benchmarks.remez import fit_rational
 from benchmarks.remez import weighted_errors
+
+mpmath = extras.load("mpmath")
+mpf = mpmath.mpf
 
 FILE = pathlib.Path(__file__).parents[1] / "keras_slashed" / "ops" / "stdplus_coefficients.py"
 _DIGITS = 70

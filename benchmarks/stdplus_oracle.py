@@ -30,6 +30,8 @@ import math
 
 import numpy as np
 
+from applications import extras
+
 _NEAR = 0.125  # of |x| and of |log y|; beyond, differences lose 3 digits at most
 _LEFT = -8.0  # y^2 is exp(-65) beyond: nothing beside x^2 + 1
 
@@ -222,8 +224,6 @@ def exact_inverse(y):
 @functools.cache
 def _mpmath():
     # Imported here, as a run over every float32 does without it.
-    import mpmath
-
-    context = mpmath.MPContext()
+    context = extras.load("mpmath").MPContext()
     context.dps = _DIGITS
     return context

@@ -1,10 +1,9 @@
 """The picture of `benchmarks.stdplus_speed`: ratios to softplus."""
 
-import matplotlib
+from applications import extras
 
-matplotlib.use("Agg")
+plt = extras.pyplot()
 
-import matplotlib.pyplot as plt
 
 _COLOURS = {  # of Okabe and Ito, told apart by the colour-blind
     "stdplus": "#D55E00",

@@ -126,6 +126,14 @@ def test_a_checkpoint_cut_short(folder, trained, length):
     assert_restored(restore(folder), 2, trained[1])
 
 
+def test_a_folder_in_place_of_a_checkpoint(folder, trained, capsys):
+    path = folder / "latest.weights.h5"
+    path.unlink()
+    path.mkdir()
+    assert_restored(restore(folder), 2, trained[1])
+    assert "latest.weights.h5 damaged, training continues after epoch 2" in capsys.readouterr().out
+
+
 def test_a_checkpoint_without_a_checksum_is_restored(folder, trained, capsys):
     unseal(folder / "latest.weights.h5")
     assert sealed_weights.is_whole(folder / "latest.weights.h5") is None

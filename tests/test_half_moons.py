@@ -85,4 +85,4 @@ def test_the_command_writes_a_table_and_a_picture(tmp_path, capsys):
 def test_flip_probability_is_checked(capsys):
     with pytest.raises(SystemExit):
         half_moons.parse_arguments(["--flip-probability", "0.5"])
-    assert "[0, 0.5)" in capsys.readouterr().err
+    assert "from 0 to less than 0.5" in capsys.readouterr().err

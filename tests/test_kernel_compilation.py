@@ -14,6 +14,7 @@ from tests.support import BACKEND
 from tests.support import derivative
 from tests.support import dtype_enabled
 from tests.support import kernel_compilation
+from tests.support import needs_cpp_compiler
 from tests.support import run_python
 from tests.support import tensor
 from tests.support import to_numpy
@@ -239,3 +240,54 @@ assert x.grad.isfinite().all()
     # Keras' own deprecations aside
     options = ("-W", "error", "-W", "ignore::DeprecationWarning")
     assert run_python(script, *options, **environment) == ("", "")
+
+
+@of_torch
+def test_warnings_after_kernels_in_threads(compilations):
+    """Each is still seen, and the filters are what they were."""
+    import threading
+    import warnings
+
+    import torch
+
+    function, calls = compilations
+    x = torch.ones(LARGE)
+    function(x)
+    before = list(warnings.filters)
+    start = threading.Barrier(8)
+
+    def run():
+        start.wait()
+        for _ in range(200):
+            function(x)
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1 + 8 * 200
+    assert list(warnings.filters) == before
+    for category in (UserWarning, RuntimeWarning, FutureWarning, DeprecationWarning):
+        with pytest.warns(category, match="seen"):
+            warnings.warn("seen", category, stacklevel=1)
+
+
+@of_torch
+@needs_cpp_compiler
+def test_where_warnings_are_errors():
+    """The kernels are compiled all the same: torch's own deprecations end nothing."""
+    script = f"""
+import warnings
+import torch
+from keras_slashed import ops
+from keras_slashed.backend.torch import _Compiler
+warnings.simplefilter("error")
+ops.stdplus(torch.linspace(-3.0, 3.0, {LARGE}))
+assert _Compiler.works
+try:
+    warnings.warn("seen", DeprecationWarning)
+except DeprecationWarning as error:
+    print(error)
+"""
+    assert run_python(script) == ("seen\n", "")

@@ -31,6 +31,38 @@ def test_a_file_is_split_and_its_vocabulary_is_the_training_part_s(numbered_file
     assert "train 32 documents" in data.describe()
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("some/folder/ptb.txt", "ptb_file"),
+        ("ptb.gz", "ptb_file"),
+        ("PTB.txt.xz", "PTB_file"),
+        ("./yahoo", "yahoo_file"),
+        ("data/ptb/ptb.train.txt.xz", "ptb_train"),
+        ("yahoo.valid.txt", "yahoo_valid"),
+        ("notes.v1.txt", "notes_v1"),
+        ("notes.v2.txt", "notes_v2"),
+        (".txt", "file"),
+        (".gz", "file"),
+        ("...", "file"),
+        ("my text: a, b|c (2).txt", "my_text_a_b_c_2"),
+        ("größe-β.txt", "größe-β"),
+        ("../-rf *.txt", "rf"),
+        ("a" * 300 + ".txt", "a" * 60),
+    ],
+)
+def test_the_name_of_a_file(path, name):
+    assert text_datasets.file_name(path) == name
+
+
+def test_a_file_of_the_name_of_a_known_text(numbered_file):
+    for stem in ("ptb", "yahoo"):
+        path = numbered_file.rename(numbered_file.with_name(f"{stem}.txt"))
+        assert text_datasets.load(path).name == f"{stem}_file"
+        assert text_datasets.load(str(path)).name == f"{stem}_file"
+        numbered_file = path
+
+
 def test_limits_and_a_vocabulary_of_one_s_own(numbered_file, tmp_path):
     data = text_datasets.load(numbered_file, max_length=30, max_size=10, min_count=5)
     assert data.train.too_long == 8

@@ -1,6 +1,7 @@
 """Custom derivatives and fused kernels on PyTorch."""
 
 import logging
+import re
 import warnings
 
 import keras
@@ -10,6 +11,8 @@ from keras_slashed.config import is_kernel_compilation_enabled
 
 # Fewer elements are not worth the seconds that a first compilation takes.
 _FEWEST_ELEMENTS = 2**14
+# What torch.compile warns of at its first use: deprecations within torch.
+_DEPRECATIONS = ("ignore", None, DeprecationWarning, re.compile(r"torch\."), 0)
 _logger = logging.getLogger(__name__)
 
 
@@ -74,9 +77,8 @@ def _fused(function):
         if not _may_compile(inputs[0]):
             return function(*inputs)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # deprecations within torch
-                y = compiled(*(x.detach().reshape(-1) for x in inputs))
+            _ignore_deprecations()
+            y = compiled(*(x.detach().reshape(-1) for x in inputs))
         except Exception as error:  # of whatever kind, of the compiler's many parts
             _Compiler.works = False
             _logger.info("Kernels run operation by operation: %s", error)
@@ -84,6 +86,17 @@ def _fused(function):
         return y.reshape(inputs[0].shape)
 
     return fused
+
+
+def _ignore_deprecations():
+    """Have them ignored where warnings are errors, too: as an error, they end the compilation.
+
+    The filter stays. `warnings.catch_warnings` takes its filters away again, but where several
+    threads are in it at once, one of them puts back the filters of another, which then ignore
+    every later warning of the process.
+    """
+    if _DEPRECATIONS not in warnings.filters:
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
 
 
 def _may_compile(x):

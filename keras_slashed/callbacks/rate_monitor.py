@@ -13,8 +13,8 @@ class RateMonitor(keras.callbacks.Callback):
     After each epoch `history.history` and the progress line hold
     `<layer name>_rate`, the mean rate of an instance over the epoch's training
     batches, and with validation data `val_<layer name>_rate`. Batches count by
-    their number of instances, masked positions do not count. It needs no train
-    step of its own and works on every backend, with nested models too.
+    their number of instances, masked positions do not count, and sample weights do not
+    enter. It needs no train step of its own and works on every backend, with nested models too.
 
     Layers reported: `FixedRateVIB` (once, not its parts), `RateNormalization`
     and `SlashedNormalSampling`. Layers of one name are told apart by their

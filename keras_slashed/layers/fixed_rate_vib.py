@@ -25,6 +25,10 @@ class FixedRateVIB(keras.layers.Layer):
     deterministic as `Dropout` is; with `inference="sample"` it draws there too,
     for predictions averaged over draws.
 
+    Every instance counts alike: `sample_weight` and `class_weight` of `fit()` enter neither the
+    mean square, nor the rate's mean in the loss, nor the rate that `RateMonitor` logs. A `mask`
+    leaves instances out of all three.
+
     As `Dropout`, the layer has to be told that it is in training: the `call` of a
     subclassed model takes an argument `training` and passes it on. `RateMonitor` warns
     where that was forgotten.
@@ -45,7 +49,9 @@ class FixedRateVIB(keras.layers.Layer):
         synchronized: Whether, in training on several devices, the mean square is that
             of the joined batch of all devices; see `RateNormalization`. The noise
             differs between devices in any case.
-        seed: Integer seed of the noise, from 0 to 2^31 - 1, for reproducible draws.
+        seed: Integer seed of the noise, from 0 to 2^31 - 1, for reproducible draws. In forked
+            workers of a PyTorch `DataLoader` see `SlashedNormalSampling`; the seed generator
+            is `layer.sampling.seed_generator`.
         free_bits: Rate in nats that each latent dimension has free in the loss; see
             `SlashedNormalSampling`.
         **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).

@@ -55,6 +55,10 @@ class RateNormalization(keras.layers.Layer):
 
     All axes but the last are alike: each position of a sequence is an instance.
 
+    Every instance counts alike: `sample_weight` and `class_weight` of `fit()` weight losses and
+    metrics, and never reach a layer. To leave instances out of the mean square pass a `mask`,
+    or rates of the call, which weight it.
+
     The moving mean square lags behind amplitudes that grow in training, so that the mean
     rate at inference is close to `rate` but not equal to it: somewhat higher while the
     learning rate is high. `keras_slashed.calibration.calibrate` sets it to the mean square

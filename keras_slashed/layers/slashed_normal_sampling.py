@@ -45,7 +45,8 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
     prior: exactly `KL(posterior || prior)`, of which an S0 that drops dimensions
     leaves less. `kl_weight` times the mean over the batch of this rate, summed
     over all other axes, goes to `add_loss`, in every call of the layer. With a mask
-    the mean is over the rows that have an instance that counts. Keras divides its own
+    the mean is over the rows that have an instance that counts. `sample_weight` and
+    `class_weight` of `fit()`, which never reach a layer, do not weight it. Keras divides its own
     losses by the number of entries that count: for a loss of each position of a sequence
     a `kl_weight` of 1 over the mean number of positions is the evidence lower bound of
     one position.
@@ -80,7 +81,11 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
         num_samples: None, or the number S of draws from each posterior.
         inference: "sample" or "mean".
         seed: Integer seed of the noise, from 0 to 2^31 - 1, for reproducible draws. Two layers with
-            the same seed draw the same noise.
+            the same seed draw the same noise. So do the forked workers of a PyTorch
+            `DataLoader` whose data set calls the layer, with any seed and in every epoch:
+            each has a copy of the layer. Have `worker_init_fn` seed that copy,
+            `layer.seed_generator.state.assign(words)` with
+            `words = np.random.SeedSequence(torch.initial_seed()).generate_state(2)`.
         free_bits: Rate in nats that each latent dimension has free: in the loss its
             mean rate over the batch (and over all other axes but the last) counts
             as `max(free_bits, mean rate)`. Below it nothing pushes the rate down,
