@@ -69,5 +69,5 @@ class PgdFrom(foolbox.attacks.LinfPGD):
         super().__init__(rel_stepsize=step_size / steps, steps=steps, random_start=True)
         self._noise = ops.convert_to_tensor(noise)
 
-    def get_random_start(self, x0, epsilon):  # noqa: D102
+    def get_random_start(self, x0, epsilon):
         return x0 + epsilon * type(x0)(self._noise)
