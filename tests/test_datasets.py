@@ -188,6 +188,7 @@ def test_the_small_cifar10():
 
 
 @needs_data
+@pytest.mark.experiment("torch")
 def test_the_compact_cifar10():
     """Checksums of the pixels, as the file's description has them. A good 10 s."""
     data = datasets.load("cifar10", data_dir=pathlib.Path(DATA) / "cifar10")
