@@ -1,6 +1,7 @@
-"""All checks, each in an environment of its own: `nox`, or `nox -s lint`.
+"""The checks of a day, each in an environment of its own: `nox`, or `nox -s lint`.
 
-`nox -s "tests(jax)" -- tests/test_stdplus.py` runs some tests on one backend.
+`nox -s nightly` runs what they leave out. `nox -s "tests(jax)" -- tests/test_stdplus.py`
+runs some tests on one backend.
 """
 
 import pathlib
@@ -17,6 +18,9 @@ BACKENDS = {
     "jax": [".[jax,test]"],
     "torch": [".[torch,test]", "onnxscript"],
 }
+OLDEST = ["keras==3.12.0"]  # that pyproject.toml allows
+# Exports are those of the newest: 3.12 fixes the batch of an ONNX file at 1 on PyTorch.
+NOT_WITH_OLDEST = ["-k", "not test_export"]
 
 
 @nox.session
@@ -30,23 +34,32 @@ def lint(session):
 @nox.session
 @nox.parametrize("backend", list(BACKENDS), ids=list(BACKENDS))
 def tests(session, backend):
-    """Run all tests on one backend."""
-    _test(session, backend)
+    """Run the tests on one backend, and the experiments that are its share."""
+    _test(session, backend, chosen=["-m", "not nightly"])
 
 
 @nox.session
 def oldest(session):
-    """Run all tests with the oldest Keras that pyproject.toml allows."""
-    # The notebooks have run on PyTorch before, with the newest Keras. Exports are those of the
-    # newest: 3.12 fixes the batch of an ONNX file at 1 on PyTorch.
-    chosen = "not runs_as_plain_python and not test_export"
-    _test(session, "torch", ["keras==3.12.0"], ["-k", chosen])
+    """Run the tests, but no experiments, with the oldest Keras."""
+    _test(session, "torch", OLDEST, ["-m", "not nightly and not experiment", *NOT_WITH_OLDEST])
+
+
+@nox.session(default=False)
+@nox.parametrize("environment", [*BACKENDS, "oldest"], ids=[*BACKENDS, "oldest"])
+def nightly(session, environment):
+    """Run what the other sessions leave out, and more random cases and kills than they do."""
+    more = {"KERAS_SLASHED_CASES": "nightly", "KERAS_SLASHED_KILLS": "20"}
+    if environment == "oldest":
+        chosen = ["-m", "nightly or experiment or scaled", *NOT_WITH_OLDEST]
+        _test(session, "torch", OLDEST, chosen, more)
+    else:
+        _test(session, environment, chosen=["-m", "nightly or scaled"], variables=more)
 
 
 @nox.session
 def export(session):
     """Export from JAX, for which Keras needs TensorFlow beside it."""
-    _test(session, "jax", ["tensorflow-cpu", "jax2onnx"], ["tests/test_export.py"])
+    _test(session, "jax", ["tensorflow-cpu", "jax2onnx"], ["-k", "test_export"])
 
 
 @nox.session
@@ -62,7 +75,7 @@ def hub(session):
     session.run("pytest", *(session.posargs or ["tests/test_tensorflow_hub.py"]), env=environment)
 
 
-def _test(session, backend, requirements=(), chosen=()):
+def _test(session, backend, requirements=(), chosen=(), variables=None):
     if backend == "torch":
         # By name and first: a bare `torch` may bring gigabytes of CUDA.
         session.install("torch==2.13.0")
@@ -77,8 +90,9 @@ def _test(session, backend, requirements=(), chosen=()):
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
-    arguments = session.posargs or ["--numprocesses=2", "--durations=10", *chosen]
-    session.run("pytest", *arguments, env=environment)
+    # Each file in one process: its fixtures are made once, and what it compiled serves it all.
+    options = ["--numprocesses=2", "--dist=loadfile", "--durations=10", *chosen]
+    session.run("pytest", *(session.posargs or options), env=environment | (variables or {}))
 
 
 @nox.session

@@ -1,7 +1,16 @@
-"""Settings for every test, whatever the backend."""
+"""Settings for every test, whatever the backend, and the two tiers: see CONTRIBUTING.md."""
 
 import keras
 import pytest
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Leave an experiment to the night, but on the one backend that its mark names."""
+    for item in items:
+        experiment = item.get_closest_marker("experiment")
+        if experiment and experiment.args != (keras.backend.backend(),):
+            item.add_marker("nightly")
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,6 @@ _COMMON = {
     "database": None,
     "suppress_health_check": [hypothesis.HealthCheck.too_slow],
 }
-hypothesis.settings.register_profile("ci", max_examples=30, derandomize=True, **_COMMON)
+hypothesis.settings.register_profile("ci", max_examples=15, derandomize=True, **_COMMON)
 hypothesis.settings.register_profile("nightly", max_examples=420, print_blob=True, **_COMMON)
 hypothesis.settings.load_profile(PROFILE)

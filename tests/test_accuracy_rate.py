@@ -4,6 +4,7 @@ from applications import accuracy_rate
 from applications import results
 
 
+@pytest.mark.experiment("torch")
 def test_the_command_writes_tables_and_a_picture(tmp_path):
     """A beta that is greater gives a lower rate; a rate that is told is the rate."""
     options = ["--dataset", "digits", "--epochs", "3", "--output", str(tmp_path), "--quiet"]

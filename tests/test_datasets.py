@@ -188,6 +188,7 @@ def test_the_small_cifar10():
 
 
 @needs_data
+@pytest.mark.experiment("torch")
 def test_the_compact_cifar10():
     """Checksums of the pixels, as the file's description has them. A good 10 s."""
     data = datasets.load("cifar10", data_dir=pathlib.Path(DATA) / "cifar10")
@@ -200,17 +201,49 @@ def test_the_compact_cifar10():
     assert "172 of 60000 images (140 training, 32 test)" in data.source
 
 
-@needs_data
+@pytest.fixture
+def tfds(tmp_path, monkeypatch):
+    """TensorFlow Datasets, which builds in a folder of its own."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path / "built"))
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "built"))
+    return tfds
+
+
+def url_info(tfds, path):
+    """Return what a builder knows of a file that it downloads, of this one."""
+    return tfds.core.download.checksums.compute_url_info(path)
+
+
 @needs_tfds
 @pytest.mark.filterwarnings("ignore")  # its own
-def test_tensorflow_datasets_builds_the_same_mnist(tmp_path, monkeypatch):
-    """The real builder on the original files, without a network."""
-    import tensorflow_datasets as tfds
+def test_tensorflow_datasets_builds_the_same_small_mnist(tfds, tmp_path, monkeypatch):
+    """The real builder on files of a few images."""
+    from tensorflow_datasets.image_classification import mnist
 
-    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    folder = pathlib.Path(DATA) / "mnist"
+    arrays = write_mnist(tmp_path)
+    monkeypatch.setattr(mnist, "_TRAIN_EXAMPLES", len(arrays["train-labels-idx1-ubyte"]))
+    monkeypatch.setattr(mnist, "_TEST_EXAMPLES", len(arrays["t10k-labels-idx1-ubyte"]))
+    urls = {f"{mnist._MNIST_URL}{name}.gz": tmp_path / f"{name}.gz" for name in arrays}
+    infos = {url: url_info(tfds, path) for url, path in urls.items()}
+    monkeypatch.setattr(mnist.MNIST, "url_infos", infos)
+    check_same_mnist(tmp_path)
+
+
+@needs_data
+@needs_tfds
+@pytest.mark.nightly
+@pytest.mark.filterwarnings("ignore")  # its own
+@pytest.mark.usefixtures("tfds")
+def test_tensorflow_datasets_builds_the_same_mnist():
+    """The real builder on the original files, without a network."""
+    check_same_mnist(pathlib.Path(DATA) / "mnist")
+
+
+def check_same_mnist(folder):
+    """What TensorFlow Datasets builds of a folder's files is what we read there."""
     built = datasets.load("mnist", tfds_manual_dir=str(folder))
+    assert built.source.startswith("tensorflow-datasets 4")
     original = datasets.load("mnist", data_dir=folder)
     # TFDS shuffles: compare as sets, by the sum over pixels for each label.
     for split in ("train", "test"):
@@ -225,22 +258,17 @@ def test_tensorflow_datasets_builds_the_same_mnist(tmp_path, monkeypatch):
 
 @needs_tfds
 @pytest.mark.filterwarnings("ignore")  # its own
-def test_tensorflow_datasets_builds_the_same_cifar10(tmp_path, monkeypatch):
+def test_tensorflow_datasets_builds_the_same_cifar10(tfds, tmp_path, monkeypatch):
     """The real builder on a small archive; it shuffles, and the order is the original again."""
-    import tensorflow_datasets as tfds
     from tensorflow_datasets.image_classification import cifar
 
     monkeypatch.setattr(cifar10_images, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
-    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path / "built"))
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "built"))
     files = cifar10_archives.binary_files(*cifar10_archives.images_and_labels())
     classes = "airplane automobile bird cat deer dog frog horse ship truck"
     files["batches.meta.txt"] = classes.replace(" ", "\n").encode()
     path = tmp_path / "cifar-10-binary.tar.gz"
     path.write_bytes(cifar10_archives.tar_gz(files, "cifar-10-batches-bin"))
-    # What the builder knows of the original archive, of this one.
-    info = tfds.core.download.checksums.compute_url_info(path)
-    urls = {"https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz": info}
+    urls = {"https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz": url_info(tfds, path)}
     monkeypatch.setattr(cifar.Cifar10, "url_infos", urls)
     built = datasets.load("cifar10", tfds_manual_dir=str(tmp_path))
     assert built.source.startswith("tensorflow-datasets 4")

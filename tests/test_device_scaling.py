@@ -53,6 +53,7 @@ def test_all_reduce_seconds(number, size, algorithm, seconds):
     assert computed == pytest.approx(seconds)
 
 
+@pytest.mark.experiment("jax")
 @pytest.mark.parametrize("normalization", ["batch", "feature"])
 def test_a_step_on_two_devices_is_timed_and_counted(normalization, tmp_path):
     jax = BACKEND == "jax"

@@ -5,7 +5,10 @@ import pytest
 from applications import mlp
 from applications.fgsm import compile_fgsm
 from applications.fgsm import fgsm_errors
+from applications.fgsm import loss_gradient
 from applications.fgsm import margin
+from applications.fgsm import step_along
+from tests import foolbox_oracle
 from tests.support import to_numpy
 
 
@@ -41,6 +44,24 @@ def test_clipped_to_a_range_of_pixels():
     # The direction is (+, +, +): at eps = 0.3 the logits are 0.8 or 0.55, 0.3, and 0.6.
     errors = fgsm_errors(model, x, y, (0.1, 0.3), pixel_range=(-1.0, 0.55))
     np.testing.assert_array_equal(errors, [[0.0, 0.0], [0.0, 1.0]])
+
+
+@pytest.mark.parametrize("bounds", [foolbox_oracle.PIXEL_RANGE, (-10.0, 10.0)])
+def test_against_foolbox(bounds):
+    """On a VIB: image for image, with pixels clipped to their range and beyond it."""
+    epsilons = (0.05, 0.2, 0.5)
+    model = foolbox_oracle.classifier()
+    x, y = foolbox_oracle.images(120)
+    attack = foolbox_oracle.foolbox.attacks.LinfFastGradientAttack()
+    expected, wrong = foolbox_oracle.attacked(attack, model, x, y, epsilons, bounds)
+    inputs, labels = keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(y, dtype="int32")
+    gradient, _ = loss_gradient(model, inputs, labels, "crossentropy")
+    images = np.clip(to_numpy(step_along(gradient, inputs, epsilons)), *bounds)
+    np.testing.assert_allclose(images, expected, atol=1e-6)
+    errors = fgsm_errors(model, x, y, epsilons, pixel_range=bounds, batch_size=50)
+    np.testing.assert_allclose(errors[0], wrong.mean(axis=1), atol=1e-9)
+    clean = np.mean(to_numpy(model(x)).argmax(1) != y)
+    assert clean < errors[0, 0] < errors[0, 2]
 
 
 def test_the_attacked_model_gives_the_direction():

@@ -15,6 +15,7 @@ def test_labels_are_flipped_in_training_only():
     assert x_test.shape == (2000, 2)
 
 
+@pytest.mark.experiment("jax")
 def test_a_collapsed_and_a_working_classifier():
     """Past beta_0 the beta-VIB guesses; a fixed rate of 1 nat solves the task."""
     data = make_data(0.2)
@@ -52,6 +53,7 @@ def test_what_schedules_are_told():
     assert half_moons.what_to_tell("geco", 1.0, rows) == 0.53
 
 
+@pytest.mark.experiment("jax")
 def test_the_command_writes_a_table_and_a_picture(tmp_path, capsys):
     options = ["--betas", "0.1", "0.2", "--rates", "0.5", "--targets", "0.3"]
     options += ["--epochs", "1", "--output", str(tmp_path)]

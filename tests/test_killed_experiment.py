@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 
 from applications import results
-from tests.support import BACKEND
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="attempts are forks")
 
 ROOT = pathlib.Path(__file__).parents[1]
-# As many as there are kinds of moments and as many again; fewer where each attempt compiles.
-KILLS = int(os.environ.get("KERAS_SLASHED_KILLS", "20" if BACKEND == "torch" else "5"))
+# By day as many as there are kinds of moments, and one more, for an even share of each half.
+KILLS = int(os.environ.get("KERAS_SLASHED_KILLS", "12"))
 EPOCHS, STEPS = 4, 3  # of 479 images of the digits
 TIMES = ("seconds", "train_seconds", "evaluate_seconds")
 # `tests/killed_attempts.py` says what they are. Those of training return with every epoch.
@@ -84,6 +83,8 @@ def without_times(path):
     ]
 
 
+@pytest.mark.scaled
+@pytest.mark.experiment("torch")
 def test_a_run_killed_again_and_again_ends_as_the_undisturbed_one(tmp_path):
     moments = random_moments(KILLS, seed=0)
     undisturbed, killed = tmp_path / "undisturbed" / "runs", tmp_path / "killed" / "runs"
@@ -118,7 +119,8 @@ def read_weights(folder):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_moments_are_of_all_kinds(seed):
-    moments = random_moments(20, seed)
-    assert len(moments) == 20
+@pytest.mark.parametrize("number", [12, 20])
+def test_moments_are_of_all_kinds(number, seed):
+    moments = random_moments(number, seed)
+    assert len(moments) == number
     assert {name for name, _ in moments} == {*IN_TRAINING, *AFTER_TRAINING}

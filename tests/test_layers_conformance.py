@@ -350,15 +350,21 @@ def test_mixed_precision(config, policy):
     np.testing.assert_allclose(to_numpy(slope), to_numpy(full), atol=0.05)
 
 
+# PyTorch runs eagerly in any case.
+eagerly_or_not = pytest.mark.parametrize("eagerly", [True, False][: 1 + (BACKEND != "torch")])
+
+
 @configs("vib_feature")
 @pytest.mark.parametrize("policy", POLICIES)
-def test_fit_with_dtype_policy(config, policy):
+@eagerly_or_not
+def test_fit_with_dtype_policy(config, policy, eagerly):
     with dtype_enabled(policy):
         keras.config.set_dtype_policy(policy)
         try:
             model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4), make(config)])
             # No loss scale: it begins so high that the first steps overflow.
-            model.compile("sgd", "mse", run_eagerly=True, auto_scale_loss=False)
+            how = {"run_eagerly": True} if eagerly else {"jit_compile": BACKEND == "jax"}
+            model.compile("sgd", "mse", auto_scale_loss=False, **how)
             before = state(model)
             model.fit(*batch_for(model), verbose=0)
         finally:

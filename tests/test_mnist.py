@@ -20,6 +20,7 @@ from applications.strong_attacks_models import setting_of
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
 
 
+@pytest.mark.experiment("tensorflow")
 def test_rows_are_trained_attacked_and_written(tmp_path, capsys):
     options = ["--dataset", "digits", "--output", str(tmp_path), "--bottleneck", "none", "vib",
                "--normalization", "feature", "--epochs", "3", "--batch-size", "479",
@@ -52,6 +53,7 @@ def test_rows_are_trained_attacked_and_written(tmp_path, capsys):
     assert (tmp_path / "table1_digits.csv").read_bytes() == before
 
 
+@pytest.mark.experiment("torch")
 def test_initializer_and_epsilon_in_row_provenance_and_name(tmp_path, monkeypatch, capsys):
     options = ["--dataset", "digits", "--output", str(tmp_path), "--bottleneck", "none",
                "--epochs", "1", "--batch-size", "479"]  # fmt: skip
@@ -71,6 +73,7 @@ def test_initializer_and_epsilon_in_row_provenance_and_name(tmp_path, monkeypatc
     assert "1 of 1 rows are in" in capsys.readouterr().out
 
 
+@pytest.mark.experiment("torch")
 def test_a_table_without_the_newer_columns_counts_as_the_defaults(tmp_path, capsys):
     options = ["--dataset", "digits", "--output", str(tmp_path), "--bottleneck", "none",
                "--epochs", "1", "--batch-size", "479", "--quiet"]  # fmt: skip

@@ -8,6 +8,7 @@ from applications import mlp
 from applications.fgsm import fgsm_errors
 from applications.pgd import PgdSearch
 from applications.pgd import compile_pgd
+from tests import foolbox_oracle
 from tests.support import to_numpy
 
 EPSILONS = (0.0, 0.1, 0.3, 0.8)
@@ -61,6 +62,27 @@ def test_against_the_worst_case_of_a_linear_classifier(loss, pixel_range):
     errors = attack(x, y, batch_size=20)  # the last batch is not full
     np.testing.assert_allclose(errors, expected, atol=1e-9)
     assert errors[0] < errors[1] < errors[2]
+
+
+@pytest.mark.parametrize("bounds", [foolbox_oracle.PIXEL_RANGE, (-10.0, 10.0)])
+def test_against_foolbox(bounds):
+    """On a VIB, from the same start: image for image where ours is not the one it began with."""
+    epsilons, steps, step_size = (0.05, 0.2, 0.5), 6, 2.5
+    model = foolbox_oracle.classifier()
+    x, y = foolbox_oracle.images(120)
+    starts = np.stack([np.random.default_rng([0, 0, i]).uniform(-1, 1, 6) for i in range(len(x))])
+    attack = foolbox_oracle.PgdFrom(starts.astype("float32"), steps, step_size)
+    expected, wrong = foolbox_oracle.attacked(attack, model, x, y, epsilons, bounds)
+    options = dict(steps=steps, restarts=1, step_size=step_size, loss="crossentropy")
+    images = to_numpy(PgdSearch(model, epsilons, bounds, **options)(*tensors(x, y)))
+    moved = (images != x).any(axis=-1)
+    assert moved.mean() > 0.9
+    np.testing.assert_allclose(images[moved], expected[moved], atol=1e-6)
+    # The image itself is kept where it is wrong and the attack has not made it more so.
+    clean = to_numpy(model(x)).argmax(1) != y
+    errors = compile_pgd(model, epsilons, pixel_range=bounds, **options)(x, y, batch_size=50)
+    np.testing.assert_allclose(errors, (wrong | clean).mean(axis=1), atol=1e-9)
+    assert clean.mean() < errors[0] < errors[2]
 
 
 def test_images_stay_in_the_ball_and_in_the_range():

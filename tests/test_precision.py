@@ -10,6 +10,8 @@ from applications import datasets
 from benchmarks import precision_stress_training
 from benchmarks.precision_stress_policy import POLICIES
 
+pytestmark = pytest.mark.experiment("jax")
+
 EPOCHS = {"VIB": 15, "VAE": 30}
 # The VIB's rate is that of amplitudes rounded to the compute dtype: each is off by half an
 # epsilon at the most, its square by one. float32: the mean over steps in float32, too.

@@ -7,6 +7,7 @@ import json
 
 import keras
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
@@ -27,6 +28,7 @@ from tests.support import tensor
 from tests.support import to_numpy
 from tests.support import total_loss
 
+pytestmark = pytest.mark.scaled
 NAN, INF = float("nan"), float("inf")
 
 

@@ -18,6 +18,7 @@ from keras_slashed.rates import LearnableRate
 from tests.layer_cases import layer_cases
 from tests.support import to_numpy
 
+pytestmark = pytest.mark.scaled
 NAN, INF = float("nan"), float("inf")
 # Of each argument what is right and what is wrong.
 NORMALIZING = {

@@ -15,6 +15,7 @@ from tests.support import gradient
 from tests.support import tensor
 from tests.support import to_numpy
 
+pytestmark = pytest.mark.scaled
 SIZE = 16  # of every tensor: JAX compiles anew for each
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "bfloat16": 2.0**-7, "float16": 2.0**-10}
 SMALLEST_NORMAL = {

@@ -36,6 +36,7 @@ def test_estimates_of_steady_growth():
         np.testing.assert_allclose(estimate, np.ones(3))
 
 
+@pytest.mark.experiment("torch")
 def test_a_table(tmp_path, capsys):
     command = f"--output {tmp_path} --seeds 1 --epochs 1 2 --learning-rates 0.01"
     rate_at_inference.main(command.split())

@@ -17,6 +17,8 @@ from applications.setting import Setting
 from keras_slashed.layers import FixedRateVIB
 from tests.support import BACKEND
 
+pytestmark = pytest.mark.experiment("jax")
+
 # Three full batches an epoch: every other size of batch is one more compilation.
 SETTING = Setting(dataset="digits", epochs=3, batch_size=479, learning_rate=1e-3)
 

@@ -19,6 +19,7 @@ def make_squares(offset):
     return square
 
 
+@pytest.mark.experiment("jax")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_failing_jobs_leave_the_others(workers):
     reports, done, failed = {}, {}, {}
@@ -49,6 +50,7 @@ def environment_of_worker():
     return lambda job, report: {name: os.environ.get(name) for name in job}
 
 
+@pytest.mark.experiment("jax")
 def test_workers_share_the_machine_unless_told_otherwise(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("NPROC", raising=False)

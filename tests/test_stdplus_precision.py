@@ -10,6 +10,7 @@ import functools
 import numpy as np
 import pytest
 
+from benchmarks import stdplus_methods
 from benchmarks import stdplus_oracle
 from benchmarks import stdplus_regions
 from benchmarks import ulps
@@ -149,6 +150,38 @@ def check_wide(name, mode, dtype):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_wide_types(name, mode, dtype):
     check_wide(name, mode, dtype)
+
+
+# Of all 2^32: a sample meets the worst of the log's and the inverse's gradient by chance alone.
+EXHAUSTIVE = FUSED | {"log_gradient": 3.5, "inverse_gradient": 5.0}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", stdplus_methods.NAMES)
+def test_every_float32(name):
+    """Ten minutes each."""
+    mode = list(MODES)[-1]
+    inverse = name in stdplus_methods.INVERSE
+    exact_of = stdplus_oracle.inverse if inverse else stdplus_oracle.forward
+    function = compiled(FUNCTIONS[name]) if mode in ("jit", "xla") else FUNCTIONS[name]
+    chunk, count = 2**22, 0
+    for start in range(0, 2**31 if inverse else 2**32, chunk):
+        x = stdplus_regions.every_value("float32", start, start + chunk)
+        x = x[~np.isnan(x)]
+        if len(x) == 0:
+            continue
+        exact = exact_of(x)
+        judged = is_judged(name, x, exact, "float32")
+        x, values = x[judged], exact[name][judged]
+        if len(x) == 0:
+            continue
+        with kernel_compilation(mode != "plain"):
+            computed = evaluate(function, x, "float32", 2**16)
+        tally = ulps.measure(x, computed, values, "float32", [-np.inf, np.inf])[0]
+        assert tally.wrong == 0, (start, tally)
+        assert max(tally.max_ulp, tally.max_ulp_subnormal) <= EXHAUSTIVE[name], (start, tally)
+        count += len(x)
+    assert count > 2**30
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="of PyTorch")

@@ -46,6 +46,7 @@ def arguments(models, output, *more):
             "--steps", "3", "--restarts", "2", "--quiet", *more]  # fmt: skip
 
 
+@pytest.mark.experiment("torch")
 def test_the_command_beside_the_table_and_resumed(trained, runner, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["strong_attacks", "--rows", "batch"])
     table = tmp_path / "strong_attacks_digits.csv"
@@ -89,6 +90,7 @@ def test_the_command_beside_the_table_and_resumed(trained, runner, tmp_path, cap
     assert done == list(range(setting.searches + 1))
 
 
+@pytest.mark.experiment("torch")
 def test_what_is_not_trained_is_refused_with_the_command_that_trains_it(trained, tmp_path):
     with pytest.raises(SystemExit, match=r"no table1_digits\.csv.*by\n  python -m applications\."
                        r"table1 --dataset digits --output .*nowhere"):  # fmt: skip
@@ -210,6 +212,7 @@ def test_the_picture_has_a_panel_for_each_row(tmp_path, monkeypatch):
     strong_attacks_figure.plt.close(figure)
 
 
+@pytest.mark.experiment("torch")
 def test_classifiers_of_other_data_are_not_taken(trained):
     with pytest.raises(ValueError, match=r"it has: none\."):
         strong_attacks_models.find_classifiers(trained, "digits", "0")
@@ -221,6 +224,7 @@ def test_other_weights_are_another_row():
     assert one.columns() != other.columns()
 
 
+@pytest.mark.experiment("torch")
 def test_damaged_weights_are_not_attacked(trained, tmp_path):
     path = next(trained.glob("models/*.weights.h5"))
     copy = tmp_path / path.name

@@ -39,6 +39,7 @@ def wait_for(condition, process, seconds=240):
         time.sleep(0.01)
 
 
+@pytest.mark.experiment("torch")
 def test_rows_side_by_side_killed_and_continued(tmp_path, capsys):
     options = arguments(tmp_path, "--rows", "base", "--seeds", "0", "1", "2", "--epochs", "12",
                         "--quiet", "--checkpoint-seconds", "0")  # fmt: skip

@@ -44,6 +44,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(table2_presets, "_SHORT", changes)
 
 
+@pytest.mark.experiment("jax")
 def test_one_command_from_file_to_table(text, tiny, tmp_path, capsys):
     def run(*rows):
         table2.main(["--data", str(text), "--preset", "short", "--output", str(tmp_path),
@@ -106,6 +107,7 @@ def test_one_command_from_file_to_table(text, tiny, tmp_path, capsys):
         lstm_vae_files.load(path, data.vocabulary)
 
 
+@pytest.mark.experiment("torch")
 def test_a_killed_row_ends_as_an_undisturbed_one(tmp_path, monkeypatch):
     """All that training has for a state: order, dropout and noise, weights, the rate, the
     moving statistics, the weight of the KL, the optimizer and its learning rate.
