@@ -1,7 +1,7 @@
 """The checks of a day, each in an environment of its own: `nox`, or `nox -s lint`.
 
-`nox -s nightly` runs what they leave out. `nox -s "tests(jax)" -- tests/test_stdplus.py`
-runs some tests on one backend.
+`nox -s nightly` runs what they leave out, and
+`nox -s "tests(jax)" -- tests/keras_slashed/ops/test_stdplus.py` some tests on one backend.
 """
 
 import pathlib
@@ -72,7 +72,11 @@ def hub(session):
     # Where these are missing the tests are skipped: here they must not be.
     environment = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     session.run("python", "-c", "import tensorflow_hub, tf_keras", env=environment)
-    session.run("pytest", *(session.posargs or ["tests/test_tensorflow_hub.py"]), env=environment)
+    session.run(
+        "pytest",
+        *(session.posargs or ["tests/keras_slashed/export/test_tensorflow_hub.py"]),
+        env=environment,
+    )
 
 
 def _test(session, backend, requirements=(), chosen=(), variables=None):

@@ -12,13 +12,69 @@ accuracy_rate_DATASET.png; a killed run goes on where it was.
 import dataclasses
 import pathlib
 
-from applications import accuracy_rate_figure
-from applications import command_line
-from applications.presets import table_name
-from applications.robustness_table import run_rows
-from applications.setting import default_setting
-from applications.table_command import table_command
+from applications import extras
+from applications.experiment import command_line
+from applications.experiment.table_command import table_command
+from applications.table1.config import default_setting
+from applications.table1.presets import table_name
+from applications.table1.row_runner import run_rows
 from keras_slashed.validation import NORMALIZATIONS
+
+plt = extras.pyplot()
+
+
+_ATTACKS = ("0.0", "0.2")
+_STYLES = {
+    "beta_vib": ("o-", "tab:blue", "beta-VIB, weighted rate"),
+    "batch": ("s--", "tab:orange", 'FixedRateVIB, "batch"'),
+    "instance": ("^--", "tab:green", 'FixedRateVIB, "instance"'),
+    "feature": ("v--", "tab:red", 'FixedRateVIB, "feature"'),
+}
+
+
+def draw(rows, path):
+    """Draw a panel for the clean error and one for the error under attack.
+
+    Args:
+        rows: Of the beta-VIB and of FixedRateVIB, dicts of strings.
+        path: Where the picture goes.
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
+    for panel, eps in zip(panels, _ATTACKS):
+        for name, (style, colour, label) in _STYLES.items():
+            chosen = sorted(
+                (row for row in rows if row["normalization"] == name),
+                key=lambda row: float(row["rate_nats"]),
+            )
+            x = [float(row["rate_nats"]) for row in chosen]
+            y = [float(row[f"eps_{eps}"]) for row in chosen]
+            if not chosen:
+                continue
+            panel.plot(x, y, style, color=colour, ms=5, mfc="none", label=label)
+            if name == "beta_vib":
+                for row, at in zip(chosen, zip(x, y)):
+                    panel.annotate(
+                        f"{float(row['beta']):g}",
+                        at,
+                        xytext=(3, 5),
+                        textcoords="offset points",
+                        fontsize="x-small",
+                        color=colour,
+                    )
+        panel.set(
+            xscale="log",
+            xlabel="rate reached in training (nats)",
+            title="clean images" if eps == "0.0" else f"under FGSM, eps = {eps}",
+        )
+        panel.grid(alpha=0.3)
+    panels[0].set(ylabel="error on test images (%)", yscale="log")
+    panels[1].set_ylim(0, 100)
+    panels[1].legend(fontsize="small")
+    row = rows[0]
+    figure.suptitle(f"{row['dataset']}, {row['epochs']} epochs; numbers in blue: beta")
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
 
 BETAS = (0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 MULTIPLIERS = (0.125, 0.25, 0.5, 1.0, 1.5)
@@ -67,7 +123,7 @@ def main(arguments=None):
     name = f"accuracy_rate_{table_name(options.dataset)}.png"
     picture = pathlib.Path(options.output) / name
     if rows:  # not all left to another command
-        accuracy_rate_figure.draw(rows, picture)
+        draw(rows, picture)
         print(f"written to {picture}")
 
 

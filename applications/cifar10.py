@@ -2,17 +2,17 @@
 
     python -m applications.cifar10 --data-dir DIR --bottleneck vib --normalization batch
 
-The options are those of `applications.mnist`, and the ResNet18's: --width, --stem,
+The options are those of `applications.classifier`, and the ResNet18's: --width, --stem,
 --no-augmentation. Each finished row is written to OUTPUT/table1_cifar10.csv at once and
 is not trained again; a killed run continues at its last checkpoint.
 `python -m applications.table1 --dataset cifar10` has all of the paper's rows.
 """
 
-from applications import command_line
-from applications.resnet18 import STEMS
-from applications.robustness_table import run_rows
-from applications.setting import default_setting
-from applications.table_command import table_command
+from applications.experiment import command_line
+from applications.experiment.table_command import table_command
+from applications.models.resnet18 import STEMS
+from applications.table1.config import default_setting
+from applications.table1.row_runner import run_rows
 
 _DEFAULT = default_setting("cifar10")
 

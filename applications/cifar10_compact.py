@@ -5,8 +5,8 @@ import zipfile
 
 import numpy as np
 
-from applications import cifar10_images
-from applications.unpacking import read_unpacked
+from applications.datasets import cifar10
+from applications.datasets.unpacking import read_unpacked
 
 _SMALL_KEYS = ("x_train", "y_train", "x_test", "y_test", "jpeg_train", "jpeg_test")
 
@@ -21,7 +21,7 @@ def read_compact(path):
         ValueError: It is damaged.
     """
     planes, labels, jpeg = _load_npz(path, ("residual", "y", "jpeg_index"))
-    number = len(cifar10_images.BATCHES) * cifar10_images.IMAGES_IN_A_BATCH
+    number = len(cifar10.BATCHES) * cifar10.IMAGES_IN_A_BATCH
     if planes.shape != (3, number, 32, 32) or planes.dtype != "uint8" or labels.shape != (number,):
         raise ValueError(
             f"{path.name}: expected a uint8 `residual` of shape {(3, number, 32, 32)} and {number} "
@@ -32,7 +32,7 @@ def read_compact(path):
     green = planes[0]
     planes[1:] += green
     images = np.stack([planes[1], green, planes[2]], axis=-1)
-    return cifar10_images.Cifar10.from_batches(f"compact file {path.name}", images, labels, jpeg)
+    return cifar10.Cifar10.from_batches(f"compact file {path.name}", images, labels, jpeg)
 
 
 def read_small(path):
@@ -41,7 +41,7 @@ def read_small(path):
     Raises:
         ValueError: It is damaged.
     """
-    data = cifar10_images.Cifar10(f"compact file {path.name}", *_load_npz(path, _SMALL_KEYS))
+    data = cifar10.Cifar10(f"compact file {path.name}", *_load_npz(path, _SMALL_KEYS))
     data.files += f", the first {len(data.x_train)} training and {len(data.x_test)} test images"
     return data
 

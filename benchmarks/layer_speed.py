@@ -20,16 +20,16 @@ import warnings
 import keras
 import numpy as np
 
-from applications import results
-from applications.command_line import distinct
-from applications.command_line import dtype_policy
-from applications.processors import threads
-from applications.provenance import describe_run
-from applications.table_command import table_command
-from benchmarks import command_line
-from benchmarks import frameworks
-from benchmarks import tables
-from benchmarks import timing
+from applications.experiment import csv_tables
+from applications.experiment.command_line import distinct
+from applications.experiment.command_line import dtype_policy
+from applications.experiment.provenance import describe_run
+from applications.experiment.table_command import table_command
+from applications.training.backends import threads
+from benchmarks.harness import command_line
+from benchmarks.harness import frameworks
+from benchmarks.harness import tables
+from benchmarks.harness import timing
 from keras_slashed.layers import FixedRateVIB
 
 _MODES = {
@@ -240,7 +240,7 @@ def main(arguments=None):
         header = ["before the last layer", "ms", "ratio", "quartiles"]
         keys = ("layers", "milliseconds", "ratio")
         cells = [[*(r[k] for k in keys), f"{r['ratio_low']}-{r['ratio_high']}"] for r in rows]
-        print(results.markdown_table(header, cells), flush=True)
+        print(csv_tables.markdown_table(header, cells), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import pytest
 
 from keras_slashed import config
 
+ROOT = pathlib.Path(__file__).resolve().parents[1]  # of the repository
 BACKEND = keras.backend.backend()
 CPP_COMPILER = os.environ.get("CXX") or shutil.which("g++")
 needs_cpp_compiler = pytest.mark.skipif(
@@ -132,7 +133,7 @@ def run_python(script, *options, **environment):
         capture_output=True,
         text=True,
         env=os.environ | environment,
-        cwd=pathlib.Path(__file__).parents[1],
+        cwd=ROOT,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout, result.stderr

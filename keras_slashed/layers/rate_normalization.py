@@ -92,7 +92,7 @@ class RateNormalization(keras.layers.Layer):
             part passes through and its square adds to the rate.
         momentum: Float in [0, 1). Momentum of the moving mean square, which inference
             alone uses. A larger one lags further behind amplitudes that grow, a smaller
-            one follows the noise of single batches; `benchmarks/rate_at_inference.py`
+            one follows the noise of single batches; `benchmarks/rate_at_inference/__main__.py`
             measures both.
         synchronized: Whether, in training on several devices, "batch" and "feature"
             take the mean square of the joined batch of all devices: one collective a

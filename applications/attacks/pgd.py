@@ -1,0 +1,191 @@
+"""Errors under projected gradient descent in the max norm (Madry et al. 2018)."""
+
+import numpy as np
+from keras import ops
+
+from applications.attacks.fgsm import EPSILONS
+from applications.attacks.fgsm import LOSSES
+from applications.attacks.fgsm import filled_batch
+from applications.attacks.fgsm import loss_gradient
+from applications.attacks.fgsm import margin
+from applications.training.backends import compile_with_state
+from keras_slashed.validation import check_choice
+from keras_slashed.validation import check_positive
+from keras_slashed.validation import check_positive_integer
+from keras_slashed.validation import check_seed
+
+
+def compile_pgd(model, epsilons=EPSILONS, attacked_model=None, pixel_range=None, **options):
+    """Return a function that attacks a classifier by PGD, compiled at its first call.
+
+    The image that `PgdSearch` keeps of each input's is classified by `model`, once. If
+    the classifier is deterministic, it is wrong wherever one of all these images is. If
+    it draws, luck is no attack: were each image classified, the more there are the more
+    often one would be wrong by the draw alone, even at eps = 0.
+
+    Args:
+        model: Maps inputs to logits.
+        epsilons: Strengths, on the scale of the inputs.
+        attacked_model: The model whose loss is followed, `model` by default.
+        pixel_range: The least and the greatest value of a pixel, or None.
+        **options: Of `PgdSearch`.
+
+    Returns:
+        A function of inputs x and integer labels y, NumPy arrays, and the
+        `batch_size`, inputs at a time. It returns a NumPy array: the share of inputs
+        classified wrong, for each epsilon.
+    """
+    search = PgdSearch(attacked_model or model, epsilons, pixel_range, **options)
+
+    def count_errors(images, labels, weights):
+        flat = ops.reshape(images, (-1, *images.shape[2:]))
+        predictions = ops.argmax(model(flat, training=False), axis=-1)
+        wrong = ops.reshape(predictions, images.shape[:2]) != ops.expand_dims(labels, 0)
+        return ops.sum(ops.cast(wrong, "float32") * weights, axis=-1)
+
+    count_errors = compile_with_state(count_errors, model.variables)
+
+    def errors(x, y, batch_size=500):
+        total = np.zeros(len(search.epsilons))
+        for start in range(0, len(x), batch_size):
+            inputs, labels, weights = filled_batch(x, y, start, min(batch_size, len(x)))
+            images = search(inputs, labels, start)
+            total += ops.convert_to_numpy(count_errors(images, labels, weights))
+        return total / len(x)
+
+    return errors
+
+
+class PgdSearch:
+    """Search the balls around inputs for what misleads a classifier most.
+
+    From a random image within eps of the input x, `steps` times
+
+        image = project(image + step_size (eps / steps) sign(grad L(image, y)))
+
+    where `project` clips each pixel to x - eps ... x + eps, and to the range of
+    pixels. Kept is, of the last images of all restarts and x itself, the one that
+    most `estimates` find wrong, and of several the one of the greatest margin.
+
+    A classifier that draws does so anew in every step (expectation over
+    transformation, Athalye et al. 2018): what is followed is the gradient of the
+    averaged probabilities' loss, averaged anew. L is the margin by default, as in
+    Carlini and Wagner (2017): the cross-entropy of a classifier that is sure has in
+    float32 little of its gradient left, or nothing.
+
+    Args:
+        model: Maps inputs to logits.
+        epsilons: Radii of the balls, on the scale of the inputs.
+        pixel_range: The least and the greatest value of a pixel, or None.
+        steps: Gradients in a restart.
+        restarts: Random starts. Those of fewer restarts are among those of more.
+        step_size: Of a step, in units of `eps / steps`.
+        loss: "margin" or "crossentropy".
+        estimates: How often `model` is evaluated to compare images. More than once is
+            of use where it draws.
+        seed: Of the random starts. An input's starts depend on its number, whatever
+            the size of the batches.
+
+    Call arguments:
+        inputs: Tensor of a batch.
+        labels: int32 tensor of shape `(batch,)`.
+        first: Number of the first input.
+        report: Called without arguments after each restart.
+
+    Output shape:
+        `(number of epsilons, *shape of the inputs)`, a tensor.
+    """
+
+    def __init__(
+        self,
+        model,
+        epsilons=EPSILONS,
+        pixel_range=None,
+        steps=20,
+        restarts=10,
+        step_size=2.5,
+        loss="margin",
+        estimates=1,
+        seed=0,
+    ):
+        check_choice("loss", loss, LOSSES)
+        check_positive("step_size", step_size)
+        for name, value in (("steps", steps), ("restarts", restarts), ("estimates", estimates)):
+            check_positive_integer(name, value)
+        check_seed(seed)
+        self.epsilons = np.asarray(epsilons, "float32")
+        self._steps = steps
+        self._restarts = restarts
+        self._seed = seed
+        self._pixel_range = pixel_range
+
+        def step(images, centers, radii, labels):
+            gradient, _ = loss_gradient(model, images, labels, loss)
+            images = images + step_size / steps * radii * ops.sign(gradient)
+            images = ops.minimum(ops.maximum(images, centers - radii), centers + radii)
+            return images if pixel_range is None else ops.clip(images, *pixel_range)
+
+        def keep_worse(best, best_votes, best_margins, images, labels):
+            votes, margins = weigh(model, images, labels, estimates)
+            tie = ops.logical_and(votes == best_votes, margins > best_margins)
+            worse = ops.logical_or(votes > best_votes, tie)
+            shape = (-1, *[1] * (len(images.shape) - 1))
+            return (
+                ops.where(ops.reshape(worse, shape), images, best),
+                ops.where(worse, votes, best_votes),
+                ops.where(worse, margins, best_margins),
+            )
+
+        self._step = compile_with_state(step, model.variables)
+        self._keep_worse = compile_with_state(keep_worse, model.variables)
+
+    def __call__(self, inputs, labels, first=0, report=lambda: None):
+        # All strengths in one batch: the inputs in a row for each.
+        copies = len(self.epsilons)
+        radii = np.repeat(self.epsilons, len(inputs))
+        none = ops.convert_to_tensor(np.full_like(radii, -np.inf))
+        radii = ops.convert_to_tensor(radii.reshape(-1, *[1] * (len(inputs.shape) - 1)))
+        labels = ops.concatenate([labels] * copies)
+        centers = ops.concatenate([inputs] * copies)
+        kept = self._keep_worse(centers, none, none, centers, labels)
+        for restart in range(self._restarts):
+            noise = ops.concatenate([self._noise(restart, first, inputs.shape)] * copies)
+            images = centers + radii * noise
+            if self._pixel_range is not None:
+                images = ops.clip(images, *self._pixel_range)
+            for _ in range(self._steps):
+                images = self._step(images, centers, radii, labels)
+            kept = self._keep_worse(*kept, images, labels)
+            report()
+        return ops.reshape(kept[0], (copies, *inputs.shape))
+
+    def _noise(self, restart, first, shape):
+        """Return numbers uniform in [-1, 1] for each input."""
+        generators = (
+            np.random.default_rng([self._seed or 0, restart, first + index])
+            for index in range(shape[0])
+        )
+        noise = [generator.uniform(-1.0, 1.0, shape[1:]) for generator in generators]
+        return ops.convert_to_tensor(np.stack(noise).astype("float32"))
+
+
+def weigh(model, images, labels, estimates=1):
+    """Return how often each image is found wrong, and its mean margin.
+
+    Args:
+        model: Maps inputs to logits.
+        images: Tensor of a batch.
+        labels: int32 tensor of shape `(batch,)`.
+        estimates: How often the model is evaluated.
+
+    Returns:
+        Two float32 tensors of shape `(batch,)`. Comparing images by the first, then by
+        the second, finds the worst.
+    """
+    votes = total = 0.0
+    for _ in range(estimates):
+        logits = ops.cast(model(images, training=False), "float32")
+        margins = margin(labels, logits)
+        votes = votes + ops.cast(margins > 0.0, "float32")
+        total = total + margins
+    return votes, total / estimates

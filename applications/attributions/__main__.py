@@ -1,0 +1,260 @@
+"""Compare maps of what a classifier looked at.
+
+    python -m applications.attributions --dataset mnist --data-dir DIR --preset paper
+
+Takes a classifier of Table 1 (by default "base"), trained by `applications.table1` or
+`applications.cifar10` into the same --output folder, or trained now, and the first test
+images that it classifies right. Each method ranks their pixels: the amplitude of
+`keras_slashed.attribution`, SmoothGrad, integrated gradients, the plain gradient, noise; all but
+the last two also times the difference of the image from the mean one. Judged by the class's
+probability as pixels are deleted (replaced by the mean training image) and inserted (into the
+blurred image), most important ones first; and by how far a map changes when the model's
+last layer, or all of it, has random weights. Writes attribution_DATASET.csv and .md,
+attribution_DATASET_curves.csv, and three pictures.
+"""
+
+import dataclasses
+import pathlib
+import time
+
+import keras
+import numpy as np
+
+from applications.attributions import evaluation
+from applications.attributions import figure
+from applications.attributions import report
+from applications.attributions.evaluation import randomize
+from applications.attributions.evaluation import rank_correlations
+from applications.attributions.methods import methods
+from applications.datasets import images
+from applications.experiment import claims
+from applications.experiment import command_line
+from applications.experiment import csv_tables
+from applications.experiment import sealed_weights
+from applications.experiment.provenance import describe_run
+from applications.experiment.resumable_training import RowFiles
+from applications.experiment.table_command import table_command
+from applications.table1.compiled_classifier import build_classifier
+from applications.table1.presets import PRESETS
+from applications.table1.presets import table1_rows
+from applications.table1.presets import table_name
+from applications.table1.row_runner import RowRunner
+from keras_slashed.attribution import plot_attribution
+
+_MODULE = "applications.attributions"
+_DATASETS = ("mnist", "cifar10", "cifar10_small", "digits")
+_CHANGES = ("epochs", "width")
+_PICTURED = 12  # images of the picture in nats
+
+
+def parse_arguments(arguments=None):
+    """Return the command line's arguments."""
+    parser = command_line.make_parser(_MODULE, __doc__, _DATASETS, output=None)
+    add, positive = parser.add_argument, command_line.positive
+    add("--preset", choices=PRESETS, default="paper", help="of the classifier (default paper)")
+    add("--epochs", type=positive, metavar="E", help="in place of the preset's")
+    add("--width", type=positive, metavar="N", help="of a ResNet18, in place of the preset's")
+    add("--row", default="base", help="of Table 1: base, batch_r1, ... (default base)")
+    add("--images", type=positive, default=300, metavar="N", help="default 300")
+    add("--noise", type=command_line.positive_number, default=1.0, metavar="S",
+        help="of the amplitude's prior, where a pixel has -1 to 1 (default 1)")  # fmt: skip
+    add("--beta", type=command_line.positive_number, default=0.1, metavar="B",
+        help="price of a nat (default 0.1)")  # fmt: skip
+    add("--steps", type=positive, default=20, metavar="N", help="of the amplitude (default 20)")
+    add("--num-samples", type=positive, default=50, metavar="S", help="draws (default 50)")
+    add("--blur", type=command_line.nonnegative_number, default=4.0, metavar="PIXELS",
+        help="standard deviation of the blur (default 4)")  # fmt: skip
+    add("--seed", type=command_line.seed, default=0, help="of the draws (default 0)")
+    options = parser.parse_args(arguments)
+    if options.output is None:
+        options.output = "runs/table1" if options.preset == "paper" else "runs/table1/short"
+    names = [row.short_name for row in table1_rows(options.dataset, options.preset)]
+    if options.row not in names:
+        parser.error(f"--row: {options.dataset} has no row {options.row!r}, only {names}")
+    return options
+
+
+@table_command(
+    "Run the same command again: the training of a classifier goes on where it was, the "
+    "comparison of the maps begins again."
+)
+def main(arguments=None):
+    """Compare the methods on one classifier."""
+    options = parse_arguments(arguments)
+    data = images.load(options.dataset, options.data_dir, options.tfds_manual_dir)
+    setting = chosen_setting(options)
+    model = trained_classifier(setting, data, options.output)
+    x, y = images_classified_right(model, data, options.images)
+    print(f"{setting.short_name}, {len(x)} images of {data.name} that it classifies right")
+    keras.utils.set_random_seed(setting.seed + 1)
+    fresh = build_classifier(setting, data, inference="mean")
+    comparison = Comparison(model, fresh, x, y, data, options)
+    description = {
+        **setting.columns(),
+        "images": str(len(x)),
+        "noise": f"{options.noise:g}",
+        "beta": f"{options.beta:g}",
+        "draws": str(options.num_samples),
+        "data": data.source,
+        "data_sha256": data.sha256,
+        **describe_run(_MODULE),
+    }
+    rows = [{**row, **description} for row in comparison.rows()]
+    output = pathlib.Path(options.output)
+    name = f"attribution_{table_name(options.dataset)}"
+    name += "" if options.row == "base" else f"_{options.row}"
+    csv_tables.write_rows(output / f"{name}.csv", rows)
+    csv_tables.write_rows(output / f"{name}_curves.csv", comparison.curve_rows())
+    text = report.markdown(rows, f"{name}.csv")
+    (output / f"{name}.md").write_text(text)
+    figure.draw_curves(comparison.curves, output / f"{name}_curves.png")
+    figure.draw_maps(x, comparison.maps, output / f"{name}_maps.png")
+    shown = slice(_PICTURED)
+    nats = comparison.maps["amplitude"][shown]
+    plot_attribution(x[shown], nats, path=output / f"{name}_nats.png")
+    print(f"\n{text}\nwritten to {output}/{name}*")
+    return rows
+
+
+def chosen_setting(options):
+    """Return the setting of the classifier that the options ask for."""
+    (setting,) = (
+        row for row in table1_rows(options.dataset, options.preset) if row.short_name == options.row
+    )
+    changes = {name: getattr(options, name) for name in _CHANGES}
+    return dataclasses.replace(setting, **{k: v for k, v in changes.items() if v is not None})
+
+
+def trained_classifier(setting, data, output):
+    """Return the classifier of a row, which is trained first if its weights are missing."""
+    files = RowFiles(output, setting, data.sha256)
+    path = files.model
+    if not path.exists():
+        print(f"{path.name} is not in {path.parent}: training")
+        with claims.claim(files.checkpoints, wait=True):
+            if not path.exists():  # nor has another command trained it meanwhile
+                RowRunner(data, output, _MODULE)(
+                    setting,
+                    lambda epoch, logs: print(f"epoch {epoch}/{setting.epochs}", flush=True),
+                )
+    model = build_classifier(setting, data, inference="mean")
+    sealed_weights.check(path)
+    model.load_weights(path)
+    return model
+
+
+def images_classified_right(model, data, number):
+    """Return the first test images, and their classes, that a model classifies right."""
+    predictions = np.argmax(model.predict(data.x_test, batch_size=500, verbose=0), axis=-1)
+    chosen = np.flatnonzero(predictions == data.y_test)[:number]
+    return data.x_test[chosen], data.y_test[chosen]
+
+
+class Comparison:
+    """The maps of each method on one model, and how they are judged.
+
+    Args:
+        model: The trained classifier.
+        fresh: Another of the same architecture, with the weights it is born with.
+        x: Images.
+        y: Their classes.
+        data: The `ImageData` they are of.
+        options: Of the command line.
+
+    Attributes:
+        maps: By name.
+        curves: `{"deletion": {name: (N, steps + 1)}, "insertion": ...}`.
+    """
+
+    def __init__(self, model, fresh, x, y, data, options):
+        self._model, self._fresh, self._x, self._y = model, fresh, x, y
+        self._mean = data.x_train.mean(axis=0)
+        self._blur = evaluation.blurred(x, options.blur)
+        self._methods = methods(
+            model,
+            self._mean,
+            options.noise,
+            options.beta,
+            options.steps,
+            options.num_samples,
+            options.seed,
+        )
+        self.maps = {}
+        self.curves = {"deletion": {}, "insertion": {}}
+
+    def rows(self):
+        """Judge every method, and return a dict of strings for each map."""
+        rows = {}
+        for method, (function, gradients) in self._methods.items():
+            start = time.process_time()
+            maps = self._maps_of(method, function)
+            seconds = time.process_time() - start
+            for name, values in maps.items():
+                self.maps[name] = values
+                rows[name] = {
+                    "map": name,
+                    **self._judge(name, values),
+                    "gradients": str(gradients),
+                    "processor_ms_per_image": f"{1000 * seconds / len(self._x):.3g}",
+                }
+                print(f"{name}: {rows[name]['deletion']} {rows[name]['insertion']}", flush=True)
+        for layers, column in ((1, "last_layer"), (None, "all_layers")):
+            randomize(self._model, self._fresh, layers)
+            for method, (function, _) in self._methods.items():
+                for name, values in self._maps_of(method, function).items():
+                    correlations = rank_correlations(self.maps[name], values)
+                    # Noise does not look at the model.
+                    known = "" if method == "random" else f"{correlations.mean():.4f}"
+                    error = "" if method == "random" else f"{_error(correlations):.4f}"
+                    rows[name] |= {f"random_{column}": known, f"random_{column}_error": error}
+            print(f"random weights, {column}: done", flush=True)
+        return list(rows.values())
+
+    def _maps_of(self, method, function):
+        """Return a method's map, and its direction times what deletion takes away."""
+        maps, direction = function(self._x, self._y)
+        found = {method: maps}
+        if method not in ("integrated gradients", "random"):  # which has it in it, or none
+            found[f"{method}, x difference"] = direction * (self._x - self._mean)
+        return found
+
+    def curve_rows(self):
+        """Return the mean curves, a dict for each method and share of pixels."""
+        return [
+            {
+                "curve": kind,
+                "map": name,
+                "share": f"{index / (curves.shape[1] - 1):.4f}",
+                "probability": f"{curves[:, index].mean():.5f}",
+                "error": f"{_error(curves[:, index]):.5f}",
+            }
+            for kind, by_method in self.curves.items()
+            for name, curves in by_method.items()
+            for index in range(curves.shape[1])
+        ]
+
+    def _judge(self, name, maps):
+        """Return the columns of the areas under both curves, of which the curves are kept."""
+        arguments = self._model, self._x, self._y, maps
+        self.curves["deletion"][name] = evaluation.deletion_curve(*arguments, self._mean)
+        self.curves["insertion"][name] = evaluation.insertion_curve(*arguments, self._blur)
+        columns = {}
+        for kind, curves in self.curves.items():
+            areas = evaluation.area(curves[name])
+            difference = areas - evaluation.area(curves["amplitude"])
+            columns |= {
+                kind: f"{areas.mean():.4f}",
+                f"{kind}_error": f"{_error(areas):.4f}",
+                f"{kind}_less_amplitude": f"{difference.mean():.4f}",
+                f"{kind}_less_amplitude_error": f"{_error(difference):.4f}",
+            }
+        return columns
+
+
+def _error(values):
+    """Return the standard error of a mean."""
+    return values.std(ddof=1) / np.sqrt(len(values))
+
+
+if __name__ == "__main__":
+    main()

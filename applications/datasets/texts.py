@@ -1,0 +1,159 @@
+"""The texts of the experiments: Penn Treebank, Yahoo Answers, or any file."""
+
+import dataclasses
+import hashlib
+import itertools
+import pathlib
+import re
+
+from applications.datasets.corpus import Corpus
+from applications.datasets.corpus import read_documents
+from applications.datasets.vocabulary import Vocabulary
+
+PARTS = ("train", "valid", "test")
+_KNOWN = ("ptb", "yahoo")
+_LONGEST_NAME = 60  # leaves room in the names of files that are made of it
+
+
+@dataclasses.dataclass
+class TextData:
+    """Three parts of a text, their vocabulary, and where they are from."""
+
+    name: str
+    source: str
+    vocabulary: Vocabulary
+    train: Corpus
+    valid: Corpus
+    test: Corpus
+
+    @property
+    def sha256(self):
+        """A checksum of all documents and of the vocabulary."""
+        digest = hashlib.sha256(self.vocabulary.fingerprint.encode())
+        for part in (self.train, self.valid, self.test):
+            digest.update(part.offsets.astype("<i8").tobytes())
+            digest.update(part.numbers.astype("<i4").tobytes())
+        return digest.hexdigest()
+
+    def describe(self):
+        """Return a line on what was read, and what was left out."""
+        parts = [f"{len(self.vocabulary)} tokens in the vocabulary"]
+        for name in PARTS:
+            part = getattr(self, name)
+            text = f"{name} {len(part)} documents of {part.lengths.mean():.1f} tokens"
+            for count, why in ((part.empty, "empty"), (part.too_long, "too long")):
+                text += f", {count} {why} left out" if count else ""
+            parts.append(text)
+        return f"{self.name} from {self.source}: {'; '.join(parts)}"
+
+
+def load(name, data_dir=None, max_length=None, max_size=20_000, min_count=1, vocabulary=None):
+    """Load a text.
+
+    - "ptb": Penn Treebank, its three parts. The vocabulary is built from the training
+      part: 10,002 with the special tokens, of which `<unk>` is the text's own.
+    - "yahoo": the two parts of Yahoo Answers at hand, 20,000 documents, and their
+      vocabulary of 20,001. The training part proper is not among them, so the results
+      are not comparable with published ones. Of the documents in the files' order,
+      each ninth of ten is for validation, each tenth for the test: 16,000, 2,000, 2,000.
+    - a file: the same split, the vocabulary read or built from the training part. Its name
+      is `file_name(name)`.
+
+    Args:
+        name: "ptb", "yahoo", or the path of a file with one document a line.
+        data_dir: For the former two, a folder that holds `ptb/` and `yahoo/`.
+        max_length: Greatest number of tokens of a document; longer ones are left out.
+        max_size: For a file: greatest size of the vocabulary that is built.
+        min_count: For a file: how often its tokens must occur.
+        vocabulary: For a file: the path of a vocabulary to read instead.
+
+    Returns:
+        A `TextData`.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        ValueError: A file is damaged or not what it should be, two parts are the same, or
+            no folder is given.
+    """
+    if name in _KNOWN and data_dir is None:
+        raise ValueError(f"Text {name!r} needs `data_dir`, a folder that holds {name}/")
+    if name == "ptb":
+        folder = pathlib.Path(data_dir) / "ptb"
+        files = [_find(folder, f"ptb.{part}.txt") for part in PARTS]
+        documents = [list(read_documents(file)) for file in files]
+        _check_different(files, documents)
+        words = Vocabulary.build(documents[0])
+        source = "the usual language-modelling files"
+    elif name == "yahoo":
+        folder = pathlib.Path(data_dir) / "yahoo"
+        files = [_find(folder, f"yahoo.{part}.txt") for part in ("valid", "test")]
+        halves = [list(read_documents(file)) for file in files]
+        _check_different(files, halves)
+        documents = _split(itertools.chain(*halves))
+        words = Vocabulary.read(_find(folder, "yahoo.dict"))
+        source = "the validation and test parts, split anew"
+    else:
+        documents = _split(read_documents(name))
+        if vocabulary is not None:
+            words = Vocabulary.read(vocabulary)
+        else:
+            words = Vocabulary.build(documents[0], max_size, min_count)
+        source = "a file, split 8 : 1 : 1"
+        name = file_name(name)
+    parts = [
+        _encode(f"{part} part of {name}", some, words, max_length)
+        for part, some in zip(PARTS, documents)
+    ]
+    return TextData(name, source, words, *parts)
+
+
+def file_name(path):
+    """Return the name of a text in a file, for tables and files: letters, digits, "_" and "-".
+
+    It is never that of Penn Treebank or of Yahoo Answers, in capitals either. Two files of
+    one name in different folders share it: what tells them apart is their checksum.
+
+    Args:
+        path: Path of the file, of which the name counts, without `.gz` or `.xz` and then
+            without what follows the last dot.
+    """
+    name = pathlib.Path(path).name
+    for suffix in (".gz", ".xz"):
+        name = name.removesuffix(suffix)
+    stem, dot, _ = name.rpartition(".")
+    name = re.sub(r"[^\w-]+", "_", stem if dot else name).strip("_-")[:_LONGEST_NAME]
+    if not name or name.lower() in _KNOWN:
+        name = f"{name}_file".lstrip("_")
+    return name
+
+
+def _encode(part, documents, vocabulary, max_length):
+    try:
+        return Corpus.encode(documents, vocabulary, max_length)
+    except ValueError as error:
+        raise ValueError(f"The {part}: {error}") from error
+
+
+def _check_different(files, parts):
+    pairs = itertools.combinations(zip(files, parts), 2)
+    for (one, documents), (other, same) in pairs:
+        if documents == same:
+            raise ValueError(
+                f"{one.name} and {other.name}: expected different parts of a text, received the "
+                f"same {len(same)} documents twice"
+            )
+
+
+def _find(folder, name):
+    for suffix in (".xz", ".gz", ""):
+        if (path := folder / f"{name}{suffix}").exists():
+            return path
+    raise FileNotFoundError(f"There is no {name}, plain or .xz or .gz, in {folder}")
+
+
+def _split(documents):
+    """Return three lists: of each ten documents eight, one and one."""
+    parts = ([], [], [])
+    for index, document in enumerate(documents):
+        parts[max(0, index % 10 - 7)].append(document)
+    return parts

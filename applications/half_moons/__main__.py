@@ -1,0 +1,215 @@
+"""Figure 1 of the paper, tuning beta against tuning the rate, and ways to hold a rate.
+
+    python -m applications.half_moons
+
+Two half moons whose labels are flipped with probability p. A beta-VIB is
+trained for each of a range of beta, a FixedRateVIB for each of a range of
+rates, and judged by the true labels. From beta_0 = (1 - 2p)^2 on nothing is
+worth its rate: the beta-VIB collapses and guesses (Wu et al. 2020). A fixed rate
+has no such cliff.
+
+Then the schedules of the KL's weight that the paper only mentions, each meant to
+end at a target rate. They cannot be told a rate, so each is told what the runs
+before say should give it: KLWarmup and CyclicalAnnealing the beta that the sweep
+over beta gives by interpolation, GECO the cross-entropy that FixedRateVIB
+reached at that rate.
+
+Writes half_moons.csv row by row, and half_moons.png; a killed run goes on where
+it was.
+"""
+
+import argparse
+import pathlib
+import shutil
+import time
+
+import numpy as np
+
+from applications.experiment import claims
+from applications.experiment import command_line
+from applications.experiment import csv_tables
+from applications.experiment import provenance
+from applications.experiment.result_table import ResultTable
+from applications.experiment.table_command import table_command
+from applications.half_moons.figure import draw
+from applications.half_moons.training import Trainer
+from applications.half_moons.training import make_data
+from keras_slashed.callbacks import GECO
+from keras_slashed.callbacks import CyclicalAnnealing
+from keras_slashed.callbacks import KLWarmup
+
+BETAS = (0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.34, 0.38, 0.45, 0.6, 1.0)
+RATES = (0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 8.0)
+TARGETS = (0.1, 0.35, 1.0, 2.5)
+SCHEDULES = ("warmup", "cyclic", "geco")
+_DECIDING = ("tuned", "value", "seed", "epochs", "flip_probability")
+COLUMNS = (
+    *_DECIDING,
+    *("told", "accuracy", "cross_entropy", "achieved_rate", "target_rate", "miss"),
+    *provenance.COLUMNS,
+)
+_GECO_BETA = 0.1  # where its weight begins
+
+
+def schedule(name, told, epochs):
+    """Return (beta, callback) of a schedule.
+
+    Args:
+        name: One of `SCHEDULES`.
+        told: The beta to end with, for "geco" the cross-entropy to hold.
+        epochs: Length of the training.
+    """
+    if name == "geco":
+        return _GECO_BETA, GECO("cross_entropy", told, by="epoch", step_size=3.0)
+    if name == "warmup":
+        return told, KLWarmup(epochs=max(1, epochs // 2))
+    return told, CyclicalAnnealing(epochs=epochs, cycles=4)
+
+
+def what_to_tell(name, target, rows):
+    """Return what a schedule is told so that it should reach a target rate.
+
+    Args:
+        name: One of `SCHEDULES`.
+        target: Rate in nats.
+        rows: The rows of one seed, as dicts of strings: the sweeps over beta and rate.
+    """
+    if name == "geco":
+        return float(csv_tables.find_row(rows, tuned="rate", value=target)["cross_entropy"])
+    sweep = [row for row in rows if row["tuned"] == "beta"]
+    pairs = sorted((float(row["achieved_rate"]), float(row["value"])) for row in sweep)
+    log_rates, log_betas = np.log(np.maximum(pairs, 1e-12)).T
+    return float(np.exp(np.interp(np.log(target), log_rates, log_betas)))
+
+
+def parse_arguments(arguments=None):
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m applications.half_moons",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--flip-probability", type=command_line.number(0, below=0.5), default=0.2, metavar="P",
+        help="below 1/2 (default 0.2)")  # fmt: skip
+    add("--betas", nargs="+", type=command_line.nonnegative_number, default=list(BETAS))
+    add("--rates", nargs="+", type=command_line.positive_number, default=list(RATES),
+        help="in nats")  # fmt: skip
+    add("--targets", nargs="*", type=command_line.positive_number, default=list(TARGETS),
+        help="rates that the schedules are to reach, in nats")  # fmt: skip
+    add("--epochs", type=command_line.positive, default=40)
+    add("--seeds", nargs="+", type=command_line.seed, default=[0])
+    add("--output", default="runs/half_moons", help="folder of the table and the picture")
+    options = command_line.distinct(parser, parser.parse_args(arguments))
+    # A schedule is told what FixedRateVIB came to at its target.
+    options.rates += [target for target in options.targets if target not in options.rates]
+    return options
+
+
+def train_row(job, options, rows, trainers):
+    """Train one classifier; return the columns that say what it came to."""
+    tuned, value, seed = job["tuned"], float(job["value"]), int(job["seed"])
+    data = make_data(options.flip_probability, seed=seed)
+    callbacks, told, target = [], value, ""
+    if tuned == "rate":
+        bottleneck, vib_options, target = "vib", {"rate": value}, value
+    elif tuned == "beta":
+        bottleneck, vib_options = "beta_vib", {"kl_weight": value}
+    else:
+        told, target = what_to_tell(tuned, value, rows), value
+        beta, callback = schedule(tuned, told, options.epochs)
+        bottleneck, vib_options, callbacks = "beta_vib", {"kl_weight": beta}, [callback]
+    if callbacks:
+        # A callback goes by the weight that a layer was made with: a new one.
+        trainer = Trainer(bottleneck, **vib_options)
+    else:
+        trainer = trainers.setdefault(bottleneck, None) or Trainer(bottleneck, **vib_options)
+        trainers[bottleneck] = trainer
+    reached = trainer.train(data, options.epochs, seed, callbacks, **vib_options)
+    miss = "" if target == "" else f"{abs(reached['rate'] - target):.3g}"
+    return {
+        "told": f"{told:.6g}",
+        "accuracy": f"{reached['accuracy']:.4f}",
+        "cross_entropy": f"{reached['cross_entropy']:.6g}",
+        "achieved_rate": f"{reached['rate']:.6g}",
+        "target_rate": str(target),
+        "miss": miss,
+    }
+
+
+def miss_table(rows):
+    """Return the distance of reached rate and target, a Markdown table in nats."""
+    header = ["target (nats)", "FixedRateVIB", "warm-up", "cyclic", "GECO"]
+    lines = []
+    for target in sorted(
+        {row["target_rate"] for row in rows if row["tuned"] in SCHEDULES}, key=float
+    ):
+        line = [target]
+        for tuned in ("rate", *SCHEDULES):
+            misses = [
+                float(row["miss"])
+                for row in rows
+                if row["tuned"] == tuned and row["target_rate"] == target
+            ]
+            line.append(f"{np.mean(misses):.2g}")
+        lines.append(line)
+    return csv_tables.markdown_table(header, lines)
+
+
+@table_command()
+def main(arguments=None):
+    """Train every classifier that the command line asks for, and draw the figure."""
+    options = parse_arguments(arguments)
+    output = pathlib.Path(options.output)
+    table = ResultTable(output / "half_moons.csv", COLUMNS, _DECIDING, _DECIDING[:3])
+    run = provenance.describe_run("applications.half_moons")
+    jobs = [("beta", beta) for beta in options.betas]
+    jobs += [("rate", rate) for rate in options.rates]
+    jobs += [(name, target) for target in options.targets for name in SCHEDULES]
+    jobs = [
+        {
+            "tuned": tuned,
+            "value": str(value),
+            "seed": str(seed),
+            "epochs": str(options.epochs),
+            "flip_probability": str(options.flip_probability),
+        }
+        for seed in options.seeds
+        for tuned, value in jobs
+    ]
+    there = table.rows()
+    for job in jobs:
+        table.find(job, there)  # before the first epoch: another backend's are refused
+    start, trained, rows, trainers = time.time(), 0, [], {}
+    print(" tuned   value  accuracy  rate (nats)")
+    for number, job in enumerate(jobs, start=1):
+        row = table.find(job)
+        if row is None:
+            # Later rows build on it: one that another command trains is waited for.
+            folder = output / "checkpoints" / "_".join(["half_moons", *job.values()])
+            with claims.claim(folder, wait=True):
+                row = table.find(job)
+                if row is None:
+                    same_seed = [row for row in rows if row["seed"] == job["seed"]]
+                    row = {**job, **train_row(job, options, same_seed, trainers), **run}
+                    table.append(row)
+                    trained += 1
+                shutil.rmtree(folder, ignore_errors=True)
+        rows.append(row)
+        left = (time.time() - start) / max(trained, 1) * (len(jobs) - number)
+        print(
+            f"{row['tuned']:>6} {float(row['value']):7g}  {float(row['accuracy']):8.4f}  "
+            f"{float(row['achieved_rate']):11.4f}   [{number}/{len(jobs)}, {left:.0f} s left]"
+        )
+    threshold = (1 - 2 * options.flip_probability) ** 2
+    picture = output / "half_moons.png"
+    draw(rows, threshold, picture)
+    print(f"beta_0 = (1 - 2p)^2 = {threshold:.4g}")
+    if options.targets:
+        print(f"\n|reached - target| in nats\n\n{miss_table(rows)}\n")
+    print(provenance.made_by(rows))
+    print(f"written to {table.path} and {picture}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""LSTMStack: LSTM layers one above the other, with one tensor of states."""
+
+import keras
+from keras import layers
+from keras import ops
+
+from applications.models.lstm_layer import LSTM
+from keras_slashed.validation import check_positive_integer
+
+
+@keras.saving.register_keras_serializable(package="keras_slashed_applications")
+class LSTMStack(layers.Layer):
+    """LSTM layers one above the other.
+
+    It takes no mask, so that the fast kernels of a GPU can run: an LSTM looks back
+    only, and padding at the end of a sequence changes no output before it. Who reads
+    the outputs must leave out those at padding.
+
+    Args:
+        units: Width of each layer.
+        num_layers: Number of layers.
+        dropout: Rate of the dropout between layers: not before the first, not
+            after the last.
+        skip: Whether each layer's input is added to its output; an input of another
+            width goes through a linear map without bias first.
+        **kwargs: As for any `keras.layers.Layer`.
+
+    Call arguments:
+        sequence: Float tensor of shape `(batch, length, size)`.
+        states: None for zeros, or a tensor of shape `(batch, 2, num_layers, units)`:
+            the outputs h of all layers at the step before, then their cells c.
+        training: Whether dropout is at work.
+
+    Output shape:
+        The last layer's outputs, `(batch, length, units)`, and the states after the
+        last step.
+    """
+
+    def __init__(self, units, num_layers=1, dropout=0.0, skip=False, **kwargs):
+        super().__init__(**kwargs)
+        check_positive_integer("units", units)
+        check_positive_integer("num_layers", num_layers)
+        self.units = units
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.skip = skip
+        common = {"dtype": self.dtype_policy}
+        self.lstms = [
+            LSTM(units, return_sequences=True, return_state=True, name=f"lstm_{index}", **common)
+            for index in range(num_layers)
+        ]
+        self.dropouts = [
+            layers.Dropout(dropout, name=f"dropout_{index}", **common)
+            for index in range(1, num_layers)
+        ]
+        self.projection = None
+
+    def build(self, sequence_shape, states_shape=None):
+        size = sequence_shape[-1]
+        if self.skip and size != self.units:
+            self.projection = layers.Dense(
+                self.units, use_bias=False, name="projection", dtype=self.dtype_policy
+            )
+            self.projection.build(sequence_shape)
+        for index, lstm in enumerate(self.lstms):
+            lstm.build((*sequence_shape[:-1], self.units if index else size))
+        for dropout in self.dropouts:
+            dropout.build((*sequence_shape[:-1], self.units))
+
+    def call(self, sequence, states=None, training=None):
+        new_h, new_c = [], []
+        for index, lstm in enumerate(self.lstms):
+            if index:
+                sequence = self.dropouts[index - 1](sequence, training=training)
+            initial = None if states is None else [states[:, 0, index], states[:, 1, index]]
+            outputs, h, c = lstm(sequence, initial_state=initial, training=training)
+            new_h.append(h)
+            new_c.append(c)
+            if self.skip:
+                if sequence.shape[-1] != self.units:
+                    sequence = self.projection(sequence)
+                outputs = ops.add(outputs, sequence)
+            sequence = outputs
+        states = ops.stack([ops.stack(new_h, axis=1), ops.stack(new_c, axis=1)], axis=1)
+        return sequence, states
+
+    def compute_output_spec(self, sequence, states=None, training=None):
+        batch, length = sequence.shape[:2]
+        return (
+            keras.KerasTensor((batch, length, self.units), dtype=self.compute_dtype),
+            keras.KerasTensor((batch, 2, self.num_layers, self.units), dtype=self.compute_dtype),
+        )
+
+    def get_config(self):
+        own = ("units", "num_layers", "dropout", "skip")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -1,0 +1,65 @@
+"""The picture of `applications.strong_attacks`: error against strength, attack by attack."""
+
+from applications import extras
+from applications.attacks.fgsm import EPSILONS
+from applications.strong_attacks.report import TITLES
+from applications.strong_attacks.report import errors_of
+from applications.strong_attacks.report import in_order
+from applications.strong_attacks.report import name_of
+from applications.strong_attacks.report import standard_error
+
+plt = extras.pyplot()
+
+_MOST_COLUMNS = 3
+_STYLES = {
+    "fgsm": ("o-", "tab:blue"),
+    "fgsm_margin": ("s--", "tab:cyan"),
+    "pgd_crossentropy": ("^-", "tab:orange"),
+    "pgd_margin": ("v--", "tab:red"),
+    "worst": ("D:", "black"),
+}
+
+
+def draw(rows, path):
+    """Draw a panel for each row.
+
+    Args:
+        rows: Of the table, dicts of strings.
+        path: Where the picture goes.
+    """
+    rows = in_order(rows)
+    columns = min(len(rows), _MOST_COLUMNS)
+    lines = -(-len(rows) // columns)
+    figure, panels = plt.subplots(
+        lines,
+        columns,
+        figsize=(max(4.2 * columns, 6.4), 3.7 * lines + 0.7),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for panel, row in zip(panels.flat, rows):
+        table = [float(row[f"table_eps_{eps}"]) for eps in EPSILONS]
+        panel.plot(EPSILONS, table, color="0.75", lw=4, label="FGSM on all test images (Table 1)")
+        for attack, (style, colour) in _STYLES.items():
+            errors = errors_of(row, attack)
+            deviations = [standard_error(error, row["images"]) for error in errors]
+            panel.errorbar(
+                EPSILONS, errors, deviations, fmt=style, color=colour, mfc="none", lw=1.2,
+                ms=9 if attack == "worst" else 5, capsize=2, label=TITLES[attack],
+            )  # fmt: skip
+        panel.set(title=name_of(row), ylim=(0, 102), xticks=EPSILONS)
+        panel.grid(alpha=0.3)
+    for panel in panels.flat[len(rows) :]:
+        panel.set_axis_off()
+    for panel in panels[:, 0]:
+        panel.set_ylabel("error (%)")
+    for panel in panels[-1]:
+        panel.set_xlabel("strength of the attack, eps")
+    handles, labels = panels.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    images = ", ".join(sorted({row["images"] for row in rows}, key=int))
+    figure.suptitle(f"{rows[0]['dataset']}, first {images} test images, ± binomial standard error")
+    figure.savefig(path, dpi=130)
+    plt.close(figure)

@@ -1,0 +1,78 @@
+"""The picture of `applications.table1`: error against the strength of the attack."""
+
+import numpy as np
+
+from applications import extras
+from applications.attacks.fgsm import EPSILONS
+from applications.table1.report import errors
+from applications.table1.report import groups
+from applications.table1.report import paper_errors
+from keras_slashed.validation import NORMALIZATIONS
+
+plt = extras.pyplot()
+
+_WITHOUT_VIB = {"base": ("black", "s"), "dropout": ("0.5", "D")}
+
+
+def draw(rows, path):
+    """Draw a panel for each normalization; base and dropout are in all of them.
+
+    Args:
+        rows: Of one run's settings, dicts of strings.
+        path: Where the picture goes.
+    """
+    found = groups(rows)
+    multipliers = sorted({float(group[0]["r"]) for group in found if group[0]["r"]})
+    colours = plt.colormaps["viridis"](np.linspace(0.0, 0.9, max(len(multipliers), 1)))
+    figure, panels = plt.subplots(
+        1, len(NORMALIZATIONS), figsize=(12, 4.6), sharey=True, layout="constrained"
+    )
+    for panel, normalization in zip(panels, NORMALIZATIONS):
+        for group in found:
+            row = group[0]
+            name = row["normalization"]
+            if name in _WITHOUT_VIB:
+                _line(panel, group, *_WITHOUT_VIB[name])
+            elif name == normalization:
+                _line(panel, group, colours[multipliers.index(float(row["r"]))], "o")
+        panel.set(title=f'"{normalization}"', xlabel="strength of the attack, eps", ylim=(0, 100))
+        panel.set_xticks(EPSILONS)
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("error on test images (%)")
+    present = {group[0]["normalization"] for group in found}
+    handles = [
+        plt.Line2D([], [], color=colour, marker="o", ms=4, label=f"r = {r:g}")
+        for r, colour in zip(multipliers, colours)
+    ]
+    handles += [
+        plt.Line2D([], [], color=colour, marker=marker, ms=4, label=name)
+        for name, (colour, marker) in _WITHOUT_VIB.items()
+        if name in present
+    ]
+    if any(paper_errors(row) for row in rows):
+        handles.append(plt.Line2D([], [], color="0.3", ls="--", lw=0.8, label="the paper"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    figure.suptitle(_title(rows))
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _line(panel, group, colour, marker):
+    mean, deviation = errors(group)
+    panel.plot(EPSILONS, mean, color=colour, marker=marker, ms=4)
+    if deviation is not None:
+        panel.fill_between(
+            EPSILONS, mean - deviation, mean + deviation, color=colour, alpha=0.2, lw=0
+        )
+    paper = paper_errors(group[0])
+    if paper:
+        panel.plot(EPSILONS, paper, color=colour, ls="--", lw=0.8)
+
+
+def _title(rows):
+    def values(column):
+        return ", ".join(sorted({row[column] for row in rows}, key=lambda text: (len(text), text)))
+
+    seeds = {row["seed"] for row in rows}
+    title = f"{values('dataset')} under FGSM, {values('epochs')} epochs"
+    return f"{title}, {len(seeds)} seeds: mean ± standard deviation" if len(seeds) > 1 else title

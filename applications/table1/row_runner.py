@@ -1,0 +1,257 @@
+"""The rows of Table 1: train a classifier, then attack it."""
+
+import pathlib
+import sys
+import time
+
+import numpy as np
+
+from applications.attacks.fgsm import EPSILONS
+from applications.datasets import images
+from applications.experiment import provenance
+from applications.experiment import sealed_weights
+from applications.experiment import table_runner
+from applications.experiment.provenance import describe_run
+from applications.experiment.result_table import ResultTable
+from applications.experiment.resumable_training import RowFiles
+from applications.experiment.resumable_training import Seconds
+from applications.experiment.resumable_training import train_row
+from applications.table1 import report
+from applications.table1.compiled_classifier import CompiledClassifier
+from applications.table1.config import ADDED_COLUMNS
+from applications.table1.config import Setting
+from applications.table1.presets import preset_of
+from applications.table1.presets import table_name
+from applications.training.backends import for_fit
+from applications.training.epoch_seeds import EpochSeeds
+from applications.training.epoch_seeds import ShuffledBatches
+
+
+def run_rows(module, settings, options, name="table1", title="Table 1"):
+    """Run the rows that are not in the table yet, and write table and Markdown.
+
+    Args:
+        module: Name of the module that `python -m` runs.
+        settings: Of the rows, all on one data set.
+        options: Of the command line; see `command_line.make_parser`.
+        name: What the names of table and Markdown begin with.
+        title: Of the Markdown.
+
+    Returns:
+        The rows of the table that belong to the settings, dicts of strings.
+
+    Raises:
+        TableError: The table is damaged, or mixed with another backend's rows.
+        SystemExit: The data is not at hand; or rows failed, the others being written.
+    """
+    output = pathlib.Path(options.output)
+    dataset = settings[0].dataset
+    path = output / f"{name}_{table_name(dataset)}.csv"
+    source = dataset, options.data_dir, options.tfds_manual_dir
+    try:
+        data = images.load(*source)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(str(error))
+    print(
+        f"{data.name} from {data.source}: {len(data.x_train)} training and "
+        f"{len(data.x_test)} test images, sha256 {data.sha256[:12]}"
+    )
+    table = table_runner.Table(
+        file=result_table(path),
+        data_sha256=data.sha256,
+        make_runner=make_runner,  # each worker has data of its own
+        arguments=(*source, output, module, options.checkpoint_seconds),
+        name=lambda setting: f"{setting.dataset} {setting.short_name}, seed {setting.seed}",
+        logged=("loss", "accuracy"),
+        summary=lambda row: "error " + ", ".join(row[f"eps_{eps}"] for eps in EPSILONS) + " %",
+        markdown=lambda rows: report.markdown(rows, title, path.name),
+    )
+    del data
+    return table_runner.run_rows(table, _by_shape(settings), options.jobs, options.quiet)
+
+
+def _by_shape(settings):
+    """Return settings, those of one shape side by side, so that one compilation serves them."""
+    shapes = list(dict.fromkeys(setting.shape() for setting in settings))
+    return sorted(settings, key=lambda setting: shapes.index(setting.shape()))
+
+
+_SETTING = tuple(Setting().columns())
+COLUMNS = (
+    *("normalization", "r"),
+    *(f"eps_{eps}" for eps in EPSILONS),
+    *(f"unclipped_eps_{eps}" for eps in EPSILONS[1:]),  # at eps = 0 the two are one
+    *("rate_nats", "test_rate_nats", "target_nats", "train_error", "preset"),
+    *(name for name in _SETTING if name not in ("normalization", "r")),
+    *("data", "data_sha256", "train_seconds", "evaluate_seconds"),
+    *provenance.COLUMNS,
+)
+_LOOKS = 20  # evaluations on the test images in the course of a row's training
+
+
+class RowRunner:
+    """Train and attack rows, one after the other; rows of one shape compile once.
+
+    In the output folder, a row in training has `checkpoints/<label>` and
+    `history/<label>.csv`, a line for each epoch, and a trained one
+    `models/<label>.weights.h5`, for `build_classifier`. A killed row goes on from its
+    last checkpoint, and ends with the numbers it would have had.
+
+    Args:
+        data: An `ImageData`.
+        output: Folder.
+        module: Name of the module that `python -m` runs, for the provenance.
+        checkpoint_seconds: Time between two checkpoints at the least.
+    """
+
+    def __init__(self, data, output, module, checkpoint_seconds=20.0):
+        self.data = data
+        self.output = pathlib.Path(output)
+        self._module = module
+        self._checkpoint_seconds = checkpoint_seconds
+        self._compiled = None
+
+    def __call__(self, setting, report=lambda epoch, logs: None):
+        """Run a row.
+
+        Args:
+            setting: A `Setting`.
+            report: Called with the number of epochs done, and what the last one
+                logged: once at the start and after every epoch.
+
+        Returns:
+            A dict of strings: the row of the table, errors in percent, then what
+            made it.
+        """
+        compiled = self.compiled(setting)
+        history = self.train(setting, report)
+        start = time.monotonic()
+        test_rate = self._test_rate(setting)
+        clipped, unclipped = compiled.attack(setting)
+        seconds = time.monotonic() - start
+        self._save_classifier(setting)
+        last = history[-1]
+        row = setting.columns()
+        target = setting.target_rate(self.data.num_classes) if row["r"] else None
+        return {
+            "normalization": row.pop("normalization"),
+            "r": row.pop("r"),
+            **{f"eps_{eps}": f"{100 * error:.2f}" for eps, error in zip(EPSILONS, clipped)},
+            **{
+                f"unclipped_eps_{eps}": f"{100 * error:.2f}"
+                for eps, error in zip(EPSILONS[1:], unclipped[1:])
+            },
+            "rate_nats": _number(last.get("bottleneck_rate")),
+            "test_rate_nats": _number(test_rate),
+            "target_nats": _number(target),
+            "train_error": f"{100 * (1 - float(last['accuracy'])):.2f}",
+            "preset": preset_of(setting),
+            **row,
+            "data": self.data.source,
+            "data_sha256": self.data.sha256,
+            "train_seconds": f"{sum(float(epoch['seconds']) for epoch in history):.0f}",
+            "evaluate_seconds": f"{seconds:.1f}",
+            **describe_run(self._module),
+            "commit": self._files(setting).commit,
+        }
+
+    def compiled(self, setting):
+        """Return the `CompiledClassifier` of a setting's shape."""
+        if self._compiled is None or self._compiled.shape != setting.shape():
+            self._compiled = None  # its memory first
+            self._compiled = CompiledClassifier(setting, self.data)
+        return self._compiled
+
+    def train(self, setting, report=lambda epoch, logs: None):
+        """Train the classifier of a row, from its checkpoint where there is one.
+
+        Returns:
+            The history: a dict of strings for each epoch.
+        """
+        compiled = self.compiled(setting)
+        compiled.start(setting)
+        return train_row(
+            compiled.model,
+            setting,
+            self.data.sha256,
+            self._files(setting),
+            compiled.steps_per_epoch,
+            self._checkpoint_seconds,
+            report,
+            lambda initial_epoch, callbacks: self.fit(
+                setting,
+                initial_epoch,
+                callbacks,
+                # Watched, never chosen by: one draw, and the rate with the moving mean square.
+                validation_data=self._test_images(),
+                validation_batch_size=500,
+                validation_freq=max(1, setting.epochs // _LOOKS),
+            ),
+        )
+
+    def fit(self, setting, initial_epoch=0, callbacks=(), **options):
+        """Train from an epoch on to the setting's last, from the present state.
+
+        Args:
+            setting: A `Setting`.
+            initial_epoch: How many epochs were trained before.
+            callbacks: Beside those that seed the epochs and log rate and time.
+            **options: Of `keras.Model.fit`.
+        """
+        compiled = self.compiled(setting)
+        y = self.data.y_train
+        numbers = np.arange(len(y), dtype="int32")
+        batches = ShuffledBatches(numbers, y, setting.batch_size, setting.seed)
+        compiled.model.fit(
+            for_fit(batches),
+            shuffle=False,  # it does so itself
+            epochs=setting.epochs,
+            initial_epoch=initial_epoch,
+            verbose=0,
+            callbacks=[
+                EpochSeeds(batches, setting.seed),
+                Seconds(),
+                compiled.rate_monitor,
+                *callbacks,
+            ],
+            **options,
+        )
+
+    def _files(self, setting):
+        return RowFiles(self.output, setting, self.data.sha256)
+
+    def _save_classifier(self, setting):
+        path = self._files(setting).model
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.compiled(setting).classifier.save_weights(path)
+        sealed_weights.seal(path)
+
+    def _test_images(self):
+        first = len(self.data.x_train)
+        numbers = np.arange(first, first + len(self.data.x_test), dtype="int32")
+        return numbers, self.data.y_test
+
+    def _test_rate(self, setting):
+        """Return the mean rate of a test image in nats; None without a stochastic bottleneck."""
+        if not setting.is_stochastic:
+            return None
+        compiled = self.compiled(setting)
+        compiled.model.evaluate(
+            *self._test_images(), batch_size=500, verbose=0, callbacks=[compiled.rate_monitor]
+        )
+        return compiled.classifier.get_layer("bottleneck").rate_tracker.result(training=False)
+
+
+def result_table(path):
+    """Return the `ResultTable` of a file with rows of `RowRunner`."""
+    naming = ("normalization", "r", "beta", "epochs", "seed")
+    return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), naming, ADDED_COLUMNS)
+
+
+def make_runner(dataset, data_dir, tfds_manual_dir, *options):
+    """Return a `RowRunner` with its data loaded: what a worker process calls first."""
+    return RowRunner(images.load(dataset, data_dir, tfds_manual_dir), *options)
+
+
+def _number(value):
+    return "" if value is None else f"{float(value):.6g}"

@@ -1,0 +1,119 @@
+"""Table 2 as Markdown, beside the paper's numbers."""
+
+import json
+import pathlib
+
+import numpy as np
+
+from applications.experiment import provenance
+from applications.experiment.csv_tables import markdown_table
+from applications.table2.config import TextSetting
+from applications.table2.variants import TABLE2
+from applications.table2.variants import VARIANTS
+
+_MEASURES = ("nll", "kl", "au", "mi")
+# What is shown in a column of its own, or is of a row alone.
+_NAMES = ("dataset", "row", "epochs", "seed", "latent_dim", "rate_scale")
+
+
+def read_measures(folder, row):
+    """Return what `text_rows` wrote on a row: rates of units, NLL of documents, as arrays."""
+    path = pathlib.Path(folder) / "measures" / f"{row['label']}.json"
+    return {name: np.array(values) for name, values in json.loads(path.read_text()).items()}
+
+
+def groups(rows):
+    """Return rows that differ in their seed alone together, in the paper's order.
+
+    Args:
+        rows: Of the table, dicts of strings.
+
+    Returns:
+        A list of lists of rows.
+    """
+    found = provenance.groups_of_seeds(rows, [*TextSetting().columns(), "data_sha256"])
+    order = list(VARIANTS)
+    return sorted(found, key=lambda group: order.index(group[0]["row"]))
+
+
+def markdown(rows, folder, file_name):
+    """Return the text of the table's Markdown file.
+
+    Args:
+        rows: Of the table, dicts of strings.
+        folder: That holds `measures`.
+        file_name: Of the table.
+    """
+    found = groups(rows)
+    references = {_company(group[0]): group for group in found if group[0]["row"] == "vae"}
+    apart = provenance.telling_apart(rows)
+
+    def differences(row):
+        return ", ".join(filter(None, [_differences(row), apart(row)]))
+
+    every = {differences(group[0]) for group in found}
+    lines = []
+    for group in found:
+        row = group[0]
+        paper = TABLE2[row["row"]]
+        cells = [VARIANTS[row["row"]].title, row["epochs"], provenance.seeds_of(group)]
+        if len(every) > 1:
+            cells.insert(1, differences(row))
+        cells += [_cell(group, *pair) for pair in zip(_MEASURES[:1], paper)]
+        cells.append(_gain(folder, group, references.get(_company(row))))
+        cells += [_cell(group, *pair) for pair in zip(_MEASURES[1:], paper[1:])]
+        lines.append(cells)
+    header = ["row", "epochs", "seeds", "NLL", "NLL less LSTM VAE's", "KL", "AU", "MI"]
+    if len(every) > 1:
+        header.insert(1, "not the paper's")
+    everywhere = f"Not the paper's: {min(every)}.\n" if len(every) == 1 and min(every) else ""
+    return (
+        f"# Table 2, {rows[0]['dataset']}\n\n"
+        "Nats a document: negative log-likelihood by importance sampling (100 draws unless the "
+        "file says else), rate,\nactive units of 32, mutual information; over test documents, "
+        "`documents` in the file. Of several seeds the\nmean ± the standard deviation. In "
+        "brackets the paper's number, on a text it does not name. The difference\nin NLL is that "
+        "of the same documents, ± its standard error (of the first seed).\nWhat made each row is "
+        f"in `{file_name}`.\n{everywhere}\n{markdown_table(header, lines)}\n\n"
+        f"{provenance.made_by(rows)}\n"
+    )
+
+
+def _cell(group, name, paper):
+    if not group[0][name]:
+        return ""
+    values = np.array([float(row[name]) for row in group])
+    digits = 0 if name == "au" and len(values) == 1 else 2
+    cell = f"{values.mean():.{digits}f}"
+    if len(values) > 1:
+        cell += f" ± {values.std(ddof=1):.2f}"
+    return f"{cell} ({paper:g})" if paper is not None else cell
+
+
+def _company(row):
+    """Return what rows have in common that are trained alike, on the same data."""
+    names = [*TextSetting().columns(), "data_sha256", "documents"]
+    left_out = ("row", "seed", "latent_dim", "rate_scale", "num_samples")
+    company = tuple(row[name] for name in names if name not in left_out)
+    return *company, provenance.backend_of(row)
+
+
+def _gain(folder, group, reference):
+    """Return the mean difference in NLL from the LSTM VAE's, document by document."""
+    if reference is None or group is reference:
+        return ""
+    mine, its = (read_measures(folder, one[0])["nll_of_documents"] for one in (group, reference))
+    difference = mine - its
+    error = difference.std(ddof=1) / np.sqrt(len(difference))
+    return f"{difference.mean():+.2f} ± {error:.2f}"
+
+
+def _differences(row):
+    """Return what else sets a row apart from the paper's setting, as a text."""
+    default = TextSetting().columns()
+    others = [
+        f"{name}={row[name]}"
+        for name, value in default.items()
+        if name not in _NAMES and row[name] not in (value, "")
+    ]
+    return ", ".join(others)

@@ -1,0 +1,190 @@
+"""One row of Table 2: train a text model, measure it, and let it write."""
+
+import json
+import pathlib
+import time
+
+import keras
+import numpy as np
+
+from applications.datasets.text_batches import TextBatches
+from applications.datasets.texts import load
+from applications.experiment import provenance
+from applications.experiment.provenance import describe_run
+from applications.experiment.result_table import ResultTable
+from applications.experiment.resumable_training import RowFiles
+from applications.experiment.resumable_training import Seconds
+from applications.experiment.resumable_training import train_row
+from applications.models import lstm_vae
+from applications.table2 import evaluation
+from applications.table2 import generation
+from applications.table2 import model_files
+from applications.table2.config import TextSetting
+from applications.table2.config import preset_of
+from applications.training.backends import for_fit
+from applications.training.epoch_seeds import EpochSeeds
+from applications.training.optimizers import one_cycle
+from keras_slashed.callbacks import RateMonitor
+
+_SETTING = tuple(TextSetting().columns())
+COLUMNS = (
+    *("row", "nll", "kl", "au", "mi", "nll_error", "mi_error", "perplexity", "documents"),
+    *("train_kl", "train_reconstruction", "validation_kl", "validation_reconstruction", "preset"),
+    *(name for name in _SETTING if name != "row"),
+    *("label", "data", "data_sha256", "train_seconds", "evaluate_seconds"),
+    *provenance.COLUMNS,
+)
+
+
+class TextRowRunner:
+    """Train and measure rows, one after the other.
+
+    In the output folder, a row in training has `checkpoints/<label>` and
+    `history/<label>.csv`, a line for each epoch. A trained one has
+    `models/<label>.weights.h5` and `.json`, for `lstm_vae_files.load`;
+    `measures/<label>.json`, the rate of each latent dimension and the NLL of each
+    document; and `texts/<label>.txt`, what it writes. A killed row goes on from its last
+    checkpoint, and ends with the numbers it would have had.
+
+    Args:
+        data: A `TextData`.
+        output: Folder.
+        module: Name of the module that `python -m` runs, for the provenance.
+        checkpoint_seconds: Time between two checkpoints at the least.
+    """
+
+    def __init__(self, data, output, module, checkpoint_seconds=20.0):
+        self.data = data
+        self.output = pathlib.Path(output)
+        self._sha256 = data.sha256
+        self._module = module
+        self._checkpoint_seconds = checkpoint_seconds
+
+    def __call__(self, setting, report=lambda epoch, logs: None):
+        """Run a row.
+
+        Args:
+            setting: A `TextSetting`.
+            report: Called with the number of epochs done, and what the last one
+                logged: once at the start and after every epoch.
+
+        Returns:
+            A dict of strings: the row of the table, then what made it.
+        """
+        files = RowFiles(self.output, setting, self._sha256)
+        model, history = self.train(setting, report)
+        start = time.monotonic()
+        test = _some(self.data.test, setting.test_documents)
+        measured = evaluation.evaluate(
+            model, test, self.data.vocabulary, setting.num_samples, seed=setting.seed
+        )
+        seconds = time.monotonic() - start
+        model_files.save(model, setting, self.data.vocabulary, files.model)
+        _write(files.path("measures", ".json"), _details(measured))
+        texts = generation.describe(model, test, self.data.vocabulary, setting.seed)
+        _write(files.path("texts", ".txt"), texts)
+        last = history[-1]
+        row = setting.columns()
+        return {
+            "row": row.pop("row"),
+            "nll": _number(measured.nll),
+            "kl": _number(measured.kl),
+            "au": "" if measured.active_units is None else str(measured.active_units),
+            "mi": _number(measured.mutual_information),
+            "nll_error": _number(measured.nll_error),
+            "mi_error": _number(measured.mutual_information_error),
+            "perplexity": _number(measured.perplexity),
+            "documents": str(len(test)),
+            "train_kl": _number(last.get("latent_rate")),
+            "train_reconstruction": _number(last["reconstruction"]),
+            "validation_kl": _number(last.get("val_latent_rate")),
+            "validation_reconstruction": _number(last["val_reconstruction"]),
+            "preset": preset_of(setting),
+            **row,
+            "label": setting.label(self._sha256),
+            "data": self.data.source,
+            "data_sha256": self._sha256,
+            "train_seconds": f"{sum(float(epoch['seconds']) for epoch in history):.0f}",
+            "evaluate_seconds": f"{seconds:.0f}",
+            **describe_run(self._module),
+            "commit": files.commit,
+        }
+
+    def train(self, setting, report=lambda epoch, logs: None):
+        """Train the model of a row, from its checkpoint where there is one.
+
+        Returns:
+            The `LSTMVAE`, and the history: a dict of strings for each epoch.
+        """
+        keras.utils.set_random_seed(setting.seed)
+        words = self.data.vocabulary
+        model = lstm_vae.build(len(words), **setting.build_options())
+        batches = TextBatches(self.data.train, words, setting.batch_size, setting.seed)
+        # The same lengths: what was compiled for them serves both.
+        watched = TextBatches(self.data.valid, words, setting.batch_size, lengths=batches.lengths)
+        steps = setting.epochs * len(batches)
+        optimizer = keras.optimizers.Adam(one_cycle(setting.learning_rate, steps, setting.warmup))
+        model.compile(optimizer)
+        optimizer.build(model.training.trainable_variables)
+        monitor = [RateMonitor()] if setting.has_latent else []
+        callbacks = [EpochSeeds(batches, setting.seed), Seconds(), *monitor]
+        callbacks += setting.variant.callbacks(steps, setting.warmup)
+        history = train_row(
+            model.training,
+            setting,
+            self._sha256,
+            RowFiles(self.output, setting, self._sha256),
+            len(batches),
+            self._checkpoint_seconds,
+            report,
+            lambda initial_epoch, more: model.training.fit(
+                for_fit(batches),
+                shuffle=False,  # they do so themselves
+                epochs=setting.epochs,
+                initial_epoch=initial_epoch,
+                validation_data=for_fit(watched),
+                verbose=0,
+                callbacks=[*callbacks, *more],
+            ),
+        )
+        return model, history
+
+
+def result_table(path):
+    """Return the `ResultTable` of a file with rows of `TextRowRunner`."""
+    return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), ("row", "epochs", "seed"))
+
+
+def make_runner(dataset, options, *more):
+    """Return a `TextRowRunner` with its data loaded: what a worker process calls first."""
+    return TextRowRunner(load(dataset, **options), *more)
+
+
+def _some(corpus, count):
+    """Return that many documents, the same ones for every row; 0 for all."""
+    if not 0 < count < len(corpus):
+        return corpus
+    return corpus.select(np.sort(np.random.default_rng(0).permutation(len(corpus))[:count]))
+
+
+def _details(measured):
+    values = {
+        "unit_rates": measured.unit_rates,
+        "unit_variances": measured.unit_variances,
+        "nll_of_documents": measured.nll_of_documents,
+    }
+    values = {
+        name: [float(f"{value:.6g}") for value in array]
+        for name, array in values.items()
+        if array is not None
+    }
+    return json.dumps(values) + "\n"
+
+
+def _write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _number(value):
+    return "" if value in (None, "") else f"{float(value):.6g}"

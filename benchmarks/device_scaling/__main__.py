@@ -1,0 +1,230 @@
+"""What the joined statistics of a bottleneck cost in training on several devices.
+
+    KERAS_BACKEND=jax python -m benchmarks.device_scaling
+
+A training step of the MNIST classifier through `model.fit` on 1, 2, 4 and 8 devices, with
+no bottleneck and with a synchronized one of each normalization; the bytes that a step
+sends; and what these predict for more devices, by a model of the network (--latency of a
+message, --bandwidth between two devices): with a ring, as suits large tensors, for the
+gradients, and with the faster of a ring and a tree for the statistics. The images are
+random: a time does not depend on them. Writes device_scaling_BACKEND_DEVICE.csv and .md.
+"""
+
+import concurrent.futures
+import multiprocessing
+
+from applications.experiment import csv_tables
+from applications.experiment.command_line import distinct
+from applications.experiment.command_line import nonnegative_number
+from applications.experiment.command_line import positive_number
+from applications.experiment.provenance import describe_run
+from applications.experiment.provenance import made_by
+from applications.experiment.resumable_training import Seconds
+from applications.experiment.table_command import table_command
+from applications.table1.compiled_classifier import build_classifier
+from applications.table1.compiled_classifier import compile_for_training
+from applications.table1.config import Setting
+from applications.table1.data_parallel import SharedBatches
+from applications.training import devices
+from applications.training.backends import threads
+from benchmarks.device_scaling import collectives
+from benchmarks.epoch_time.__main__ import random_images
+from benchmarks.harness import command_line
+from benchmarks.harness import frameworks
+from benchmarks.harness import tables
+from benchmarks.harness import timing
+
+_WARM_UP = 2  # epochs, which compile
+_PREDICTED = (8, 1024)
+_TITLE = "# A training step on several devices\n"
+_TEXT = """
+The MNIST classifier (784-1024-1024-512-10, {gradients} bytes of gradients) on {backend},
+{device}. {shared}Batch size: of all devices together. Times: median of {rounds} epochs of
+{steps} steps, with quartiles.
+"""
+_VIRTUAL = """Its devices are virtual and share these cores: the times say what dividing a
+step costs here, not what devices gain. """
+_SENT = """
+## Bytes that a step sends
+
+Of each device's tensors, in the normalization's forward and backward pass. {how}
+"""
+_HOW = {
+    "jax": """Read from
+the compiled step, without what goes along with the gradients. The collectives are those of
+the whole step: one of them sends the gradients.""",
+}
+_COUNTED = """What
+the layer gives to the framework's collective in the forward pass; the backward pass sends
+as much."""
+_PREDICTION = """
+## What this predicts
+
+By a model: a message takes {latency:g} s, and {bandwidth:g} bytes pass between two devices
+in a second. A ring of n devices sends 2 (n - 1) messages of 1/n of a tensor one after the
+other, a tree 2 log2(n) of the whole. Gradients by a ring, the two collectives of the
+statistics by what is faster. Nothing is hidden behind computation; gradients often are,
+the statistics cannot be, as the step waits for them.
+"""
+
+
+def step_times(case, steps, rounds):
+    """Return seconds a step, one for each round, on the devices of `run_on_devices`.
+
+    And what a step sends; see `benchmarks.device_scaling.collectives`.
+    """
+    normalization = case["normalization"]
+    vib = normalization != "none"
+    setting = Setting(
+        dataset="random",
+        bottleneck="vib" if vib else "none",
+        normalization=normalization if vib else "batch",
+        batch_size=case["batch_size"],
+    )
+    data = random_images(steps * setting.batch_size, 1)
+    model = build_classifier(setting, data, synchronized=True)
+    trained = devices.parallel(model)
+    compile_for_training(trained, setting, steps)
+    batches = SharedBatches(data.x_train, data.y_train, setting.batch_size, seed=0)
+    history = trained.fit(
+        batches, shuffle=False, epochs=_WARM_UP + rounds, verbose=0, callbacks=[Seconds()]
+    ).history
+    seconds = [value / steps for value in devices.mean(history["seconds"])[_WARM_UP:]]
+    size = setting.batch_size
+    return seconds, collectives.count(model, data.x_train[:size], data.y_train[:size])
+
+
+def measure_case(case, options):
+    """Return the row of a case, without provenance."""
+    arguments = (case, options.steps, options.repeats)
+    seconds, sent = devices.run_on_devices(case["devices"], step_times, *arguments)
+    spread = timing.spread(seconds)
+    return {
+        **case,
+        "milliseconds": f"{1e3 * spread.median:.4g}",
+        "milliseconds_low": f"{1e3 * spread.low:.4g}",
+        "milliseconds_high": f"{1e3 * spread.high:.4g}",
+        "steps": options.steps,
+        "rounds": len(seconds),
+        **sent,
+    }
+
+
+def prediction(sent, number, latency, bandwidth):
+    """Return the seconds that a step of `number` devices waits for statistics and gradients.
+
+    Args:
+        sent: Bytes, of `benchmarks.device_scaling.collectives.count`.
+        number: Of devices.
+        latency: Of a message in seconds.
+        bandwidth: Between two devices in bytes per second.
+    """
+    network = latency, bandwidth
+    statistics = 0.0
+    for key in ("statistics_forward", "statistics_backward"):
+        if size := int(sent[key]):
+            statistics += min(
+                collectives.all_reduce_seconds(number, size, *network, algorithm)
+                for algorithm in ("ring", "tree")
+            )
+    return statistics, collectives.all_reduce_seconds(number, int(sent["gradients"]), *network)
+
+
+def markdown(rows, latency, bandwidth):
+    """Return tables of times, bytes and predictions, from all rows of the CSV file."""
+    first = {**rows[0], "gradients": max(int(row["gradients"]) for row in rows)}
+    virtual = first["device"].startswith("CPU ")
+    text = _TITLE + _TEXT.format(**first, shared=_VIRTUAL if virtual else "")
+    numbers = sorted({int(row["devices"]) for row in rows})
+    cells = []
+    for key in dict.fromkeys((row["normalization"], row["batch_size"]) for row in rows):
+        times = []
+        for number in numbers:
+            row = csv_tables.find_row(
+                rows, normalization=key[0], batch_size=key[1], devices=str(number)
+            )
+            times.append("{milliseconds} ({milliseconds_low}-{milliseconds_high})".format(**row)
+                         if row else "")  # fmt: skip
+        cells.append([*key, *times])
+    header = ["normalization", "batch size", *(f"ms on {number}" for number in numbers)]
+    text += "\n" + csv_tables.markdown_table(header, cells) + "\n"
+    most = [row for row in rows if int(row["devices"]) == numbers[-1]]
+    most = {row["normalization"]: row for row in most}.values()
+    header = ["normalization", "forward", "backward", "collectives"]
+    keys = ("normalization", "statistics_forward", "statistics_backward", "collectives")
+    text += _SENT.format(how=_HOW.get(frameworks.BACKEND, _COUNTED)) + "\n"
+    text += csv_tables.markdown_table(header, [[row[key] for key in keys] for row in most]) + "\n"
+    cells = []
+    for row in most:
+        for number in _PREDICTED:
+            statistics, gradients = prediction(row, number, latency, bandwidth)
+            share = f"{statistics / (statistics + gradients):.1%}"
+            cells.append([row["normalization"], number, f"{1e6 * statistics:.4g}",
+                          f"{1e6 * gradients:.4g}", share])  # fmt: skip
+    header = ["normalization", "devices", "statistics, µs", "gradients, µs", "share of statistics"]
+    text += _PREDICTION.format(latency=latency, bandwidth=bandwidth) + "\n"
+    return f"{text}{csv_tables.markdown_table(header, cells)}\n\n{made_by(rows)}\n"
+
+
+def parse_arguments(arguments=None):
+    """Return the command line's arguments."""
+    parser = command_line.make_parser("benchmarks.device_scaling", __doc__)
+    parser.set_defaults(output="results/devices")
+    add = parser.add_argument
+    positive = command_line.positive
+    add("--devices", nargs="+", type=positive, default=[1, 2, 4, 8], metavar="N")
+    add("--batch-size", nargs="+", type=positive, default=[128, 1024], metavar="N",
+        help="of all devices together (default: 128 1024)")  # fmt: skip
+    add("--normalization", nargs="+", choices=("none", "batch", "feature", "instance"),
+        default=["none", "batch", "feature", "instance"])  # fmt: skip
+    add("--steps", type=positive, default=20, metavar="N", help="in an epoch (default: 20)")
+    add("--repeats", type=positive, default=7, metavar="N", help="epochs (default: 7)")
+    add("--latency", type=nonnegative_number, default=5e-6, metavar="S",
+        help="of a message, for the prediction (default: 5e-6)")  # fmt: skip
+    add("--bandwidth", type=positive_number, default=25e9, metavar="B",
+        help="bytes a second between devices, for the prediction (default: 25e9)")  # fmt: skip
+    options = distinct(parser, parser.parse_args(arguments))
+    for size in options.batch_size:
+        if any(size % number for number in options.devices):
+            parser.error(f"--batch-size {size} is no multiple of each of {options.devices}")
+    return options
+
+
+def _cases(options):
+    for number in options.devices:
+        for batch_size in options.batch_size:
+            for normalization in options.normalization:
+                yield {
+                    "normalization": normalization,
+                    "batch_size": batch_size,
+                    "devices": number,
+                    "threads": threads(),
+                }
+
+
+def _in_new_process(function, *arguments):
+    # One number of devices to a process: TensorFlow's collectives take no second one.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+@table_command(tables.GOES_ON)
+def main(arguments=None):
+    """Measure every case that the command line asks for."""
+    options = parse_arguments(arguments)
+    run = describe_run("benchmarks.device_scaling")
+    table = tables.table_path(options.output, "device_scaling", run)
+    for case in _cases(options):
+        if not tables.measured_rows(table, case, run):
+            row = {**_in_new_process(measure_case, case, options), **run}
+            tables.replace_rows(table, case, [row])
+            title = "{normalization}, batch {batch_size}, {devices} devices"
+            print(f"{title.format(**case)}: {row['milliseconds']} ms a step", flush=True)
+    text = markdown(csv_tables.read_rows(table), options.latency, options.bandwidth)
+    table.with_suffix(".md").write_text(text)
+    print(f"\n{text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The Markdown of `benchmarks.precision_stress`."""
+
+import collections
+
+import numpy as np
+
+from applications.experiment import csv_tables
+from benchmarks.precision_stress.steps import SPIKE
+from benchmarks.precision_stress.steps import WINDOW
+
+_PARTS = {
+    "nan": "NaN",
+    "infinity": "infinity",
+    "spike": "spike",
+    "any": "any of these",
+    "skipped": "skipped",
+}
+# What else a source says of itself is where it was from.
+_DATA = {"original IDX files": "MNIST"}
+_TITLE = "# Training in low precision\n"
+_STRESS = """
+## Heads under stress
+
+A VAE of {depth} ReLU layers of {width} units on each side and 16 latent dimensions on {data},
+batches of {batch_size}, Adam, {steps} steps from the beginning for each learning rate and each
+of {seeds} seeds; {backend}, {device}. All heads begin with the same weights, noise and posterior.
+Percent of steps whose loss is NaN, infinite, or above {spike:g} times the median of the last
+{window} finite ones; then the median over seeds of the median loss of the last tenth of the
+steps, in nats. "float32" beside a head: its layer alone computes in float32, as stdplus'
+always does.
+"""
+_WRONG = """
+## What went wrong
+
+Percent of steps, mean over learning rates and seeds. Skipped: by loss scaling, for a gradient
+that was not finite; a few at the start are its search for a scale.
+"""
+_POLICIES = """
+## Rate and error by policy
+
+A VIB at log(10) = 2.302585 nats and a VAE, trained through `model.fit` for {epochs} epochs of
+{data}: mean over {seeds} seeds, and standard deviation in brackets. With mixed_float16 the loss
+is scaled.
+"""
+
+
+def condition(row):
+    """Return a policy, and whether the loss was scaled, in words."""
+    return row["policy"] + (", scaled" if row["loss_scaling"] == "yes" else "")
+
+
+def grouped(rows, *keys):
+    """Return lists of rows by their values of some columns, in the order they came in."""
+    groups = collections.defaultdict(list)
+    for row in rows:
+        groups[tuple(row[key] for key in keys)].append(row)
+    return groups
+
+
+def percent(rows, column):
+    """Return the mean of a column of shares, in percent."""
+    return 100.0 * float(np.mean([float(row[column]) for row in rows]))
+
+
+def final_loss(rows):
+    """Return the median over rows of the loss at the end, NaN where half of them have none."""
+    # A run that ended without a number is the worst.
+    losses = np.array([float(row["final_loss"]) for row in rows])
+    loss = float(np.median(np.where(np.isnan(losses), np.inf, losses)))
+    return loss if np.isfinite(loss) else float("nan")
+
+
+def markdown(stress, policies):
+    """Return all tables as Markdown.
+
+    Args:
+        stress: Rows of the stress test, dicts of strings.
+        policies: Rows of the training by policy, likewise.
+    """
+    text = _TITLE
+    if stress:
+        settings = {**_settings(stress), "spike": SPIKE, "window": WINDOW}
+        text += _STRESS.format(**settings)
+        for rows in grouped(stress, "policy", "loss_scaling").values():
+            text += f"\n### {condition(rows[0])}\n\n{_stress_table(rows)}\n"
+        text += _WRONG + "\n" + _parts_table(stress) + "\n"
+    if policies:
+        text += _POLICIES.format(**_settings(policies)) + "\n"
+        text += _policies_table(policies) + "\n"
+    return text
+
+
+def _settings(rows):
+    data, seeds = rows[0]["data"], len({row["seed"] for row in rows})
+    return {**rows[0], "data": _DATA.get(data, data), "seeds": seeds}
+
+
+def _stress_table(rows):
+    rates = sorted({row["learning_rate"] for row in rows}, key=float)
+    cells = []
+    for (head,), of_head in grouped(rows, "head").items():
+        by_rate = grouped(of_head, "learning_rate")
+        cells.append([head, *(_share_and_loss(by_rate[(rate,)]) for rate in rates)])
+    return csv_tables.markdown_table(["head", *(f"lr {rate}" for rate in rates)], cells)
+
+
+def _share_and_loss(rows):
+    if not rows:
+        return ""
+    loss = final_loss(rows)
+    return f"{percent(rows, 'any'):.2f} %, " + (f"{loss:.3g}" if np.isfinite(loss) else "no loss")
+
+
+def _parts_table(rows):
+    cells = []
+    for group in grouped(rows, "policy", "loss_scaling", "head").values():
+        shares = [f"{percent(group, column):.2f}" for column in _PARTS]
+        cells.append([condition(group[0]), group[0]["head"], *shares])
+    return csv_tables.markdown_table(["policy", "head", *_PARTS.values()], cells)
+
+
+def _policies_table(rows):
+    cells = []
+    for (model, policy), group in grouped(rows, "model", "policy").items():
+        spreads = [
+            _spread([row[column] for row in group], digits)
+            for column, digits in (("rate_nats", 6), ("test_error", 3), ("test_elbo_nats", 5))
+        ]
+        cells.append([model, policy, *spreads])
+    header = ["model", "policy", "rate, nats", "test error, %", "test ELBO, nats"]
+    return csv_tables.markdown_table(header, cells)
+
+
+def _spread(values, digits):
+    if "" in values:
+        return ""
+    values = [float(value) for value in values]
+    return f"{np.mean(values):.{digits}g} ({np.std(values):.2g})"

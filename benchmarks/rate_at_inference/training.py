@@ -1,0 +1,161 @@
+"""A classifier trained with the mean square of each batch recorded, and what it reaches."""
+
+import dataclasses
+
+import keras
+import numpy as np
+from keras import ops
+
+import keras_slashed
+from applications.models import mlp
+from applications.table1.compiled_classifier import compile_for_training
+from applications.table1.config import Setting
+from applications.training.epoch_seeds import EpochSeeds
+from applications.training.epoch_seeds import ShuffledBatches
+from applications.training.epoch_seeds import set_noise
+from benchmarks.rate_at_inference.estimates import estimates
+
+CALIBRATED = "calibrated"
+# Width of hidden layers and bottleneck by data set; the paper's for MNIST.
+_UNITS = {"digits": ((128, 128), 64), "mnist": ((1024, 1024), 512)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What decides a training.
+
+    Attributes:
+        dataset: "digits" or "mnist".
+        normalization: "batch" or "feature".
+        learning_rate: Of Adam.
+        decay: Factor of the learning rate every two epochs.
+        weight_decay: Strength of an L2 penalty.
+        batch_size: Number of images in a batch.
+        seed: Integer.
+    """
+
+    dataset: str
+    normalization: str
+    learning_rate: float
+    decay: float
+    weight_decay: float
+    batch_size: int
+    seed: int
+
+
+class BatchMeanSquares(keras.callbacks.Callback):
+    """Record the mean square of each batch.
+
+    Args:
+        layer: `RateNormalization` with a momentum of 0, whose statistic is that of the
+            last batch.
+    """
+
+    def __init__(self, layer):
+        super().__init__()
+        self._layer = layer
+        self.values = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()  # within an epoch the variables of JAX are elsewhere
+        value = ops.convert_to_numpy(self._layer.moving_mean_square)
+        self.values.append(np.array(value, "float64"))
+
+
+def measured(case, data, epochs, told, on_epoch=lambda: None):
+    """Train a case; yield what is reached after some epochs, for each estimate.
+
+    Args:
+        case: A `Case`.
+        data: An `ImageData`.
+        epochs: Numbers of epochs after which to measure.
+        told: The rate in nats.
+        on_epoch: Called after each epoch.
+
+    Yields:
+        Dicts of epochs, estimate, ratio (the mean rate of the training images at inference
+        over the one that was set), the lowest and highest share of a latent dimension in
+        its own, and loss and error on the test images, of probabilities averaged over 12
+        draws.
+    """
+    keras.utils.set_random_seed(case.seed)
+    model, judge = (_build(case, data, told, num_samples) for num_samples in (None, 12))
+    vib = model.get_layer("bottleneck")
+    layer = vib.rate_normalization
+    encoder = keras.Model(model.inputs, vib.input)
+    batches = ShuffledBatches(data.x_train, data.y_train, case.batch_size, case.seed)
+    setting = Setting(
+        learning_rate=case.learning_rate,
+        learning_rate_decay=case.decay,
+        weight_decay=case.weight_decay,
+    )
+    compile_for_training(model, setting, len(batches))
+    recorder = BatchMeanSquares(layer)
+    callbacks = [EpochSeeds(batches, case.seed), recorder]
+    for epoch in range(max(epochs)):
+        model.fit(
+            batches,
+            shuffle=False,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            verbose=0,
+            callbacks=callbacks,
+        )
+        on_epoch()
+        if epoch + 1 not in epochs:
+            continue
+        amplitude = encoder.predict(data.x_train, batch_size=500, verbose=0)
+        found = estimates(np.array(recorder.values), len(batches))
+        keras_slashed.calibration.calibrate(model, data.x_train, batch_size=500)
+        found[CALIBRATED] = ops.convert_to_numpy(layer.moving_mean_square)
+        for name, square in found.items():
+            layer.moving_mean_square.assign(square)
+            rates = _mean_rates(layer, amplitude)
+            shares = rates / (told / len(rates)) if case.normalization == "feature" else [np.nan]
+            loss, error = _judged(judge, model, data, case.seed)
+            yield {
+                "epochs": epoch + 1,
+                "estimate": name,
+                "ratio": rates.sum() / told,
+                "lowest_share": np.min(shares),
+                "highest_share": np.max(shares),
+                "test_loss": loss,
+                "test_error": error,
+            }
+
+
+def _build(case, data, told, num_samples):
+    hidden_units, bottleneck_units = _UNITS[case.dataset]
+    return mlp.build(
+        data.x_train.shape[1:],
+        data.num_classes,
+        hidden_units,
+        bottleneck_units=bottleneck_units,
+        num_samples=num_samples,
+        inference="sample",
+        rate=told,
+        normalization=case.normalization,
+        momentum=0.0,
+    )
+
+
+def _mean_rates(layer, amplitude):
+    """Return the mean rate of each latent dimension at inference, by NumPy from the output."""
+    total = 0.0
+    for start in range(0, len(amplitude), 5000):
+        scaled = np.float64(ops.convert_to_numpy(layer(amplitude[start : start + 5000])))
+        real, imaginary = np.split(scaled, 2, axis=-1)
+        total = total + np.sum(real**2 + imaginary**2, axis=0)
+    return total / len(amplitude)
+
+
+def _judged(judge, model, data, seed):
+    """Return cross entropy and error on the test images."""
+    judge.set_weights(model.get_weights())
+    set_noise(judge, seed)
+    logits = np.float64(judge.predict(data.x_test, batch_size=500, verbose=0))
+    largest = logits.max(axis=-1, keepdims=True)
+    normalizer = largest[:, 0] + np.log(np.exp(logits - largest).sum(axis=-1))
+    loss = normalizer - logits[np.arange(len(logits)), data.y_test]
+    return loss.mean(), np.mean(logits.argmax(axis=-1) != data.y_test)

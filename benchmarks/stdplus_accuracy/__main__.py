@@ -1,0 +1,266 @@
+"""How exact stdplus is: the largest error in ulp, by region.
+
+    KERAS_BACKEND=jax python -m benchmarks.stdplus_accuracy
+    KERAS_BACKEND=jax python -m benchmarks.stdplus_accuracy --exhaustive --jobs 2
+
+Judges stdplus, log_stdplus, stdplus_inverse and their automatic derivatives, the
+paper's Algorithm 1, SciPy and, where it is installed, TensorFlow Probability, in
+the modes of the backend:
+
+    jax         jit
+    tensorflow  eager, plain, graph (tf.function), xla (tf.function with jit_compile)
+    torch       eager, plain, and, if asked for, compile (torch.compile)
+
+"eager" runs the fused kernels of keras_slashed; "plain" is eager with
+keras_slashed.config.disable_kernel_compilation(), operation by operation, as where
+nothing compiles them. Without a flag, on a random sample of every region
+(accuracy_BACKEND.csv, and accuracy_BACKEND.png of float32); with --exhaustive, on
+every number of float32, float16 and bfloat16 (exhaustive_BACKEND.csv); a killed run
+goes on where it was. The exact values are those of `benchmarks.stdplus_accuracy.oracle`.
+
+Errors count in ulp of the exact value, over results that are normal numbers. A
+subnormal result that became 0 counts as right. "wrong" counts NaN and infinities
+that should not be, and numbers that should be one; XLA on a CPU reads subnormal
+arguments as 0, which shows for the inverse.
+"""
+
+import collections
+import functools
+import pathlib
+
+import numpy as np
+
+from applications.experiment import csv_tables
+from applications.experiment.command_line import seed
+from applications.experiment.provenance import describe_run
+from benchmarks.harness import command_line
+from benchmarks.harness import frameworks
+from benchmarks.harness import tables
+from benchmarks.stdplus_accuracy import exhaustive
+from benchmarks.stdplus_accuracy import figure
+from benchmarks.stdplus_accuracy import oracle as stdplus_oracle
+from benchmarks.stdplus_accuracy import regions as stdplus_regions
+from benchmarks.stdplus_accuracy import ulps
+from benchmarks.stdplus_accuracy.methods import FORWARD
+from benchmarks.stdplus_accuracy.methods import INVERSE
+from benchmarks.stdplus_accuracy.methods import NAMES
+from benchmarks.stdplus_accuracy.methods import missing
+from benchmarks.stdplus_accuracy.methods import others
+from benchmarks.stdplus_accuracy.methods import ours
+
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+_OURS = "keras_slashed"
+# The modes that compute alike are run through once, in the fastest of them.
+_EXHAUSTIVE_MODE = {"jax": "jit", "tensorflow": "xla", "torch": "eager"}
+
+
+@functools.lru_cache(maxsize=2)  # of a dtype, for all modes
+def judged_sample(inverse, dtype, count, seed):
+    """Return a sample of x, and {quantity: (exact, rest)} at it."""
+    x = stdplus_regions.sample(inverse, dtype, count, seed)
+    return x, exact_values(x, inverse, dtype)
+
+
+def exact_values(x, inverse, dtype):
+    """Return {quantity: (exact, rest)}: float64 arrays whose sum is the exact value."""
+    if dtype != "float64":
+        oracle = stdplus_oracle.inverse if inverse else stdplus_oracle.forward
+        return {name: (values, 0.0) for name, values in oracle(x).items()}
+    # Of 0 and infinity, where mpmath has no values, the limits are exact.
+    limits = (stdplus_oracle.inverse if inverse else stdplus_oracle.forward)(x)
+    single = stdplus_oracle.exact_inverse if inverse else stdplus_oracle.exact_forward
+    inner = np.isfinite(x) & (x != 0.0)
+    exact = [single(value) for value in x[inner]]
+    pairs = {}
+    for name, values in limits.items():
+        rounded, rest = values.copy(), np.zeros_like(values)
+        rounded[inner] = [float(value[name]) for value in exact]
+        with np.errstate(invalid="ignore"):
+            rest[inner] = [float(value[name] - float(value[name])) for value in exact]
+        pairs[name] = (rounded, rest)
+    return pairs
+
+
+def measure_sample(dtype, mode, count, seed=0, bins=None):
+    """Measure all methods on a sample.
+
+    Args:
+        dtype: One of `DTYPES`.
+        mode: One of `frameworks.MODES`.
+        count: Random numbers in each interval.
+        seed: Of the sample.
+        bins: Edges of a picture's bins.
+
+    Returns:
+        {(method, quantity): {region: Tally}}, and of the bins
+        {(method, quantity): [Tally, ...]}.
+    """
+    frameworks.forget_compiled()
+    methods = {_OURS: ours(dtype, mode), **others(dtype, mode)}
+    tallies, binned = collections.defaultdict(dict), {}
+    for inverse in (False, True):
+        x, exact = judged_sample(inverse, dtype, count, seed)
+        edges, names = stdplus_regions.regions(inverse, dtype)
+        for method, functions in methods.items():
+            for quantity in [name for name in functions if name in exact]:
+                computed = functions[quantity](x)
+                values, rest = exact[quantity]
+                measured = ulps.measure(x, computed, values, dtype, edges, rest)
+                regions = tallies[method, quantity]
+                for name, tally in zip(names, measured):
+                    regions.setdefault(name, ulps.Tally()).add(tally)
+                if bins is not None:
+                    binned[method, quantity] = ulps.measure(x, computed, values, dtype, bins)[:-1]
+    return tallies, binned
+
+
+def table(tallies, quantities):
+    """Return a table in Markdown: a row for each region and method.
+
+    Args:
+        tallies: {(method, quantity): {region: Tally}}.
+        quantities: The columns.
+    """
+    rows = {}
+    for (method, quantity), regions in tallies.items():
+        if quantity in quantities:
+            for region, tally in regions.items():
+                rows.setdefault((region, method), {})[quantity] = _cell(tally)
+    header = ["region", "method", *(NAMES[quantity] for quantity in quantities)]
+    order = list(dict.fromkeys(region for region, _ in rows))
+    lines = [
+        [region, method, *(cells.get(quantity, "") for quantity in quantities)]
+        for (region, method), cells in sorted(
+            rows.items(), key=lambda item: order.index(item[0][0])
+        )
+    ]
+    return csv_tables.markdown_table(header, lines)
+
+
+def _cell(tally):
+    if tally.wrong == tally.values:
+        return "all wrong"
+    text = f"{tally.max_ulp:.3g}" if tally.values > tally.subnormal else "-"
+    if tally.max_ulp_subnormal > 1.0:
+        text += f" (subnormal {tally.max_ulp_subnormal:.2g})"
+    return text + (f" ({100 * tally.wrong / tally.values:.3g}% wrong)" if tally.wrong else "")
+
+
+def run_sample(options, run):
+    """Measure and print what the command line asks for, and draw the picture."""
+    output = pathlib.Path(options.output)
+    path = output / f"accuracy_{frameworks.BACKEND}.csv"
+    edges = figure.bins()
+    drawn = False
+    for dtype in options.dtypes:
+        for mode in options.modes:
+            count = options.samples // 256 if dtype == "float64" else options.samples
+            tallies, binned = measure_sample(
+                dtype, mode, count, options.seed, edges if dtype == "float32" else None
+            )
+            print(f"\n### {dtype}, {mode}: largest error in ulp\n", flush=True)
+            for quantities in (FORWARD, INVERSE):
+                print(table(tallies, quantities), "\n", flush=True)
+            rows = [
+                {
+                    "dtype": dtype,
+                    "mode": mode,
+                    "method": method,
+                    "quantity": NAMES[quantity],
+                    "region": region,
+                    **exhaustive.in_words(tally),
+                    **run,
+                }
+                for (method, quantity), regions in tallies.items()
+                for region, tally in regions.items()
+            ]
+            case = {"dtype": dtype, "mode": mode, "device": run["device"]}
+            tables.replace_rows(path, case, rows)
+            if binned and not drawn:
+                where = f"{run['backend']}, {mode}, {run['device']}"
+                picture = path.with_suffix(".png")
+                figure.draw(binned, edges, dtype, where, picture)
+                drawn = True
+    for name in missing():
+        print(f"Left out: {name}, which is not installed")
+    print(f"Wrote {path.name}" + (f" and {path.stem}.png" if drawn else ""))
+
+
+def run_exhaustive(options):
+    """Measure every number of the dtypes, and print the tables."""
+    for dtype in options.dtypes:
+        for mode in options.modes:
+            rows = exhaustive.run(dtype, mode, options.output, options.jobs, options.limit)
+            if rows is None:
+                print(f"{dtype} {mode}: not done yet; the same command goes on with it")
+                continue
+            columns = ["quantity", "region", "values", "max_ulp", "at", "wrong", "subnormal"]
+            print(f"\n### {dtype}, {mode}, every number\n")
+            print(csv_tables.markdown_table(columns, [[row[c] for c in columns] for row in rows]))
+
+
+def parse_arguments(arguments=None):
+    """Return the command line's arguments."""
+    parser = command_line.make_parser("benchmarks.stdplus_accuracy", __doc__)
+    add = parser.add_argument
+    add("--exhaustive", action="store_true", help="judge every number, not a sample")
+    add(
+        "--dtypes",
+        nargs="+",
+        choices=DTYPES,
+        help="judge these dtypes (default: all, but float64 with --exhaustive)",
+    )
+    add(
+        "--modes",
+        nargs="+",
+        choices=frameworks.MODES,
+        help="judge these modes of the backend (default: all but compile; with --exhaustive "
+        f"{_EXHAUSTIVE_MODE.get(frameworks.BACKEND)} alone)",
+    )
+    add(
+        "--samples",
+        type=command_line.positive,
+        default=2**17,
+        metavar="N",
+        help="draw N numbers in each interval, a 256th of N in float64 (default: 2^17)",
+    )
+    add("--seed", type=seed, default=0, metavar="N", help="draw them with this seed (default: 0)")
+    add(
+        "--jobs",
+        type=command_line.positive,
+        default=1,
+        metavar="N",
+        help="with --exhaustive, compute in N processes (default: 1)",
+    )
+    add(
+        "--limit",
+        type=command_line.positive,
+        metavar="N",
+        help="with --exhaustive, pause after N chunks of 2^22 numbers (default: never)",
+    )
+    options = parser.parse_args(arguments)
+    if not options.exhaustive and (options.jobs > 1 or options.limit):
+        parser.error("--jobs and --limit go with --exhaustive")
+    possible = exhaustive.DTYPES if options.exhaustive else DTYPES
+    options.dtypes = options.dtypes or possible
+    if not set(options.dtypes) <= set(possible):
+        parser.error(f"--exhaustive knows {', '.join(possible)} only")
+    if options.modes is None:
+        options.modes = [mode for mode in frameworks.MODES if mode != "compile"]
+        if options.exhaustive:
+            options.modes = [_EXHAUSTIVE_MODE[frameworks.BACKEND]]
+    return options
+
+
+def main(arguments=None):
+    """Run what the command line asks for."""
+    options = parse_arguments(arguments)
+    options.modes = frameworks.usable(options.modes)
+    if options.exhaustive:
+        run_exhaustive(options)
+    else:
+        run_sample(options, describe_run("benchmarks.stdplus_accuracy"))
+
+
+if __name__ == "__main__":
+    main()

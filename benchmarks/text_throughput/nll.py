@@ -1,0 +1,126 @@
+"""What the negative log-likelihood of documents costs, in a process of its own.
+
+    python -m benchmarks.text_throughput.nll CASE
+
+A process' peak of memory is one number from its start to its end: so each number of
+samples has its own, which `in_own_process` starts. The case and the result are JSON.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from applications.models import lstm_vae
+from keras_slashed.metrics import importance_weighted_nll
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def measure(case, samples):
+    """Return a row for each number of samples, without provenance.
+
+    Args:
+        case: What the rows have in common: of `cost` all but `num_samples`, and what is
+            only to be written down.
+        samples: Numbers of samples; the first one's peak is what others are held against.
+    """
+    rows = []
+    for number in samples:
+        found = in_own_process({**case, "num_samples": number})
+        first = float(rows[0]["mib_peak"]) if rows else found["peak"]
+        rows.append(
+            {
+                "samples": number,
+                "documents_per_wall_second": f"{found['documents'] / found['wall']:.4g}",
+                "documents_per_processor_second": f"{found['documents'] / found['processor']:.4g}",
+                "mib_before": f"{found['before']:.0f}",
+                "mib_peak": f"{found['peak']:.0f}",
+                "peak_ratio": f"{found['peak'] / first:.3f}",
+            }
+        )
+    return rows
+
+
+def cost(case):
+    """Estimate the NLL of random documents by an untrained model.
+
+    The first batch compiles, and is not in the times.
+
+    Args:
+        case: A dict that has `vocabulary_size`, `model` (other options of `lstm_vae.build`),
+            `num_samples`, `chunk_size`, `batch_size`, `batches` and `length`, tokens of
+            each document.
+
+    Returns:
+        A dict: `documents` that were timed, their seconds by the `wall` clock and those of the
+        `processor`, and MiB of resident memory `before` the estimate and at their `peak`.
+    """
+    size = case["vocabulary_size"]
+    model = lstm_vae.build(size, seed=0, **case["model"])
+    shape = (case["batch_size"], 1 + case["length"])
+    rows = np.random.default_rng(0).integers(1, size, shape, dtype="int32")
+    marks = []
+
+    def batches():
+        for _ in range(1 + case["batches"]):
+            marks.append((time.perf_counter(), time.process_time()))
+            yield rows
+
+    before = _resident("VmRSS")
+    importance_weighted_nll(
+        model.encoder,
+        model.log_likelihood,
+        batches(),
+        case["num_samples"],
+        chunk_size=case["chunk_size"],
+        seed=0,
+    )
+    marks.append((time.perf_counter(), time.process_time()))
+    wall, processor = np.subtract(marks[-1], marks[1])
+    return {
+        "documents": case["batches"] * case["batch_size"],
+        "wall": float(wall),
+        "processor": float(processor),
+        "before": before,
+        "peak": _resident("VmHWM"),
+    }
+
+
+def _resident(name):
+    """Return the MiB of memory that this process has now, "VmRSS", or had at most, "VmHWM".
+
+    Where there is no /proc, the most for both, which may be that of the parent process.
+    """
+    try:
+        status = pathlib.Path("/proc/self/status").read_text()
+        return int(re.search(rf"{name}:\s*(\d+) kB", status)[1]) / 2**10
+    except (OSError, TypeError):
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 2 ** (20 if sys.platform == "darwin" else 10)
+
+
+def in_own_process(case):
+    """Return what `cost` returns in a new process.
+
+    Raises:
+        subprocess.CalledProcessError: It failed; it has printed why.
+    """
+    process = subprocess.run(
+        [sys.executable, "-m", __name__, json.dumps(case)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=_ROOT,
+    )
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    print(json.dumps(cost(json.loads(sys.argv[1]))))

@@ -1,0 +1,62 @@
+"""Commands that Ctrl-C ends: one line, exit status 130, nobody left at work."""
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from applications.experiment import claims
+from tests.applications.experiment.test_shared_folders import ROOT
+from tests.applications.table1.test_table1 import wait_for
+
+GOES_ON = "Interrupted. Run the same command again to go on where it was."
+TABLES = ("table1", "table2", "mnist", "cifar10", "strong_attacks", "half_moons", "accuracy_rate")
+BENCHMARKS = ("device_scaling", "text_throughput", "precision_stress", "rate_at_inference",
+              "stdplus_speed", "epoch_time", "layer_speed")  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Ctrl-C of a terminal is POSIX' here")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_command_and_its_workers_end_with_one_line(tmp_path, jobs):
+    command = [sys.executable, "-m", "applications.table1", "--dataset", "digits", "--rows", "base",
+               "--seeds", "0", "1", "--epochs", "5000", "--batch-size", "479", "--quiet",
+               "--output", str(tmp_path), "--jobs", jobs]  # fmt: skip
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        try:
+            wait_for(lambda: len(list(tmp_path.glob("history/*.csv"))) == int(jobs), process)
+        finally:
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to workers as well
+        errors = process.stderr.read().decode()
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == GOES_ON
+    assert "Traceback" not in errors
+    for folder in tmp_path.glob("checkpoints/*"):
+        with claims.claim(folder) as is_mine:
+            assert is_mine, "its worker has ended"
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        *((f"applications.{name}", GOES_ON) for name in TABLES),
+        ("applications.attributions", "Interrupted. Run the same command again: the training of a "
+         "classifier goes on where it was, the comparison of the maps begins again."),
+        *((f"benchmarks.{name}", "Interrupted. Run the same command again, at the same commit "
+           "without changes, to go on where it was.") for name in BENCHMARKS),
+    ],
+)  # fmt: skip
+def test_every_command_says_so(module, line, monkeypatch, capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    module = importlib.import_module(module)
+    monkeypatch.setattr(module, "parse_arguments", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        module.main([])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == f"{line}\n"

@@ -1,0 +1,119 @@
+"""Tables that refuse what would be mixed, doubled or damaged."""
+
+import multiprocessing
+
+import keras
+import pytest
+
+from applications.experiment import claims
+from applications.experiment import csv_tables
+from applications.experiment import provenance
+from applications.experiment.result_table import ResultTable
+from applications.strong_attacks import row_runner as strong_attacks_row
+from applications.table1 import row_runner
+from applications.table2 import row_runner as text_rows
+from tests.applications.table1.test_mnist import RESULTS
+
+HERE = keras.backend.backend()
+ELSEWHERE = "torch" if HERE == "jax" else "jax"
+
+
+def make_table(folder, **options):
+    columns = ("row", "error", "seed", "data_sha256", "backend")
+    return ResultTable(
+        folder / "table.csv", columns, ("row", "seed", "data_sha256"), ("row", "seed"), **options
+    )
+
+
+def make_row(seed=0, backend=f"{HERE} 1.0", **changes):
+    row = {"row": "base", "error": "1.5", "seed": seed, "data_sha256": "abc", "backend": backend}
+    return {**row, **changes}
+
+
+def wanted(seed=0):
+    return {"row": "base", "seed": str(seed), "data_sha256": "abc"}
+
+
+def test_a_row_is_its_setting_data_and_backend(tmp_path):
+    table = make_table(tmp_path)
+    assert table.rows() == []
+    assert table.find(wanted()) is None
+    table.append(make_row())
+    # The version of a backend and the error do not make it another row; the data do.
+    with pytest.raises(
+        csv_tables.TableError, match=r"table\.csv has the row row=base, seed=0 already"
+    ):
+        table.append(make_row(backend=f"{HERE} 2.0", error="9"))
+    table.append(make_row(data_sha256="def"))
+    table.append(make_row(seed=1))
+    assert [row["seed"] for row in table.rows()] == ["0", "0", "1"]
+    assert table.find(wanted(1)) == table.rows()[2]
+
+
+def test_another_backend_s_row_is_refused(tmp_path):
+    table = make_table(tmp_path)
+    table.append(make_row(backend=f"{ELSEWHERE} 0.1"))
+    with pytest.raises(
+        ValueError,
+        match=rf"has the row row=base, seed=0, made by {ELSEWHERE} 0\.1\. The present backend is "
+        rf"{HERE};.*another --output, or set KERAS_BACKEND={ELSEWHERE}\.",
+    ):
+        table.find(wanted())
+    assert table.find(wanted(1)) is None
+    table.append(make_row())
+    assert table.find(wanted())["backend"] == f"{HERE} 1.0"
+
+
+def test_a_row_that_is_there_twice_is_named(tmp_path):
+    table = make_table(tmp_path)
+    csv_tables.write_rows(table.path, [make_row(), make_row(1), make_row(error="2.5")])
+    with pytest.raises(
+        ValueError, match=rf"table\.csv has the row row=base, seed=0 of {HERE} 2 times"
+    ):
+        table.rows()
+
+
+def test_other_columns_are_refused_and_nothing_is_lost(tmp_path):
+    table = make_table(tmp_path)
+    table.append(make_row())
+    with pytest.raises(ValueError, match=r"needs the columns .*Received: \['r'\]"):
+        table.append({"r": 1})
+    foreign = [{**row, "colour": "red"} for row in table.rows()]
+    csv_tables.write_rows(table.path, foreign)
+    for use in (table.rows, lambda: table.append(make_row(1))):
+        with pytest.raises(ValueError, match=r"line 1 .*\['colour'\] are foreign"):
+            use()
+    assert csv_tables.read_rows(table.path) == foreign
+
+
+def append_rows(table, writer):
+    for index in range(20):
+        table.append(make_row(index, row=writer))
+
+
+def test_processes_that_write_at_once_lose_nothing(tmp_path):
+    table = make_table(tmp_path)
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=append_rows, args=(table, name)) for name in "ab"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    found = [(row["row"], int(row["seed"])) for row in table.rows()]
+    assert sorted(found) == [(name, index) for name in "ab" for index in range(20)]
+    with claims.writing(table.path):
+        pass
+    # One lock, whatever was written.
+    assert {path.name for path in tmp_path.iterdir()} == {"table.csv", ".table.csv.lock"}
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("**/*.csv")), ids=lambda path: path.stem)
+def test_committed_tables_are_whole(path):
+    kinds = {"table1": row_runner, "beta": row_runner, "table2": text_rows,
+             "strong": strong_attacks_row}  # fmt: skip
+    module = kinds.get(path.stem.split("_")[0])
+    rows = module.result_table(path).rows() if module else csv_tables.read_rows(path)
+    assert rows
+    markdown = path.with_suffix(".md")
+    if module and markdown.exists():
+        assert markdown.read_text().endswith(f"\n{provenance.made_by(rows)}\n")

@@ -1,0 +1,236 @@
+"""The classifiers of Table 1 under stronger attacks, from training to the picture."""
+
+import dataclasses
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from applications.attacks.fgsm import EPSILONS
+from applications.attacks.worst_case import ATTACKS
+from applications.attacks.worst_case import StrongAttacks
+from applications.attacks.worst_case import worst_of
+from applications.experiment import csv_tables
+from applications.strong_attacks import __main__ as strong_attacks
+from applications.strong_attacks import report
+from applications.strong_attacks import row_runner
+from applications.strong_attacks import trained_classifiers
+from applications.strong_attacks.figure import draw
+from applications.strong_attacks.figure import plt
+from applications.strong_attacks.trained_classifiers import setting_of
+from applications.table1 import __main__ as table1
+from applications.table1.config import Setting
+from applications.table1.presets import table1_rows
+from tests.damage import flipped_bits
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The output folder of a training."""
+    folder = tmp_path_factory.mktemp("trained")
+    table1.main(["--dataset", "digits", "--output", str(folder), "--batch-size", "479",
+                 "--rows", "base", "batch_r1", "--epochs", "8", "--quiet"])  # fmt: skip
+    return folder
+
+
+@pytest.fixture
+def runner(trained, monkeypatch):
+    """What the command runs rows by."""
+    made = row_runner.make_runner("digits", None, None, trained, "applications.here")
+    monkeypatch.setattr(row_runner, "make_runner", lambda *arguments: made)
+    return made
+
+
+def arguments(models, output, *more):
+    return ["--dataset", "digits", "--models", str(models), "--output", str(output),
+            "--steps", "3", "--restarts", "2", "--quiet", *more]  # fmt: skip
+
+
+@pytest.mark.experiment("torch")
+def test_the_command_beside_the_table_and_resumed(trained, runner, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["strong_attacks", "--rows", "batch"])
+    table = tmp_path / "strong_attacks_digits.csv"
+    strong_attacks.main(arguments(trained, tmp_path, "--rows", "base"))
+    first = table.read_text()
+    (base,) = csv_tables.read_rows(table)
+    assert list(base) == list(row_runner.COLUMNS)
+    assert base["images"] == "360", "all there are"
+    for eps in EPSILONS[1:]:
+        # FGSM is that of Table 1, and no attack does more than the worst of all.
+        assert base[f"fgsm_eps_{eps}"] == base[f"table_eps_{eps}"]
+        worst = float(base[f"worst_eps_{eps}"])
+        assert worst >= max(float(base[f"{attack}_eps_{eps}"]) for attack in ATTACKS)
+    assert float(base["pgd_margin_eps_0.2"]) > float(base["fgsm_eps_0.2"])
+    assert base["eps_0.0"] == base["table_eps_0.0"]
+
+    some = arguments(trained, tmp_path, "--rows", "batch", "--images", "100", "--restarts", "1")
+    strong_attacks.main(some)
+    assert table.read_text().startswith(first)
+    base, vib = csv_tables.read_rows(table)
+    assert (vib["normalization"], vib["r"], vib["images"]) == ("batch", "1", "100")
+    assert vib["command"] == "python -m applications.here --rows batch"
+    # The same classifier on some of the images, by other draws; untrained it would err by 90.
+    assert float(vib["eps_0.0"]) == pytest.approx(float(vib["table_eps_0.0"]), abs=15.0)
+    assert float(vib["table_eps_0.0"]) < 60.0
+    assert (tmp_path / "strong_attacks_digits.png").stat().st_size > 10_000
+    text = (tmp_path / "strong_attacks_digits.md").read_text()
+    # In the paper's order, whatever the order of the runs.
+    assert text.index("batch r = 1") < text.index("base")
+
+    # A row that is there is not made again; one made again is the same.
+    capsys.readouterr()
+    strong_attacks.main(some)
+    assert "1 of 1 rows are in" in capsys.readouterr().out
+    assert len(csv_tables.read_rows(table)) == 2
+    options = strong_attacks.parse_arguments(some)
+    (setting,) = strong_attacks.settings(options, runner.data)
+    done = []
+    again = runner(setting, lambda count, logs: done.append(count))
+    assert {**again, "attack_seconds": ""} == {**vib, "attack_seconds": ""}
+    assert done == list(range(setting.searches + 1))
+
+
+@pytest.mark.experiment("torch")
+def test_what_is_not_trained_is_refused_with_the_command_that_trains_it(trained, tmp_path):
+    with pytest.raises(SystemExit, match=r"no table1_digits\.csv.*by\n  python -m applications\."
+                       r"table1 --dataset digits --output .*nowhere"):  # fmt: skip
+        strong_attacks.main(arguments(tmp_path / "nowhere", tmp_path))
+    with pytest.raises(SystemExit, match=r"no row dropout of .*has: base, batch_r1\..*\n  python "
+                       r"-m applications\.table1 --dataset digits --rows dropout"):  # fmt: skip
+        strong_attacks.main(arguments(trained, tmp_path, "--rows", "base", "dropout"))
+    (tmp_path / "table1_digits.csv").write_text((trained / "table1_digits.csv").read_text())
+    with pytest.raises(SystemExit, match=r"(?s)weights of base are not at hand: .*base_epochs8_"
+                       r"seed0_\w+\.weights\.h5 is missing.*made by\n  python -m applications\."
+                       r"table1"):  # fmt: skip
+        strong_attacks.main(arguments(tmp_path, tmp_path, "--rows", "base"))
+
+
+def test_a_setting_comes_back_from_its_columns():
+    for dataset in ("mnist", "cifar10"):
+        for setting in table1_rows(dataset, "paper") + table1_rows(dataset, "short"):
+            assert setting_of(setting.columns()) == setting
+    other = Setting(
+        bottleneck="beta_vib",
+        beta=0.01,
+        relu_amplitude=True,
+        initializer="torch",
+        adam_epsilon=1e-8,
+    )
+    assert setting_of(other.columns()) == other
+    with pytest.raises(ValueError, match=r"another version.*'r': \('0\.12345678', '0\.123457'\)"):
+        setting_of({**Setting().columns(), "r": "0.12345678"})
+
+
+def masked_classifier():
+    """Right by at least 100 nats on the inputs of `masked_inputs`: all gradients are 0."""
+    dense = keras.layers.Dense(2, use_bias=False)
+    model = keras.Sequential([keras.Input((2,)), dense])
+    dense.set_weights([1e4 * np.eye(2, dtype="float32")])
+    return model
+
+
+def test_shares_and_attacks_of_a_masked_classifier():
+    x = np.array([[0.5, 0.45], [0.0, 0.3], [-0.5, 0.5], [0.9, -0.9]], "float32")
+    y = np.array([0, 1, 1, 0])
+    attacks = StrongAttacks(masked_classifier(), (0.1, 0.2), (-1.0, 1.0), steps=4, restarts=1)
+    reports = []
+    found = attacks(x, y, batch_size=3, report=lambda: reports.append(1))
+    assert found.zero_gradient.all()
+    assert found.certain.all()
+    np.testing.assert_array_equal(found.zero_pixels, 1.0)
+    assert not found.clean.any()
+    assert not found.wrong["fgsm"].any()
+    # The two logits come 2 eps closer.
+    expected = [[True, False, False, False], [True, True, False, False]]
+    for attack in ("fgsm_margin", "pgd_margin"):
+        np.testing.assert_array_equal(found.wrong[attack], expected)
+    np.testing.assert_array_equal(found.worst, expected)
+    assert len(reports) == 2 * 2, "two batches, two searches of one restart"
+
+
+def test_shares_of_a_classifier_that_is_not_sure():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, use_bias=False)])
+    model.set_weights([np.array([[1.0, -1.0], [0.0, 0.0], [50.0, -50.0]], "float32")])
+    x = np.array([[0.5, 0.5, 0.0], [0.5, 0.5, 0.4], [0.5, 0.5, -0.4]], "float32")
+    found = StrongAttacks(model, (0.1,), (-1.0, 1.0), 1, 1)(x, np.array([0, 0, 0]), 3)
+    # By 1 nat, by 41 (p is 1 in float32, but the other class's e^-41 is not 0), wrong by 39.
+    np.testing.assert_array_equal(found.certain, [False, True, False])
+    assert not found.zero_gradient.any()
+    np.testing.assert_allclose(found.zero_pixels, 1 / 3, rtol=1e-6)
+    np.testing.assert_array_equal(found.clean, [False, False, True])
+
+
+def test_the_worst_is_chosen_by_votes_and_margin_and_not_by_the_verdict():
+    epsilons = (0.1, 0.2)
+    # Verdict, votes, margin of two inputs.
+    clean = np.array([[0, 1], [1, 0], [-1.0, -5.0]])
+    verdicts = [[[1, 0], [0, 0]], [[0, 1], [1, 0]]]
+    votes = [[[0, 3], [2, 3]], [[0, 3], [2, 3]]]
+    margins = [[[9.0, 3.0], [0.5, 2.0]], [[9.0, 1.0], [0.1, 2.5]]]
+    attacked = np.array([verdicts, votes, margins])
+    # First input: itself at eps 0.1, the first attack's image at eps 0.2, by its margin.
+    # Second input: the first attack's image of eps 0.1, of the greatest margin, for both.
+    np.testing.assert_array_equal(worst_of(clean, attacked, epsilons), [[False] * 2] * 2)
+    attacked[1, 1, 1, 0] = 3  # the second attack's image at eps 0.2
+    attacked[2, 1, 0, 1] = 4.0  # and that of eps 0.1, of the second input
+    expected = [[False, True], [True, True]]
+    np.testing.assert_array_equal(worst_of(clean, attacked, epsilons), expected)
+
+
+def make_row(setting, **changes):
+    errors = {f"{name}_eps_{eps}": "50.00" for name in report.TITLES
+              for eps in EPSILONS[1:]}  # fmt: skip
+    table = {f"table_eps_{eps}": "12.34" for eps in EPSILONS}
+    shares = {"zero_gradient": "1.50", "certain": "12.00", "zero_pixels": "3.00"}
+    attack = row_runner.AttackSetting(setting, "0", (), images=400)
+    columns = {**attack.columns(), "data_sha256": "0", "eps_0.0": "20.00"}
+    return {**columns, **errors, **table, **shares, **changes}
+
+
+def test_markdown_has_standard_errors_and_shares():
+    rows = [make_row(Setting(bottleneck="none")), make_row(Setting(relu_amplitude=True))]
+    text = report.markdown(rows, "strong.csv")
+    assert "| base, 400 epochs, seed 0 | FGSM, as in Table 1 | all | 12.34 |" in text
+    # sqrt(0.2 0.8 / 400) = 2 %, sqrt(0.5 0.5 / 400) = 2.5 %
+    assert "| worst of all | 400 | 20.0 ± 2.0 | 50.0 ± 2.5 |" in text
+    name = "batch r = 1, 400 epochs, seed 0, relu_amplitude=True"
+    assert f"| {name} | 1.50 % | 12.00 % | 3.00 % |" in text
+    assert "20 steps of 5.0 eps / 20, 10 random starts" in text
+
+
+def test_the_picture_has_a_panel_for_each_row(tmp_path, monkeypatch):
+    settings = table1_rows("mnist", "short")[:3] + table1_rows("mnist", "short")[-1:]
+    drawn = []
+    monkeypatch.setattr(plt, "close", drawn.append)
+    draw([make_row(setting) for setting in settings], tmp_path / "a.png")
+    (figure,) = drawn
+    panels = [panel for panel in figure.axes if panel.axison]
+    assert len(panels) == 4
+    assert [len(panel.containers) for panel in panels] == [5] * 4
+    assert list(panels[0].lines[0].get_ydata()) == [12.34] * 5
+    monkeypatch.undo()
+    plt.close(figure)
+
+
+@pytest.mark.experiment("torch")
+def test_classifiers_of_other_data_are_not_taken(trained):
+    with pytest.raises(ValueError, match=r"it has: none\."):
+        trained_classifiers.find_classifiers(trained, "digits", "0")
+
+
+def test_other_weights_are_another_row():
+    one = row_runner.AttackSetting(Setting(), "0", ())
+    other = dataclasses.replace(one, weights_sha256="1")
+    assert one.columns() != other.columns()
+
+
+@pytest.mark.experiment("torch")
+def test_damaged_weights_are_not_attacked(trained, tmp_path):
+    path = next(trained.glob("models/*.weights.h5"))
+    copy = tmp_path / path.name
+    copy.write_bytes(path.read_bytes())
+    assert row_runner.checksum(copy) == row_runner.checksum(path)
+    copy.write_bytes(next(flipped_bits(path.read_bytes(), number=0)))
+    with pytest.raises(ValueError, match=r"\.weights\.h5 is damaged"):
+        row_runner.checksum(copy)

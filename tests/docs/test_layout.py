@@ -1,0 +1,132 @@
+"""The layout of the code stays as CONTRIBUTING.md describes it."""
+
+import ast
+import collections
+import functools
+import graphlib
+import importlib
+import itertools
+import pathlib
+
+import pytest
+
+from tests.support import ROOT
+
+PACKAGES = ("keras_slashed", "applications", "benchmarks")
+MOST_FILES, MOST_LINES, SHARED_LINES = 12, 350, 10
+COEFFICIENTS = "stdplus_coefficients.py"  # numbers that a program writes
+
+
+def sources(*packages):
+    """Return the files of packages, paths from the repository's root."""
+    found = [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+    assert found
+    return [path.relative_to(ROOT) for path in found]
+
+
+def folder_of(path):
+    """Return the folder that a file belongs to, for files of a package itself the file."""
+    return path if len(path.parts) == 2 else pathlib.Path(*path.parts[:2])
+
+
+@functools.cache
+def imports(path):
+    """Return the files of the repository that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {file for file in map(_file_of, names) if file not in (None, path)}
+    return found
+
+
+def _file_of(name):
+    """Return the file that has a dotted name, be it a module or something in one."""
+    parts = name.split(".")
+    if parts[0] not in (*PACKAGES, "tests"):
+        return None
+    for length in range(len(parts), 0, -1):
+        module = pathlib.Path(*parts[:length])
+        for path in (module.with_suffix(".py"), module / "__init__.py"):
+            if (ROOT / path).exists():
+                return path
+    raise AssertionError(f"nothing has the name {name}")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_folder_has_few_files(package):
+    files = collections.Counter(
+        path.parent for path in sources(package) if path.name != "__init__.py"
+    )
+    assert {folder: count for folder, count in files.items() if count > MOST_FILES} == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_file_is_short(package):
+    lines = {path: len((ROOT / path).read_text().splitlines()) for path in sources(package)}
+    long = {path for path, count in lines.items() if count > MOST_LINES}
+    assert {path for path in long if path.name != COEFFICIENTS} == set()
+
+
+def test_no_circle_of_files():
+    graph = {path: imports(path) for path in sources(*PACKAGES)}
+    try:
+        list(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(map(str, error.args[1][::-1])))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_folders_import_downward(package):
+    graph = collections.defaultdict(set)
+    for path in sources(package):
+        if path != pathlib.Path(package, "__init__.py"):
+            graph[folder_of(path)] |= {
+                folder_of(other) for other in imports(path) if other.parts[0] == package
+            } - {folder_of(path)}
+    try:
+        list(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(map(str, error.args[1][::-1])))
+
+
+def test_packages_import_downward():
+    for index, package in enumerate(PACKAGES):
+        above = {*PACKAGES[index + 1 :], "tests"}
+        for path in sources(package):
+            assert not {other for other in imports(path) if other.parts[0] in above}, path
+
+
+def test_experiments_and_benchmarks_import_public_names():
+    for path in sources("applications", "benchmarks"):
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "keras_slashed":
+                public = importlib.import_module(node.module).__all__
+                for alias in node.names:
+                    assert alias.name in public, f"{path} imports {node.module}.{alias.name}"
+
+
+def test_no_two_files_share_a_run_of_lines():
+    places = collections.defaultdict(set)
+    for path in sources(*PACKAGES, "tests"):
+        tree = ast.parse((ROOT / path).read_text())
+        imported = {
+            line
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for line in range(node.lineno, node.end_lineno + 1)
+        }
+        lines = [
+            text.strip()
+            for number, text in enumerate((ROOT / path).read_text().splitlines(), start=1)
+            if text.strip() and number not in imported
+        ]
+        for run in zip(*(itertools.islice(lines, start, None) for start in range(SHARED_LINES))):
+            places[run].add(path)
+    doubled = {run[0]: sorted(map(str, paths)) for run, paths in places.items() if len(paths) > 1}
+    assert doubled == {}
