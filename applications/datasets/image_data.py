@@ -37,9 +37,6 @@ class ImageData:
     @classmethod
     def from_bytes(cls, name, source, x_train, y_train, x_test, y_test, largest=255):
         """Make it of unsigned pixels in [0, `largest`]."""
-        digest = hashlib.sha256()
-        for array in (x_train, y_train, x_test, y_test):
-            digest.update(np.ascontiguousarray(array, dtype="uint8"))
         return cls(
             name=name,
             source=source,
@@ -47,8 +44,16 @@ class ImageData:
             y_train=y_train.astype("int32"),
             x_test=_to_unit_range(x_test, largest),
             y_test=y_test.astype("int32"),
-            sha256=digest.hexdigest(),
+            sha256=checksum([x_train, y_train, x_test, y_test]),
         )
+
+
+def checksum(arrays):
+    """Return the SHA-256 of arrays as bytes, one after the other."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array, dtype="uint8"))
+    return digest.hexdigest()
 
 
 def check_labeled_images(where, images, labels, shape):

@@ -7,10 +7,10 @@ import numpy as np
 from applications import extras
 from applications.datasets import cifar10
 from applications.datasets import mnist
-from applications.datasets.cifar10 import Cifar10
 from applications.datasets.image_data import ImageData
+from applications.datasets.image_data import checksum
 
-DATASETS = ("mnist", "digits", "cifar10", "cifar10_small")
+DATASETS = ("mnist", "digits", "cifar10")
 _MNIST_SHA256 = "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16"
 
 _TFDS = """  2. without --data-dir: tensorflow-datasets downloads it (needs
@@ -25,28 +25,27 @@ _MNIST_WAYS = f"""There are three ways to get it:
 
 _CIFAR10_WAYS = f"""There are two ways to get it:
   1. --data-dir DIR, a folder with the original cifar-10-python.tar.gz or
-     cifar-10-binary.tar.gz (also unpacked: cifar-10-batches-py, cifar-10-batches-bin),
-     or the compact cifar10.npz.xz; for cifar10_small cifar10_small.npz is enough
+     cifar-10-binary.tar.gz (also unpacked: cifar-10-batches-py, cifar-10-batches-bin)
 {_TFDS.format(files="the original cifar-10-binary.tar.gz")}"""
 
 
-def load(dataset="mnist", data_dir=None, tfds_manual_dir=None):
+def load(dataset="mnist", data_dir=None, tfds_manual_dir=None, train_images=None, test_images=None):
     """Load a data set.
 
-    CIFAR-10 has its original order in every case. Other images than the original
-    ones in files of the same format are loaded, too: `source` says that they are
-    others, or how many were decoded from JPEG, and so does a line in the log.
+    CIFAR-10 has its original order in every case. Other images than the original ones in
+    files of the same format are loaded, too: `source` says that they are others, and so
+    does a line in the log.
 
     Args:
-        dataset: "mnist", "cifar10", "cifar10_small" for CIFAR-10's first 10,000
-            training and 2,000 test images, or "digits" for scikit-learn's
-            bundled 8x8 digits.
+        dataset: "mnist", "cifar10", or "digits" for scikit-learn's bundled 8x8 digits.
         data_dir: A folder with the original files: for MNIST the four IDX files,
-            gzipped or not; for CIFAR-10 see `cifar10_files.read`. None: through
-            TensorFlow Datasets.
+            gzipped or not; for CIFAR-10 see `applications.datasets.cifar10.read`. None:
+            through TensorFlow Datasets.
         tfds_manual_dir: A folder with original files from which TensorFlow
             Datasets builds its data without a network: MNIST's four .gz files,
             or cifar-10-binary.tar.gz.
+        train_images: How many training images to take, the first ones; None for all.
+        test_images: How many test images likewise.
 
     Returns:
         An `ImageData`.
@@ -54,62 +53,72 @@ def load(dataset="mnist", data_dir=None, tfds_manual_dir=None):
     Raises:
         FileNotFoundError: The data is not to be had; the message lists the ways
             to get it.
-        ValueError: An unknown data set, or a file that is damaged or not what it should be.
+        ValueError: An unknown data set, fewer images than are to be taken, or a file that is
+            damaged or not what it should be.
     """
     if dataset not in DATASETS:
         expected = ", ".join(repr(name) for name in DATASETS)
         raise ValueError(f"Unknown data set {dataset!r}. Expected one of {expected}.")
-    if dataset == "digits":
-        return _digits()
     try:
-        if dataset == "mnist":
-            return _mnist(data_dir, tfds_manual_dir)
-        return _cifar10(dataset, data_dir, tfds_manual_dir)
+        source, arrays, largest = _READERS[dataset](data_dir, tfds_manual_dir)
     except FileNotFoundError as error:
         ways = _MNIST_WAYS if dataset == "mnist" else _CIFAR10_WAYS
         raise FileNotFoundError(f"{dataset} is not at hand: {error}.\n{ways}") from error
+    counts = train_images, test_images
+    if counts != (None, None):
+        source, arrays = _first(dataset, source, arrays, *counts)
+    return ImageData.from_bytes(dataset, source, *arrays, largest=largest)
+
+
+def _first(dataset, source, arrays, *counts):
+    """Return the first images of each split, and a source that says how many they are."""
+    cut, words = [], []
+    for name, count, pair in zip(("training", "test"), counts, (arrays[:2], arrays[2:])):
+        number = len(pair[1])
+        if count is not None and not 1 <= count <= number:
+            raise ValueError(
+                f"{dataset} has {number} {name} images. Expected to take 1 to {number} of them. "
+                f"Received: {count}"
+            )
+        cut += [array[:count] for array in pair]
+        words.append(f"{count or number} {name}")
+    return f"{source}, the first {' and '.join(words)} images", cut
 
 
 def _mnist(data_dir, tfds_manual_dir):
+    if data_dir is None:
+        source, *splits = _from_tfds("mnist", tfds_manual_dir)
+        arrays = [part for split in splits for part in (split["image"][..., 0], split["label"])]
+        return source, arrays, 255
+    arrays = mnist.read(data_dir)
+    source = "original IDX files"
+    if checksum(arrays) != _MNIST_SHA256:
+        source = "IDX files that are not the original MNIST"
+        logging.getLogger(__name__).warning("mnist: %s", source)
+    return source, arrays, 255
+
+
+def _cifar10(data_dir, tfds_manual_dir):
     if data_dir is not None:
-        data = ImageData.from_bytes("mnist", "original IDX files", *mnist.read(data_dir))
-        if data.sha256 != _MNIST_SHA256:
-            data.source = "IDX files that are not the original MNIST"
-            logging.getLogger(__name__).warning("mnist: %s", data.source)
-        return data
-    source, train, test = _from_tfds("mnist", tfds_manual_dir)
-    return ImageData.from_bytes(
-        "mnist",
-        source,
-        train["image"][..., 0],
-        train["label"],
-        test["image"][..., 0],
-        test["label"],
-    )
-
-
-def _cifar10(dataset, data_dir, tfds_manual_dir):
-    small = dataset == "cifar10_small"
-    if data_dir is not None:
-        data = (cifar10.read_small if small else cifar10.read)(data_dir)
-    else:
-        data = _cifar10_from_tfds(tfds_manual_dir)
-        data = data.first(*cifar10.SMALL_SIZE) if small else data
-    if not data.is_original:
-        logging.getLogger(__name__).warning("%s: %s", dataset, data.source)
-    return ImageData.from_bytes(
-        dataset, data.source, data.x_train, data.y_train, data.x_test, data.y_test
-    )
-
-
-def _cifar10_from_tfds(manual_dir):
-    source, *splits = _from_tfds("cifar10", manual_dir)
+        source, is_original, *arrays = cifar10.read(data_dir)
+        if not is_original:
+            logging.getLogger(__name__).warning("cifar10: %s", source)
+        return source, arrays, 255
+    source, *splits = _from_tfds("cifar10", tfds_manual_dir)
     arrays = []
     for split in splits:
         # Shuffled when it was built; by id ("train_00000", ...) it has its own order again.
         order = np.argsort(split["id"])
         arrays += [split["image"][order], split["label"][order]]
-    return Cifar10(source, *arrays)
+    return source, arrays, 255
+
+
+def _digits(data_dir, tfds_manual_dir):
+    digits = extras.load("sklearn.datasets").load_digits()
+    split = 1437  # 80% of 1,797, in the file's order
+    images = digits.images.astype("uint8")
+    arrays = images[:split], digits.target[:split], images[split:], digits.target[split:]
+    return "scikit-learn's bundled 8x8 digits", arrays, 16
 
 
 def _from_tfds(name, manual_dir):
@@ -136,16 +145,4 @@ def _from_tfds(name, manual_dir):
     return f"tensorflow-datasets {tfds.__version__}", *tfds.as_numpy(loaded)
 
 
-def _digits():
-    digits = extras.load("sklearn.datasets").load_digits()
-    split = 1437  # 80% of 1,797, in the file's order
-    images = digits.images.astype("uint8")
-    return ImageData.from_bytes(
-        "digits",
-        "scikit-learn's bundled 8x8 digits",
-        images[:split],
-        digits.target[:split],
-        images[split:],
-        digits.target[split:],
-        largest=16,
-    )
+_READERS = {"mnist": _mnist, "digits": _digits, "cifar10": _cifar10}

@@ -4,7 +4,6 @@ Six batches of `SIZE` images instead of 10,000.
 """
 
 import io
-import lzma
 import struct
 import tarfile
 
@@ -76,19 +75,3 @@ def pickled_batch(rows, labels):
         + text(b"filenames") + b"](" + text(b"automobile_s_000001.png") + b"e"
         + b"u."
     )  # fmt: skip
-
-
-def compact_npz_xz(images, labels, jpeg_index):
-    """Return the compact file: green, red - green, blue - green, as differences modulo 256."""
-    red, green, blue = (images[..., channel].astype(int) for channel in range(3))
-    planes = np.stack([green, red - green, blue - green])
-    for axis in (2, 3):
-        planes = np.diff(planes, axis=axis, prepend=0)
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        residual=(planes % 256).astype("uint8"),
-        y=labels,
-        jpeg_index=np.array(jpeg_index, "int32"),
-    )
-    return lzma.compress(buffer.getvalue(), preset=0)

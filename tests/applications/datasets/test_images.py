@@ -1,21 +1,22 @@
-"""What `datasets.load` returns and says; the original MNIST and CIFAR-10 where they are at hand."""
+"""What `images.load` returns and says; the original MNIST and CIFAR-10 where they are at hand."""
 
 import gzip
 import hashlib
 import logging
 import os
 import pathlib
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
 from applications.datasets import cifar10
-from applications.datasets import images as datasets
+from applications.datasets import images
 from applications.datasets import published_sums
 from tests.applications.datasets import cifar10_archives
-from tests.applications.datasets.test_mnist_files import idx_bytes
-from tests.applications.datasets.test_mnist_files import write_mnist
+from tests.applications.datasets.test_mnist import idx_bytes
+from tests.applications.datasets.test_mnist import write_mnist
 from tests.support import BACKEND
 
 DATA = os.environ.get("KERAS_SLASHED_DATA")
@@ -27,16 +28,11 @@ needs_tfds = pytest.mark.skipif(
 )
 
 
-def to_bytes(x):
-    """Return pixels in [0, 255] of those in [-1, 1]."""
-    return np.round((x + 1) * 127.5).astype("uint8")
-
-
 def test_mnist_in_the_unit_range(tmp_path):
     arrays = write_mnist(tmp_path)
-    data = datasets.load("mnist", data_dir=tmp_path)
-    images = arrays["train-images-idx3-ubyte"]
-    np.testing.assert_allclose(data.x_train, images / 127.5 - 1.0, atol=1e-6)
+    data = images.load("mnist", data_dir=tmp_path)
+    expected = arrays["train-images-idx3-ubyte"]
+    np.testing.assert_allclose(data.x_train, expected / 127.5 - 1.0, atol=1e-6)
     assert data.x_train.dtype == np.float32
     assert np.abs(data.x_test).max() <= 1.0
     np.testing.assert_array_equal(data.y_test, arrays["t10k-labels-idx1-ubyte"])
@@ -45,86 +41,113 @@ def test_mnist_in_the_unit_range(tmp_path):
 
 def test_the_checksum_sees_every_pixel_and_label(tmp_path):
     arrays = write_mnist(tmp_path)
-    before = datasets.load("mnist", data_dir=tmp_path).sha256
+    before = images.load("mnist", data_dir=tmp_path).sha256
     assert before == hashlib.sha256(b"".join(a.tobytes() for a in arrays.values())).hexdigest()
     for name, array in arrays.items():
         changed = array.copy()
         changed.flat[-1] ^= 1
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx_bytes(changed)))
-        after = datasets.load("mnist", data_dir=tmp_path).sha256
+        after = images.load("mnist", data_dir=tmp_path).sha256
         assert after != before
         before = after
 
 
-@pytest.fixture
-def compact_cifar10(tmp_path, monkeypatch):
-    """A folder with a small compact file; its images and labels."""
+def write_cifar10(folder):
+    """Write a small archive; return its images, its labels and its files."""
+    pixels, labels = cifar10_archives.images_and_labels()
+    files = cifar10_archives.binary_files(pixels, labels)
+    archive = cifar10_archives.tar_gz(files, "cifar-10-batches-bin")
+    (folder / "cifar-10-binary.tar.gz").write_bytes(archive)
+    return pixels, labels, files
+
+
+def joined(*arrays):
+    """Return the checksum of train pixels, train labels, test pixels, test labels."""
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+
+
+def test_cifar10_in_the_unit_range(tmp_path, monkeypatch):
     monkeypatch.setattr(cifar10, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
-    images, labels = cifar10_archives.images_and_labels()
-    content = cifar10_archives.compact_npz_xz(images, labels, (0, 23))
-    (tmp_path / "cifar10.npz.xz").write_bytes(content)
-    return tmp_path, images, labels
-
-
-@pytest.mark.parametrize("dataset", ["cifar10", "cifar10_small"])
-def test_cifar10_in_the_unit_range(compact_cifar10, dataset, caplog):
-    folder, images, labels = compact_cifar10
-    with caplog.at_level(logging.WARNING):
-        data = datasets.load(dataset, data_dir=folder)
-    np.testing.assert_allclose(data.x_train, images[:20] / 127.5 - 1.0, atol=1e-6)
+    pixels, labels, _ = write_cifar10(tmp_path)
+    data = images.load("cifar10", data_dir=tmp_path)
+    np.testing.assert_allclose(data.x_train, pixels[:20] / 127.5 - 1.0, atol=1e-6)
     assert (data.x_train.dtype, data.y_train.dtype) == (np.float32, np.int32)
     np.testing.assert_array_equal(data.y_test, labels[20:])
-    assert (data.name, data.num_classes) == (dataset, 10)
-    # Train pixels, train labels, test pixels, test labels.
-    parts = (images[:20], labels[:20], images[20:], labels[20:])
-    assert data.sha256 == hashlib.sha256(b"".join(p.tobytes() for p in parts)).hexdigest()
-    for text in (data.source, caplog.text):
-        assert "2 of 24 images (1 training, 1 test) are decoded JPEG copies" in text
+    assert (data.name, data.num_classes) == ("cifar10", 10)
+    assert data.sha256 == joined(pixels[:20], labels[:20], pixels[20:], labels[20:])
+
+
+def test_the_first_images_of_any_data_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar10, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
+    pixels, labels, _ = write_cifar10(tmp_path)
+    data = images.load("cifar10", data_dir=tmp_path, train_images=7, test_images=2)
+    assert data.sha256 == joined(pixels[:7], labels[:7], pixels[20:22], labels[20:22])
+    assert (len(data.x_train), len(data.y_train), len(data.x_test), len(data.y_test)) == (
+        7,
+        7,
+        2,
+        2,
+    )
+    assert data.source.endswith("binary version, the first 7 training and 2 test images")
+    whole, cut = images.load("digits"), images.load("digits", train_images=5)
+    np.testing.assert_array_equal(cut.x_train, whole.x_train[:5])
+    np.testing.assert_array_equal(cut.x_test, whole.x_test)
+    assert cut.source.endswith("digits, the first 5 training and 360 test images")
+    assert cut.sha256 != whole.sha256
+
+
+@pytest.mark.parametrize("options", [{"train_images": 1438}, {"test_images": 361}])
+def test_more_images_than_there_are(options):
+    with pytest.raises(ValueError, match=r"digits has (1437 training|360 test) images"):
+        images.load("digits", **options)
 
 
 def test_others_than_the_original_pixels_are_warned_of(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(cifar10, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
-    files = cifar10_archives.binary_files(*cifar10_archives.images_and_labels())
-    archive = cifar10_archives.tar_gz(files, "cifar-10-batches-bin")
-    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(archive)
+    _, _, files = write_cifar10(tmp_path)
     source = "batches that are not the original ones, binary version"
     with caplog.at_level(logging.WARNING):
-        assert datasets.load("cifar10", tmp_path).source == source
+        assert images.load("cifar10", tmp_path).source == source
     assert f"cifar10: {source}" in caplog.text
     caplog.clear()
     sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
     monkeypatch.setattr(published_sums, "SUMS", sums)
     with caplog.at_level(logging.WARNING):
-        assert datasets.load("cifar10", tmp_path).source == "original batches, binary version"
+        assert images.load("cifar10", tmp_path).source == "original batches, binary version"
     assert not caplog.text
 
 
 def test_another_mnist_is_warned_of(tmp_path, monkeypatch, caplog):
     write_mnist(tmp_path)
     with caplog.at_level(logging.WARNING):
-        data = datasets.load("mnist", data_dir=tmp_path)
+        data = images.load("mnist", data_dir=tmp_path)
     assert data.source == "IDX files that are not the original MNIST"
     assert f"mnist: {data.source}" in caplog.text
     caplog.clear()
-    monkeypatch.setattr(datasets, "_MNIST_SHA256", data.sha256)
+    monkeypatch.setattr(images, "_MNIST_SHA256", data.sha256)
     with caplog.at_level(logging.WARNING):
-        assert datasets.load("mnist", data_dir=tmp_path).source == "original IDX files"
+        assert images.load("mnist", data_dir=tmp_path).source == "original IDX files"
     assert not caplog.text
 
 
 MNIST_WAYS = ("train-images-idx3-ubyte", "--data-dir", "tensorflow-datasets", "--dataset digits")
-CIFAR10_WAYS = ("cifar-10-python.tar.gz", "cifar10.npz.xz", "--data-dir", "tensorflow-datasets")
+CIFAR10_WAYS = (
+    "cifar-10-python.tar.gz",
+    "cifar-10-binary.tar.gz",
+    "--data-dir",
+    "tensorflow-datasets",
+)
 
 
 @pytest.mark.parametrize(
     ("dataset", "ways"),
-    [("mnist", MNIST_WAYS), ("cifar10", CIFAR10_WAYS), ("cifar10_small", CIFAR10_WAYS)],
+    [("mnist", MNIST_WAYS), ("cifar10", CIFAR10_WAYS)],
 )
 @pytest.mark.parametrize("without", ["file", "tensorflow-datasets"])
 def test_missing_data_names_the_ways_to_get_it(tmp_path, monkeypatch, dataset, ways, without):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(FileNotFoundError) as error:
-        datasets.load(dataset, data_dir=tmp_path if without == "file" else None)
+        images.load(dataset, data_dir=tmp_path if without == "file" else None)
     assert str(error.value).startswith(f"{dataset} is not at hand: ")
     for part in ways:
         assert part in str(error.value)
@@ -132,11 +155,11 @@ def test_missing_data_names_the_ways_to_get_it(tmp_path, monkeypatch, dataset, w
 
 def test_unknown_data_set():
     with pytest.raises(ValueError, match=r"'cifar'.*'cifar10'"):
-        datasets.load("cifar")
+        images.load("cifar")
 
 
 def test_digits():
-    data = datasets.load("digits")
+    data = images.load("digits")
     assert data.x_train.shape == (1437, 8, 8)
     assert len(data.x_test) == len(data.y_test) == 360
     assert data.x_train.min() == -1.0
@@ -146,7 +169,7 @@ def test_digits():
 
 @needs_data
 def test_the_original_mnist():
-    data = datasets.load("mnist", data_dir=pathlib.Path(DATA) / "mnist")
+    data = images.load("mnist", data_dir=pathlib.Path(DATA) / "mnist")
     assert data.x_train.shape == (60000, 28, 28)
     assert data.x_test.shape == (10000, 28, 28)
     # The published mean and standard deviation of the training pixels.
@@ -174,31 +197,31 @@ def test_swapped_files_of_the_original_mnist(tmp_path, swap):
         (tmp_path / path.name.replace(one, other)).symlink_to(path)
     assert len(list(tmp_path.iterdir())) == 4
     with pytest.raises(ValueError, match=r"not in its place: expected the content of t"):
-        datasets.load("mnist", data_dir=tmp_path)
-
-
-@needs_data
-def test_the_small_cifar10():
-    data = datasets.load("cifar10_small", data_dir=pathlib.Path(DATA) / "cifar10")
-    assert data.x_train.shape == (10000, 32, 32, 3)
-    assert data.x_test.shape == (2000, 32, 32, 3)
-    # The first labels of the original data_batch_1: frog, truck, truck, deer, automobile.
-    assert list(data.y_train[:5]) == [6, 9, 9, 4, 1]
-    assert "(20 training, 5 test)" in data.source
+        images.load("mnist", data_dir=tmp_path)
 
 
 @needs_data
 @pytest.mark.experiment("torch")
-def test_the_compact_cifar10():
-    """Checksums of the pixels, as the file's description has them. A good 10 s."""
-    data = datasets.load("cifar10", data_dir=pathlib.Path(DATA) / "cifar10")
-    assert [hashlib.sha256(to_bytes(x)).hexdigest() for x in (data.x_train, data.x_test)] == [
-        "72fe79b77ef8aeaadc0aa195a647536e5e98dea8dcca338306c12ccdded6e892",
-        "d6498903e40261cecbc0277b07dc33cbe764618c3ba8f29c0cf66cff517cd5e7",
-    ]
+def test_a_whole_cifar10(tmp_path):
+    """Written by the script beside the data where the original archive is not there."""
+    folder = pathlib.Path(DATA)
+    if (folder / "cifar10" / "cifar-10-binary.tar.gz").exists():
+        folder /= "cifar10"
+    else:
+        subprocess.run([sys.executable, folder / "expand_cifar10.py", tmp_path], check=True)
+        folder = tmp_path
+    data = images.load("cifar10", data_dir=folder)
+    assert data.x_train.shape == (50000, 32, 32, 3)
+    assert data.x_test.shape == (10000, 32, 32, 3)
+    # The first labels of the original data_batch_1: frog, truck, truck, deer, automobile.
+    assert list(data.y_train[:5]) == [6, 9, 9, 4, 1]
     np.testing.assert_array_equal(np.bincount(data.y_train), [5000] * 10)
     np.testing.assert_array_equal(np.bincount(data.y_test), [1000] * 10)
-    assert "172 of 60000 images (140 training, 32 test)" in data.source
+    # The published mean of the training pixels.
+    published = [0.4914, 0.4822, 0.4465]
+    np.testing.assert_allclose(
+        (data.x_train.mean((0, 1, 2), dtype="float64") + 1) / 2, published, atol=1e-4
+    )
 
 
 @pytest.fixture
@@ -242,9 +265,9 @@ def test_tensorflow_datasets_builds_the_same_mnist():
 
 def check_same_mnist(folder):
     """What TensorFlow Datasets builds of a folder's files is what we read there."""
-    built = datasets.load("mnist", tfds_manual_dir=str(folder))
+    built = images.load("mnist", tfds_manual_dir=str(folder))
     assert built.source.startswith("tensorflow-datasets 4")
-    original = datasets.load("mnist", data_dir=folder)
+    original = images.load("mnist", data_dir=folder)
     # TFDS shuffles: compare as sets, by the sum over pixels for each label.
     for split in ("train", "test"):
         x, y = getattr(built, f"x_{split}"), getattr(built, f"y_{split}")
@@ -270,8 +293,8 @@ def test_tensorflow_datasets_builds_the_same_cifar10(tfds, tmp_path, monkeypatch
     path.write_bytes(cifar10_archives.tar_gz(files, "cifar-10-batches-bin"))
     urls = {"https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz": url_info(tfds, path)}
     monkeypatch.setattr(cifar.Cifar10, "url_infos", urls)
-    built = datasets.load("cifar10", tfds_manual_dir=str(tmp_path))
+    built = images.load("cifar10", tfds_manual_dir=str(tmp_path))
     assert built.source.startswith("tensorflow-datasets 4")
-    original = datasets.load("cifar10", data_dir=tmp_path)
+    original = images.load("cifar10", data_dir=tmp_path)
     assert built.sha256 == original.sha256
     np.testing.assert_array_equal(built.x_train, original.x_train)

@@ -1,7 +1,6 @@
 """Every file CIFAR-10 comes in, small and synthetic, and damaged ones."""
 
 import hashlib
-import lzma
 import pickle
 import re
 import struct
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 
 from applications.datasets import cifar10
-from applications.datasets import cifar10 as cifar10_images
 from applications.datasets import published_sums
 from applications.datasets.cifar10 import read_batch
 from tests.applications.datasets import cifar10_archives
@@ -28,12 +26,11 @@ SUMS = {name: hashlib.md5(content).hexdigest() for name, content in PYTHON.items
 # As in the original archive, whose batches are in no order.
 ORDER = ("data_batch_4", "test_batch", "data_batch_3", "data_batch_2", "data_batch_5",
          "data_batch_1")  # fmt: skip
-JPEG = (1, 17, 23)
 
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
-    monkeypatch.setattr(cifar10_images, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
+    monkeypatch.setattr(cifar10, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
 
 
 def write_python(folder):
@@ -58,47 +55,22 @@ def write_binary_folder(folder):
         (folder / "cifar-10-batches-bin" / name).write_bytes(content)
 
 
-def write_compact(folder):
-    content = cifar10_archives.compact_npz_xz(IMAGES, LABELS, JPEG)
-    (folder / "cifar10.npz.xz").write_bytes(content)
-
-
-def write_small(folder):
-    np.savez(
-        folder / "cifar10_small.npz",
-        x_train=IMAGES[:5],
-        y_train=LABELS[:5].astype("int64"),
-        x_test=IMAGES[20:22],
-        y_test=LABELS[20:22].astype("int64"),
-        jpeg_train=[1],
-        jpeg_test=np.array([], "int64"),
-    )
-
-
-WRITERS = (write_python, write_python_folder, write_binary, write_binary_folder, write_compact)
+WRITERS = (write_python, write_python_folder, write_binary, write_binary_folder)
 
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_every_format_holds_the_same_images(tmp_path, write, monkeypatch):
     write(tmp_path)
     monkeypatch.setattr(published_sums, "SUMS", SUMS)
-    data = cifar10.read(tmp_path)
-    np.testing.assert_array_equal(data.x_train, IMAGES[:20])
-    np.testing.assert_array_equal(data.x_test, IMAGES[20:])
-    np.testing.assert_array_equal(data.y_train, LABELS[:20])
-    np.testing.assert_array_equal(data.y_test, LABELS[20:])
-    if write is write_compact:
-        assert (list(data.jpeg_train), list(data.jpeg_test)) == ([1, 17], [3])
-        assert "3 of 24 images (2 training, 1 test) are decoded JPEG copies" in data.source
-    else:
-        assert data.source.startswith("original batches")
-        assert "JPEG" not in data.source
-    assert data.is_original == (write is not write_compact)
+    source, is_original, *arrays = cifar10.read(tmp_path)
+    for array, expected in zip(arrays, (IMAGES[:20], LABELS[:20], IMAGES[20:], LABELS[20:])):
+        np.testing.assert_array_equal(array, expected)
+    assert source.startswith("original batches")
+    assert is_original
 
 
 def test_originals_come_first(tmp_path):
     expected = (
-        (write_compact, "compact file"),
         (write_binary_folder, "binary version"),
         (write_binary, "binary version"),
         (write_python_folder, "python version"),
@@ -106,37 +78,13 @@ def test_originals_come_first(tmp_path):
     )
     for write, source in expected:
         write(tmp_path)
-        assert source in cifar10.read(tmp_path).source
-
-
-def test_the_small_file(tmp_path):
-    write_small(tmp_path)
-    data = cifar10.read_small(tmp_path)
-    np.testing.assert_array_equal(data.x_train, IMAGES[:5])
-    np.testing.assert_array_equal(data.y_test, LABELS[20:22])
-    for part in ("first 5 training and 2 test images", "1 of 7 images (1 training, 0 test)"):
-        assert part in data.source
-    with pytest.raises(FileNotFoundError):
-        cifar10.read(tmp_path)
-
-
-def test_the_beginning_of_all_images_is_the_small_data(tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar10, "SMALL_SIZE", (5, 2))
-    write_small(tmp_path)
-    small = cifar10.read_small(tmp_path)
-    (tmp_path / "cifar10_small.npz").unlink()
-    write_compact(tmp_path)
-    cut = cifar10.read_small(tmp_path)
-    for part in ("x_train", "y_train", "x_test", "y_test", "jpeg_train", "jpeg_test"):
-        np.testing.assert_array_equal(getattr(cut, part), getattr(small, part))
-    assert "cifar10.npz.xz, the first 5 training and 2 test images; 1 of 7" in cut.source
+        assert source in cifar10.read(tmp_path)[0]
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"cifar-10-python\.tar\.gz.*cifar10\.npz\.xz"):
+    expected = r"cifar-10-python\.tar\.gz.*cifar-10-batches-bin"
+    with pytest.raises(FileNotFoundError, match=expected):
         cifar10.read(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"cifar10_small\.npz"):
-        cifar10.read_small(tmp_path)
 
 
 def without(files, name):
@@ -150,7 +98,6 @@ def packed(files):
 SHORT = cifar10_archives.python_files(IMAGES, LABELS) | {
     "data_batch_2": cifar10_archives.pickled_batch(IMAGES[:3].reshape(3, -1), LABELS[:3])
 }
-COMPACT = cifar10_archives.compact_npz_xz(IMAGES, LABELS, JPEG)
 
 
 @pytest.mark.parametrize(
@@ -181,13 +128,6 @@ COMPACT = cifar10_archives.compact_npz_xz(IMAGES, LABELS, JPEG)
             packed(cifar10_archives.binary_files(IMAGES, LABELS + 5)),
             "expected integer labels 0 to 9",
         ),
-        ("cifar10.npz.xz", COMPACT[:-3000], "damaged xz"),
-        ("cifar10.npz.xz", lzma.compress(b"no npz"), "not an npz"),
-        (
-            "cifar10.npz.xz",
-            cifar10_archives.compact_npz_xz(IMAGES[1:], LABELS, JPEG),
-            r"expected a uint8 `residual` of shape \(3, 24, 32, 32\)",
-        ),
     ],
     ids=lambda value: None if isinstance(value, bytes) else value,
 )
@@ -195,22 +135,6 @@ def test_damaged_files(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         cifar10.read(tmp_path)
-
-
-def test_a_damaged_small_file(tmp_path):
-    path = tmp_path / "cifar10_small.npz"
-    np.savez(path, x_train=IMAGES)
-    with pytest.raises(ValueError, match="y_train"):
-        cifar10.read_small(tmp_path)
-    write_small(tmp_path)
-    with np.load(path) as archive:
-        arrays = dict(archive)
-    np.savez(path, **arrays | {"y_train": arrays["y_train"][1:]})
-    with pytest.raises(ValueError, match="as many labels"):
-        cifar10.read_small(tmp_path)
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="damaged"):
-        cifar10.read_small(tmp_path)
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
@@ -269,15 +193,11 @@ def test_pixels_of_another_type(dtype):
 
 def everything(folder):
     """Return all that is read from a folder, to be compared."""
-    try:
-        data = cifar10.read(folder)
-    except FileNotFoundError:
-        data = cifar10.read_small(folder)
-    arrays = (data.x_train, data.y_train, data.x_test, data.y_test, data.jpeg_train, data.jpeg_test)
-    return [(array.shape, array.tobytes()) for array in arrays]
+    source, is_original, *arrays = cifar10.read(folder)
+    return source, is_original, [(array.shape, array.tobytes()) for array in arrays]
 
 
-@pytest.mark.parametrize("write", [write_python, write_binary, write_compact, write_small])
+@pytest.mark.parametrize("write", [write_python, write_binary])
 def test_a_flipped_bit_is_told_or_harmless(tmp_path, write):
     """In a packed file; harmless ones are in the names and times that no one reads."""
     write(tmp_path)
@@ -293,13 +213,11 @@ def test_a_flipped_bit_of_an_unpacked_batch_is_no_original(tmp_path, write, monk
     """Where a pixel has no checksum but the published one."""
     monkeypatch.setattr(published_sums, "SUMS", SUMS)
     write(tmp_path)
-    assert cifar10.read(tmp_path).is_original
+    assert cifar10.read(tmp_path)[1]
     path = next(tmp_path.glob("*/data_batch_3*"))
     contents = flipped_bits(path.read_bytes(), number=50)
-    outcomes(lambda: cifar10.read(tmp_path).is_original, path, contents, expected=False)
-    data = cifar10.read(tmp_path)
-    assert "not the original" in data.source
-    assert "not the original" in data.first(5, 2).source
+    outcomes(lambda: cifar10.read(tmp_path)[1], path, contents, expected=False)
+    assert "not the original" in cifar10.read(tmp_path)[0]
 
 
 def swapped(files, one, other):
@@ -359,7 +277,7 @@ def test_mixed_up_batches(tmp_path, monkeypatch, files, message):
 
 @pytest.mark.parametrize("labels", [[1.0, 2.0], [True, False], ["1", "2"], [1, 2**70], [[1], [2]]])
 def test_labels_of_another_type(tmp_path, labels, monkeypatch):
-    monkeypatch.setattr(cifar10_images, "IMAGES_IN_A_BATCH", 2)
+    monkeypatch.setattr(cifar10, "IMAGES_IN_A_BATCH", 2)
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     for index, name in enumerate(PYTHON):
@@ -369,36 +287,12 @@ def test_labels_of_another_type(tmp_path, labels, monkeypatch):
         cifar10.read(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"y_train": LABELS[:5] * 1.0}, "expected integer labels 0 to 9, received 5 others"),
-        ({"y_test": np.array([3, -1])}, "received 1 others, such as -1"),
-        ({"x_train": np.uint8(0)}, r"received uint8 images of shape \(\)"),
-        ({"x_train": IMAGES[:0], "y_train": LABELS[:0]}, "at least one"),
-        ({"jpeg_train": np.array([5])}, "integers from 0 to 4"),
-        ({"jpeg_test": np.array([-1])}, "integers from 0 to 1"),
-        ({"jpeg_test": np.array(["a"])}, "integers from 0 to 1"),
-        ({"jpeg_test": np.array([{}])}, "Object arrays cannot be loaded"),
-    ],
-    ids=str,
-)
-def test_bad_arrays_of_the_small_file(tmp_path, changes, message):
-    write_small(tmp_path)
-    path = tmp_path / "cifar10_small.npz"
-    with np.load(path) as archive:
-        arrays = dict(archive)
-    np.savez(path, **arrays | changes)
-    with pytest.raises(ValueError, match=rf"cifar10_small\.npz.*{message}"):
-        cifar10.read_small(tmp_path)
-
-
 def test_folders_in_place_of_files(tmp_path):
-    for name in ("cifar10.npz.xz", "cifar10_small.npz"):
-        (tmp_path / name).mkdir()
-    for read in (cifar10.read, cifar10.read_small):
-        with pytest.raises(ValueError, match=r"cifar10.*is a folder"):
-            read(tmp_path)
+    path = tmp_path / "cifar-10-python.tar.gz"
+    path.mkdir()
+    with pytest.raises(ValueError, match="is incomplete: it holds no data_batch_1"):
+        cifar10.read(tmp_path)
+    path.rmdir()
     write_binary_folder(tmp_path)
     (tmp_path / "cifar-10-batches-bin" / "data_batch_4.bin").unlink()
     (tmp_path / "cifar-10-batches-bin" / "data_batch_4.bin").mkdir()
