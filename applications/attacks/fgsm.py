@@ -4,9 +4,9 @@ import numpy as np
 from keras import losses
 from keras import ops
 
+from applications.checks import check_choice
 from applications.training.backends import compile_with_state
-from keras_slashed.backend import input_gradient
-from keras_slashed.validation import check_choice
+from applications.training.backends import input_gradient
 
 EPSILONS = (0.0, 0.1, 0.2, 0.3, 0.4)
 LOSSES = ("crossentropy", "margin")

@@ -8,11 +8,11 @@ from applications.attacks.fgsm import LOSSES
 from applications.attacks.fgsm import filled_batch
 from applications.attacks.fgsm import loss_gradient
 from applications.attacks.fgsm import margin
+from applications.checks import check_choice
+from applications.checks import check_positive
+from applications.checks import check_positive_integer
+from applications.checks import check_seed
 from applications.training.backends import compile_with_state
-from keras_slashed.validation import check_choice
-from keras_slashed.validation import check_positive
-from keras_slashed.validation import check_positive_integer
-from keras_slashed.validation import check_seed
 
 
 def compile_pgd(model, epsilons=EPSILONS, attacked_model=None, pixel_range=None, **options):
@@ -162,8 +162,7 @@ class PgdSearch:
     def _noise(self, restart, first, shape):
         """Return numbers uniform in [-1, 1] for each input."""
         generators = (
-            np.random.default_rng([self._seed or 0, restart, first + index])
-            for index in range(shape[0])
+            np.random.default_rng([self._seed, restart, first + index]) for index in range(shape[0])
         )
         noise = [generator.uniform(-1.0, 1.0, shape[1:]) for generator in generators]
         return ops.convert_to_tensor(np.stack(noise).astype("float32"))

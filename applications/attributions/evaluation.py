@@ -9,8 +9,7 @@ import numpy as np
 from keras import ops
 
 from applications import extras
-from keras_slashed.metrics.compiled import Compiled
-from keras_slashed.ops.floats import at_least_float32
+from applications.training.backends import compile_with_state
 
 stats = extras.load("scipy.stats")
 
@@ -102,13 +101,13 @@ def blurred(images, sigma):
 
 def _class_probabilities(model, batch_size):
     def softmax(x):
-        return ops.softmax(at_least_float32(model(x)), axis=-1)
+        return ops.softmax(ops.cast(model(x), "float32"), axis=-1)
 
-    compiled = Compiled(softmax, [model])
+    compiled = compile_with_state(softmax, model.variables)
 
     def of(x, y):
         parts = [
-            compiled.predict_on_batch(x[start : start + batch_size])
+            ops.convert_to_numpy(compiled(ops.convert_to_tensor(x[start : start + batch_size])))
             for start in range(0, len(x), batch_size)
         ]
         return np.take_along_axis(np.concatenate(parts), y[:, None], axis=1)[:, 0]

@@ -9,9 +9,9 @@ import functools
 import numpy as np
 from keras import ops
 
+from applications.training.backends import compile_with_state
+from applications.training.backends import input_gradient
 from keras_slashed.attribution import amplitude_attribution
-from keras_slashed.backend import input_gradient
-from keras_slashed.metrics.compiled import Compiled
 
 _BATCH = 50  # rows of one computation
 USUAL_NOISE = 0.3  # 15 % of a pixel's range, amid what Smilkov et al. recommend
@@ -121,21 +121,20 @@ def methods(model, baseline, noise, beta, steps, num_samples, seed):
 def logit_gradients(model):
     """Return a function of images and classes: the gradients of the classes' logits."""
 
-    def gradients(inputs):
-        x, y = inputs
-
+    def gradients(x, y):
         def total(x):
             logits = model(x)
             return ops.sum(logits * ops.one_hot(y, logits.shape[-1], dtype=logits.dtype)), ()
 
         return input_gradient(total, x)[0]
 
-    compiled = Compiled(gradients, [model])
+    compiled = compile_with_state(gradients, model.variables)
 
     def in_batches(x, y):
         parts = range(0, len(x), _BATCH)
-        return np.concatenate(
-            [compiled.predict_on_batch((x[i : i + _BATCH], y[i : i + _BATCH])) for i in parts]
+        batches = (
+            map(ops.convert_to_tensor, (x[i : i + _BATCH], y[i : i + _BATCH])) for i in parts
         )
+        return np.concatenate([ops.convert_to_numpy(compiled(*batch)) for batch in batches])
 
     return in_batches

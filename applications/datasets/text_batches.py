@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_slashed.validation import check_positive_integer
+from applications.checks import check_positive_integer
 
 _MOST_CANDIDATES = 1000
 

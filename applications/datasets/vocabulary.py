@@ -5,8 +5,8 @@ import hashlib
 
 import numpy as np
 
+from applications.checks import check_positive_integer
 from applications.datasets.corpus import read_documents
-from keras_slashed.validation import check_positive_integer
 
 PAD = "<pad>"
 UNKNOWN = "<unk>"

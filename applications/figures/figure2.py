@@ -7,7 +7,7 @@ import numpy as np
 
 from applications import extras
 from applications.training.backends import float64_enabled
-from keras_slashed.backend import input_gradient
+from applications.training.backends import input_gradient
 from keras_slashed.ops import stdplus
 
 plt = extras.pyplot()

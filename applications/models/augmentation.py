@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_slashed.validation import check_positive_integer
+from applications.checks import check_positive_integer
 
 
 @keras.saving.register_keras_serializable(package="applications")

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_slashed.validation import check_choice
+from applications.checks import check_choice
 
 INITIALIZERS = ("keras", "torch")
 

@@ -4,8 +4,8 @@ import keras
 from keras import layers
 from keras import ops
 
+from applications.checks import check_positive_integer
 from applications.models.lstm_layer import LSTM
-from keras_slashed.validation import check_positive_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed_applications")

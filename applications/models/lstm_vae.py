@@ -7,6 +7,8 @@ import keras
 from keras import layers
 from keras import ops
 
+from applications.checks import check_positive
+from applications.checks import check_positive_integer
 from applications.models.lstm_decoder import LSTMDecoder
 from applications.models.lstm_decoder import words_embedding
 from applications.models.lstm_layer import cpu_kernel
@@ -14,8 +16,6 @@ from applications.models.lstm_stack import LSTMStack
 from applications.training.backends import threads
 from keras_slashed.layers import RateNormalization
 from keras_slashed.layers import SlashedNormalSampling
-from keras_slashed.validation import check_positive_integer
-from keras_slashed.validation import check_rate
 
 
 @dataclasses.dataclass
@@ -148,7 +148,7 @@ def build(
     if latent_dim is not None:
         check_positive_integer("latent_dim", latent_dim)
     if batch_norm_gamma is not None:
-        check_rate("batch_norm_gamma", batch_norm_gamma)
+        check_positive("batch_norm_gamma", batch_norm_gamma)
     if rate is not None and batch_norm_gamma is not None:
         raise ValueError("Only one of `rate` and `batch_norm_gamma` may be given. Received both")
     if latent_dim is None and (rate is not None or batch_norm_gamma is not None):

@@ -3,11 +3,11 @@
 import keras
 from keras import layers
 
+from applications.checks import check_choice
+from applications.checks import check_positive_integer
 from applications.models.augmentation import RandomCropAndFlip
 from applications.models.bottleneck_head import add_head
 from applications.models.bottleneck_head import check_options
-from keras_slashed.validation import check_choice
-from keras_slashed.validation import check_positive_integer
 
 STEMS = ("cifar", "imagenet")
 _BLOCKS_IN_A_STAGE = 2

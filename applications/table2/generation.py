@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from keras_slashed.ops.amplitude import amplitude_to_normal
-from keras_slashed.ops.stream_seed import stream_seed
+from keras_slashed.ops import amplitude_to_normal
 
 _DOCUMENTS = 12
 _SAMPLES = 6
@@ -69,8 +68,8 @@ def generate(decoder, vocabulary, z=None, num_texts=None, max_length=60, tempera
     Returns:
         A list of strings.
     """
-    # z may be of `np.random.default_rng(seed)`.
-    rng = np.random.default_rng(stream_seed("generate", seed))
+    # z may be of `np.random.default_rng(seed)`: this must be another stream.
+    rng = np.random.default_rng([*b"generate", seed])
     given = [] if z is None else [np.asarray(z, "float32")]
     count = num_texts if z is None else len(z)
     if z is None:

@@ -96,3 +96,31 @@ def compile_with_state(function, variables):
         return result
 
     return call
+
+
+def input_gradient(function, x):
+    """Return the gradient of `function(x)[0]` at x, and `function(x)[1]`.
+
+    Args:
+        function: From a tensor to a scalar and a structure of tensors.
+        x: Tensor.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.grad(function, has_aux=True)(x)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            y, auxiliary = function(x)
+        return tape.gradient(y, x, unconnected_gradients="zero"), auxiliary
+    import torch
+
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        y, auxiliary = function(x)
+        (gradient,) = torch.autograd.grad(y, x, materialize_grads=True)
+    return gradient, keras.tree.map_structure(torch.Tensor.detach, auxiliary)

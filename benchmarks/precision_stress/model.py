@@ -9,7 +9,6 @@ from keras import ops
 
 from applications.training.backends import float64_enabled
 from keras_slashed.layers import SlashedNormalSampling
-from keras_slashed.ops.replica_seed import ReplicaSeedGenerator
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
 
@@ -56,7 +55,7 @@ class NormalSampling(layers.Layer):
     def __init__(self, deviation, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.deviation = deviation
-        self.seed_generator = ReplicaSeedGenerator(seed)  # as the layer has it
+        self.seed_generator = SlashedNormalSampling(seed=seed).seed_generator  # the same noise
 
     def build(self, mean_shape, raw_shape):
         pass  # no weights
