@@ -15,10 +15,10 @@ import pathlib
 from applications import extras
 from applications.experiment import command_line
 from applications.experiment.table_command import table_command
+from applications.table1.config import NORMALIZATIONS
 from applications.table1.config import default_setting
 from applications.table1.presets import table_name
 from applications.table1.row_runner import run_rows
-from keras_slashed.validation import NORMALIZATIONS
 
 plt = extras.pyplot()
 

@@ -1,39 +1,51 @@
-"""Train the paper's MNIST classifiers and attack them (Table 1, appendix E).
+"""Train classifiers of Table 1 of the paper and attack them (appendix E).
 
-    python -m applications.classifier --data-dir DIR --bottleneck vib --normalization batch
+    python -m applications.classifier --dataset mnist --data-dir DIR --normalization batch
 
-Several values after --bottleneck, --normalization, --rate-multiplier or --seed make
-several rows in one run. Each finished row is written to OUTPUT/table1_mnist.csv at
-once and is not trained again; a killed run continues at its last checkpoint.
-`python -m applications.table1` has all of the paper's rows.
+The data set chooses the model and the defaults: on MNIST and digits the paper's MLP, on
+CIFAR-10 its ResNet18, which has the options --width, --stem and --no-augmentation beside.
+Several values after --bottleneck, --normalization, --rate-multiplier or --seed make several
+rows in one run. Each finished row is written to OUTPUT/table1_DATASET.csv at once and is not
+trained again; a killed run continues at its last checkpoint. `python -m applications.table1`
+has all of the paper's rows.
 
-With --devices N the classifiers are trained on N devices at once, each of which takes its
-share of every batch, with the bottleneck's statistics those of the joined batch; rate,
-accuracy and time go to OUTPUT/devices_mnist.csv. Without N GPUs the devices are virtual:
-they share the processors, and nothing is gained but the example.
+With --devices N an MLP is trained on N devices at once, each of which takes its share of
+every batch, with the bottleneck's statistics those of the joined batch; rate, accuracy and
+time go to OUTPUT/devices_DATASET.csv. Without N GPUs the devices are virtual: they share the
+processors, and nothing is gained but the example.
 """
+
+import argparse
 
 from applications.experiment import command_line
 from applications.experiment.table_command import table_command
 from applications.table1 import data_parallel
 from applications.table1.config import default_setting
+from applications.table1.options import add_settings
+from applications.table1.options import chosen_settings
 from applications.table1.row_runner import run_rows
 
-_DEFAULT = default_setting("mnist")
+DATASETS = ("mnist", "cifar10", "digits")
+_MODULE = "applications.classifier"
 
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = command_line.make_parser(
-        "applications.classifier", __doc__, ("mnist", "digits"), output="runs"
-    )
-    command_line.add_settings(parser, _DEFAULT)
-    parser.add_argument(
-        "--devices",
-        type=command_line.positive,
-        metavar="N",
-        help="train on N devices at once; the result is not attacked",
-    )
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--dataset", default=DATASETS[0])
+    dataset = first.parse_known_args(arguments)[0].dataset
+    default = default_setting(dataset if dataset in DATASETS else DATASETS[0])
+    parser = command_line.make_parser(_MODULE, __doc__, DATASETS, output="runs")
+    add_settings(parser, default)
+    if default.model == "mlp":
+        parser.add_argument(
+            "--devices",
+            type=command_line.positive,
+            metavar="N",
+            help="train on N devices at once; the result is not attacked",
+        )
+    else:
+        parser.set_defaults(devices=None)
     options = command_line.distinct(parser, parser.parse_args(arguments))
     if options.devices is not None:
         if options.jobs > 1:
@@ -50,11 +62,8 @@ def parse_arguments(arguments=None):
 def main(arguments=None):
     """Run the rows that the command line asks for."""
     options = parse_arguments(arguments)
-    settings = command_line.chosen_settings(options, _DEFAULT)
-    if options.devices is None:
-        run_rows("applications.classifier", settings, options)
-    else:
-        data_parallel.run_rows("applications.classifier", settings, options)
+    run = run_rows if options.devices is None else data_parallel.run_rows
+    run(_MODULE, chosen_settings(options), options)
 
 
 if __name__ == "__main__":

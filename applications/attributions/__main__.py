@@ -36,13 +36,14 @@ from applications.experiment.resumable_training import RowFiles
 from applications.experiment.table_command import table_command
 from applications.table1.compiled_classifier import build_classifier
 from applications.table1.presets import PRESETS
+from applications.table1.presets import preset_images
 from applications.table1.presets import table1_rows
 from applications.table1.presets import table_name
 from applications.table1.row_runner import RowRunner
 from keras_slashed.attribution import plot_attribution
 
 _MODULE = "applications.attributions"
-_DATASETS = ("mnist", "cifar10", "cifar10_small", "digits")
+_DATASETS = ("mnist", "cifar10", "digits")
 _CHANGES = ("epochs", "width")
 _PICTURED = 12  # images of the picture in nats
 
@@ -68,6 +69,9 @@ def parse_arguments(arguments=None):
     options = parser.parse_args(arguments)
     if options.output is None:
         options.output = "runs/table1" if options.preset == "paper" else "runs/table1/short"
+    train, test = preset_images(options.dataset, options.preset)
+    options.train_images = options.train_images or train
+    options.test_images = options.test_images or test
     names = [row.short_name for row in table1_rows(options.dataset, options.preset)]
     if options.row not in names:
         parser.error(f"--row: {options.dataset} has no row {options.row!r}, only {names}")
@@ -81,7 +85,7 @@ def parse_arguments(arguments=None):
 def main(arguments=None):
     """Compare the methods on one classifier."""
     options = parse_arguments(arguments)
-    data = images.load(options.dataset, options.data_dir, options.tfds_manual_dir)
+    data = images.load(*command_line.image_source(options))
     setting = chosen_setting(options)
     model = trained_classifier(setting, data, options.output)
     x, y = images_classified_right(model, data, options.images)

@@ -132,9 +132,8 @@ def logit_gradients(model):
 
     def in_batches(x, y):
         parts = range(0, len(x), _BATCH)
-        batches = (
-            map(ops.convert_to_tensor, (x[i : i + _BATCH], y[i : i + _BATCH])) for i in parts
-        )
-        return np.concatenate([ops.convert_to_numpy(compiled(*batch)) for batch in batches])
+        batches = ((x[i : i + _BATCH], y[i : i + _BATCH]) for i in parts)
+        results = [compiled(*map(ops.convert_to_tensor, batch)) for batch in batches]
+        return np.concatenate([ops.convert_to_numpy(result) for result in results])
 
     return in_batches

@@ -23,6 +23,8 @@ class ImageData:
         sha256: Checksum of the pixels and labels as bytes, in the order
             training images, training labels, test images, test labels.
         num_classes: Number of classes.
+        first: How many training and test images there are of the whole data set, its first
+            ones; None where it has all.
     """
 
     name: str
@@ -33,9 +35,12 @@ class ImageData:
     y_test: np.ndarray
     sha256: str
     num_classes: int = 10
+    first: tuple = (None, None)
 
     @classmethod
-    def from_bytes(cls, name, source, x_train, y_train, x_test, y_test, largest=255):
+    def from_bytes(
+        cls, name, source, x_train, y_train, x_test, y_test, largest=255, first=(None, None)
+    ):
         """Make it of unsigned pixels in [0, `largest`]."""
         return cls(
             name=name,
@@ -45,6 +50,7 @@ class ImageData:
             x_test=_to_unit_range(x_test, largest),
             y_test=y_test.astype("int32"),
             sha256=checksum([x_train, y_train, x_test, y_test]),
+            first=first,
         )
 
 

@@ -67,7 +67,7 @@ def load(dataset="mnist", data_dir=None, tfds_manual_dir=None, train_images=None
     counts = train_images, test_images
     if counts != (None, None):
         source, arrays = _first(dataset, source, arrays, *counts)
-    return ImageData.from_bytes(dataset, source, *arrays, largest=largest)
+    return ImageData.from_bytes(dataset, source, *arrays, largest=largest, first=counts)
 
 
 def _first(dataset, source, arrays, *counts):

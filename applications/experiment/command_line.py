@@ -1,16 +1,9 @@
 """What the commands of the tables have in common, and which numbers they take."""
 
 import argparse
-import dataclasses
 import math
 
 import keras
-
-from applications.models import linear
-from applications.table1.config import Setting
-from applications.training import optimizers
-from keras_slashed.validation import NORMALIZATIONS
-from keras_slashed.validation import PARTS
 
 
 def make_parser(module, description, datasets, output):
@@ -31,8 +24,21 @@ def make_parser(module, description, datasets, output):
     add("--dataset", choices=datasets, default=datasets[0], help=f"default {datasets[0]}")
     add("--data-dir", metavar="DIR", help="folder with the data set's files")
     add("--tfds-manual-dir", metavar="DIR", help="folder from which tensorflow-datasets takes them")
+    add("--train-images", type=positive, metavar="N", help="the first ones alone (default: all)")
+    add("--test-images", type=positive, metavar="N", help="likewise")
     add_running(parser, output or "runs/table1", output)
     return parser
+
+
+def image_source(options):
+    """Return the arguments of `applications.datasets.images.load` that the options stand for."""
+    return (
+        options.dataset,
+        options.data_dir,
+        options.tfds_manual_dir,
+        options.train_images,
+        options.test_images,
+    )
 
 
 def add_running(parser, described, output=None):
@@ -50,71 +56,6 @@ def add_running(parser, described, output=None):
     add("--checkpoint-seconds", type=nonnegative_number, default=20.0, metavar="S",
         help="time between two checkpoints of a row at the least (default 20)")  # fmt: skip
     add("--quiet", action="store_true", help="a line for each row only")
-
-
-def add_settings(parser, default):
-    """Let a parser know the options that make the rows of a free choice.
-
-    Args:
-        parser: Of `make_parser`.
-        default: A `Setting`, of a data set's model.
-    """
-    add = parser.add_argument
-    add("--bottleneck", nargs="+", choices=("none", "dropout", "vib"), default=["vib"])
-    add("--normalization", nargs="+", choices=NORMALIZATIONS, default=["batch"])
-    add("--rate-multiplier", nargs="+", type=positive_number, default=[1.0], metavar="R",
-        help="the rate is R log(10) nats (default 1)")  # fmt: skip
-    add("--part", choices=PARTS, default=default.part)
-    add("--epochs", type=positive, default=20, help="default 20; the paper: 400")
-    add("--batch-size", type=positive, default=default.batch_size, help="default 100")
-    add("--seed", nargs="+", type=seed, default=[0])
-    add("--learning-rate", type=positive_number, default=default.learning_rate,
-        help=f"of Adam at the start (default {default.learning_rate:g})")  # fmt: skip
-    add("--learning-rate-decay", type=positive_number, default=default.learning_rate_decay,
-        help=f"its factor every 2 epochs (default {default.learning_rate_decay:g})")  # fmt: skip
-    add("--weight-decay", type=nonnegative_number, default=default.weight_decay)
-    add("--weight-decay-kind", choices=optimizers.WEIGHT_DECAYS,
-        default=default.weight_decay_kind, help="default coupled, as PyTorch's Adam")  # fmt: skip
-    add_choices(parser, default)
-    add("--momentum", type=momentum, default=default.momentum, help="of the moving mean square")
-    add("--num-samples", type=positive, default=default.num_samples,
-        help="posterior draws averaged in evaluation (default 12)")  # fmt: skip
-    add("--attack-samples", type=positive, default=default.attack_samples,
-        help="draws averaged in the attacked loss (default 12; 1: a single draw)")  # fmt: skip
-    add("--dtype-policy", type=dtype_policy, default=default.dtype_policy,
-        help="like mixed_bfloat16")  # fmt: skip
-
-
-def add_choices(parser, default=None):
-    """Let a parser know the options on what the paper, of another framework, leaves open.
-
-    Args:
-        parser: Of `make_parser`.
-        default: A `Setting`, or None for options that are None where they are not given.
-    """
-    add = parser.add_argument
-    add("--initializer", choices=linear.INITIALIZERS, default=default and default.initializer,
-        help="of linear layers: Keras' default or PyTorch's (default keras)")  # fmt: skip
-    add("--adam-epsilon", type=positive_number, default=default and default.adam_epsilon,
-        metavar="EPSILON", help="default 1e-7, as Keras' own; PyTorch's is 1e-8")  # fmt: skip
-    add("--relu-amplitude", action="store_true", default=default and default.relu_amplitude,
-        help="a ReLU on the amplitude too")  # fmt: skip
-
-
-def chosen_settings(options, default):
-    """Return the settings of all rows that the options of `add_settings` ask for."""
-    fields = {field.name for field in dataclasses.fields(Setting)}
-    given = {key: value for key, value in vars(options).items() if key in fields}
-    settings = []
-    for seed in options.seed:
-        for bottleneck in options.bottleneck:
-            one = {**given, "seed": seed, "bottleneck": bottleneck}
-            vib = bottleneck == "vib"
-            for normalization in options.normalization if vib else ["batch"]:
-                for r in options.rate_multiplier if vib else [1.0]:
-                    one.update(normalization=normalization, rate_multiplier=r)
-                    settings.append(dataclasses.replace(default, **one))
-    return settings
 
 
 def distinct(parser, options):

@@ -88,7 +88,7 @@ def settings(options, data):
 def main(arguments=None):
     """Attack what the command line asks for, and draw it."""
     options = parse_arguments(arguments)
-    source = options.dataset, options.data_dir, options.tfds_manual_dir
+    source = command_line.image_source(options)
     try:
         data = images.load(*source)
         attacked = settings(options, data)
@@ -100,7 +100,7 @@ def main(arguments=None):
         file=row_runner.result_table(path),
         data_sha256=data.sha256,
         make_runner=row_runner.make_runner,  # each worker has data of its own
-        arguments=(*source, options.models, _MODULE),
+        arguments=(source, options.models, _MODULE),
         name=lambda setting: f"{setting.classifier.short_name}, seed {setting.classifier.seed}",
         logged=(),
         summary=lambda row: (

@@ -185,9 +185,9 @@ def result_table(path):
     return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), naming, ADDED_COLUMNS)
 
 
-def make_runner(dataset, data_dir, tfds_manual_dir, *options):
+def make_runner(source, *options):
     """Return an `AttackRunner` with its data loaded: what a worker process calls first."""
-    return AttackRunner(load(dataset, data_dir, tfds_manual_dir), *options)
+    return AttackRunner(load(*source), *options)
 
 
 def checksum(path):

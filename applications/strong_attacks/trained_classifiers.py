@@ -1,11 +1,10 @@
-"""The trained classifiers of a folder that `applications.table1` or `mnist` wrote."""
+"""The trained classifiers of a folder that `applications.table1` or `classifier` wrote."""
 
 import dataclasses
 
 from applications.attacks.fgsm import EPSILONS
 from applications.experiment.resumable_training import RowFiles
 from applications.table1.config import Setting
-from applications.table1.presets import preset_of
 from applications.table1.presets import table_name
 from applications.table1.row_runner import result_table
 
@@ -42,7 +41,7 @@ def find_classifiers(folder, dataset, data_sha256, names=None):
     known = {name for setting, _ in found for name in names_of(setting)}
     missing = [name for name in names or () if name not in known]
     if missing or not found:
-        presets = {preset_of(setting) for setting, _ in found} - {""}
+        presets = {row["preset"] for _, row in found} - {""}
         preset = f" --preset {presets.pop()}" if len(presets) == 1 else ""
         rows = f" --rows {' '.join(missing)}" if missing else ""
         there = ", ".join(sorted({setting.short_name for setting, _ in found})) or "none"

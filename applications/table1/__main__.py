@@ -5,7 +5,7 @@
 17 rows on MNIST, 16 on CIFAR-10: three normalizations, each at r = 0.125, 0.25, 0.5, 1
 and 1.5, the base model, and on MNIST dropout. Preset "paper" has the paper's models and
 its 400 epochs; "short" has 20 epochs on MNIST, and for CIFAR-10 4 epochs of a ResNet18 of
-width 16 on a fifth of the images. Writes table1_DATASET.csv row by row, then
+width 16 on the first 10,000 and 2,000 images. Writes table1_DATASET.csv row by row, then
 table1_DATASET.md beside the paper's numbers, and table1_DATASET.png; a killed run goes on
 where it was.
 """
@@ -16,12 +16,14 @@ import pathlib
 from applications.experiment import command_line
 from applications.experiment.table_command import table_command
 from applications.table1 import figure
+from applications.table1.options import add_choices
 from applications.table1.presets import PRESETS
+from applications.table1.presets import preset_images
 from applications.table1.presets import table1_rows
 from applications.table1.presets import table_name
 from applications.table1.row_runner import run_rows
 
-_DATASETS = ("mnist", "cifar10", "cifar10_small", "digits")
+_DATASETS = ("mnist", "cifar10", "digits")
 # Options that take the place of the preset's where they are given.
 _CHANGES = (
     "epochs", "batch_size", "dtype_policy", "initializer", "adam_epsilon", "relu_amplitude"
@@ -40,10 +42,13 @@ def parse_arguments(arguments=None):
     add("--batch-size", type=command_line.positive, metavar="N", help="default 100")
     add("--dtype-policy", type=command_line.dtype_policy, metavar="POLICY",
         help="like mixed_bfloat16 (default float32)")  # fmt: skip
-    command_line.add_choices(parser)
+    add_choices(parser)
     options = command_line.distinct(parser, parser.parse_args(arguments))
     if options.output is None:
         options.output = "runs/table1" if options.preset == "paper" else "runs/table1/short"
+    train, test = preset_images(options.dataset, options.preset)
+    options.train_images = options.train_images or train
+    options.test_images = options.test_images or test
     known = {name for row in table1_rows(options.dataset, options.preset) for name in _names(row)}
     for name in options.rows or ():
         if name not in known:

@@ -5,6 +5,8 @@ import hashlib
 import json
 import math
 
+NORMALIZATIONS = ("batch", "instance", "feature")
+PARTS = ("both", "mean")  # of the amplitude, to be normalized
 # Columns that say nothing about a row without a VIB, or of another model.
 _FIXED_RATE_COLUMNS = ("r", "part", "momentum")
 _STOCHASTIC_COLUMNS = ("relu_amplitude", "num_samples", "attack_samples")

@@ -15,6 +15,7 @@ import numpy as np
 from applications.datasets import images
 from applications.experiment import claims
 from applications.experiment import provenance
+from applications.experiment.command_line import image_source
 from applications.experiment.csv_tables import markdown_table
 from applications.experiment.result_table import ResultTable
 from applications.experiment.resumable_training import Seconds
@@ -128,7 +129,7 @@ def run_rows(module, settings, options):
         SystemExit: The data is not at hand, or not enough for a batch; or there are
             not enough devices.
     """
-    source = settings[0].dataset, options.data_dir, options.tfds_manual_dir
+    source = image_source(options)
     output = pathlib.Path(options.output)
     path = output / f"devices_{settings[0].dataset}.csv"
     naming = ("normalization", "r", "devices", "epochs", "seed")

@@ -4,10 +4,10 @@ import numpy as np
 
 from applications import extras
 from applications.attacks.fgsm import EPSILONS
+from applications.table1.config import NORMALIZATIONS
 from applications.table1.report import errors
 from applications.table1.report import groups
 from applications.table1.report import paper_errors
-from keras_slashed.validation import NORMALIZATIONS
 
 plt = extras.pyplot()
 

@@ -47,18 +47,22 @@ TABLE1_CIFAR10 = {
 TABLE1 = {"mnist": TABLE1_MNIST, "digits": TABLE1_MNIST, "cifar10": TABLE1_CIFAR10}
 
 
-# What a short run changes. CIFAR-10: the first 10,000 training and 2,000 test images.
+# What a short run changes.
 _SHORT = {
     "mnist": {"epochs": 20},
     "digits": {"epochs": 20},
-    "cifar10": {"dataset": "cifar10_small", "width": 16, "epochs": 4},
-    "cifar10_small": {"width": 16, "epochs": 4},
+    "cifar10": {"width": 16, "epochs": 4},
 }
+# Of how many training and test images it takes the first.
+_SHORT_IMAGES = {"cifar10": (10_000, 2_000)}
 PRESETS = ("paper", "short")
 
 
 def table_name(dataset):
-    """Return the name that a data set has in file names and in the paper's table."""
+    """Return the name that a data set has in file names and in the paper's table.
+
+    Older tables say "cifar10_small" of its first images.
+    """
     return "cifar10" if dataset.startswith("cifar10") else dataset
 
 
@@ -66,9 +70,9 @@ def table1_rows(dataset, preset):
     """Return the settings of the paper's rows for a data set, in its order.
 
     Args:
-        dataset: "mnist", "cifar10", or "digits" and "cifar10_small" in their place.
-        preset: "paper", or "short": 20 epochs on MNIST; 4 epochs on 10,000 images with
-            a ResNet18 of width 16 in place of CIFAR-10.
+        dataset: "mnist", "cifar10", or "digits" in place of MNIST.
+        preset: "paper", or "short": 20 epochs on MNIST; on CIFAR-10 4
+            epochs of a ResNet18 of width 16, on the images of `preset_images`.
     """
     default = default_setting(dataset)
     if preset == "short":
@@ -82,11 +86,21 @@ def table1_rows(dataset, preset):
     return settings
 
 
-def preset_of(setting):
-    """Return the preset that a setting is of, whatever its seed, or ""."""
+def preset_images(dataset, preset):
+    """Return how many training and test images a preset takes, the first ones; None for all."""
+    return _SHORT_IMAGES.get(dataset, (None, None)) if preset == "short" else (None, None)
+
+
+def preset_of(setting, first=(None, None)):
+    """Return the preset that a row is of, whatever its seed, or "".
+
+    Args:
+        setting: Its `Setting`.
+        first: `ImageData.first`: how many images its data has of the whole data set.
+    """
     setting = dataclasses.replace(setting, seed=0)
     for preset in PRESETS:
-        for dataset in {setting.dataset, table_name(setting.dataset)}:
-            if setting in table1_rows(dataset, preset):
-                return preset
+        same_data = first == preset_images(setting.dataset, preset)
+        if same_data and setting in table1_rows(setting.dataset, preset):
+            return preset
     return ""

@@ -11,6 +11,7 @@ from applications.datasets import images
 from applications.experiment import provenance
 from applications.experiment import sealed_weights
 from applications.experiment import table_runner
+from applications.experiment.command_line import image_source
 from applications.experiment.provenance import describe_run
 from applications.experiment.result_table import ResultTable
 from applications.experiment.resumable_training import RowFiles
@@ -47,7 +48,7 @@ def run_rows(module, settings, options, name="table1", title="Table 1"):
     output = pathlib.Path(options.output)
     dataset = settings[0].dataset
     path = output / f"{name}_{table_name(dataset)}.csv"
-    source = dataset, options.data_dir, options.tfds_manual_dir
+    source = image_source(options)
     try:
         data = images.load(*source)
     except (FileNotFoundError, ValueError) as error:
@@ -60,7 +61,7 @@ def run_rows(module, settings, options, name="table1", title="Table 1"):
         file=result_table(path),
         data_sha256=data.sha256,
         make_runner=make_runner,  # each worker has data of its own
-        arguments=(*source, output, module, options.checkpoint_seconds),
+        arguments=(source, output, module, options.checkpoint_seconds),
         name=lambda setting: f"{setting.dataset} {setting.short_name}, seed {setting.seed}",
         logged=("loss", "accuracy"),
         summary=lambda row: "error " + ", ".join(row[f"eps_{eps}"] for eps in EPSILONS) + " %",
@@ -145,7 +146,7 @@ class RowRunner:
             "test_rate_nats": _number(test_rate),
             "target_nats": _number(target),
             "train_error": f"{100 * (1 - float(last['accuracy'])):.2f}",
-            "preset": preset_of(setting),
+            "preset": preset_of(setting, self.data.first),
             **row,
             "data": self.data.source,
             "data_sha256": self.data.sha256,
@@ -248,9 +249,9 @@ def result_table(path):
     return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), naming, ADDED_COLUMNS)
 
 
-def make_runner(dataset, data_dir, tfds_manual_dir, *options):
+def make_runner(source, *options):
     """Return a `RowRunner` with its data loaded: what a worker process calls first."""
-    return RowRunner(images.load(dataset, data_dir, tfds_manual_dir), *options)
+    return RowRunner(images.load(*source), *options)
 
 
 def _number(value):

@@ -29,6 +29,13 @@ ENDS = {
 }  # fmt: skip
 
 
+COMMANDS_WITH_POLICIES = [
+    "applications.classifier",
+    "applications.table1.__main__",
+    "benchmarks.layer_speed",
+]
+
+
 class Built(Exception):
     """What a parser is stopped by when it is complete."""
 
@@ -53,7 +60,9 @@ def options_of(module, monkeypatch):
 
 def test_the_commands_are_found():
     assert len(COMMANDS) >= 16
-    assert {"applications.figures", "applications.table2", "benchmarks.layer_speed"} < {*COMMANDS}
+    assert {"applications.classifier", "applications.table2.__main__", "benchmarks.layer_speed"} < {
+        *COMMANDS
+    }
 
 
 @pytest.mark.parametrize("module", COMMANDS)
@@ -76,10 +85,9 @@ def test_numbers_out_of_range_are_refused(module, monkeypatch, capsys):
             assert error.endswith(f", not {value!r}\n"), (option, value)
 
 
-@pytest.mark.parametrize("command", ["mnist", "cifar10", "table1", "layer_speed"])
+@pytest.mark.parametrize("command", COMMANDS_WITH_POLICIES)
 def test_policies_that_layers_do_not_compute_in_are_refused(command, capsys):
-    folder = "benchmarks" if command == "layer_speed" else "applications"
-    parse = importlib.import_module(f"{folder}.{command}").parse_arguments
+    parse = importlib.import_module(command).parse_arguments
     off = ["float64"] if BACKEND == "jax" else []  # JAX would compute in float32
     for policy in ["float99", "", "int8", "int32", "bool", "string", "int8_from_float32", *off]:
         with pytest.raises(SystemExit):
@@ -99,7 +107,7 @@ def test_numbers_at_the_ends_of_their_ranges_are_taken():
     )
     assert options.seed == [0, 2**31 - 1]
     assert options.momentum == options.weight_decay == options.checkpoint_seconds == 0
-    parse = importlib.import_module("applications.half_moons").parse_arguments
+    parse = importlib.import_module("applications.half_moons.__main__").parse_arguments
     assert parse("--betas 0 --flip-probability 0.4999".split()).betas == [0]
 
 

@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import pathlib
 import re
 import subprocess
 import sys
@@ -19,9 +18,9 @@ from applications.experiment import table_runner
 from applications.experiment.resumable_training import RowFiles
 from applications.half_moons import __main__ as half_moons
 from applications.table1 import row_runner
-from applications.table1.config import Setting
+from applications.table1.options import chosen_settings
+from tests.support import ROOT
 
-ROOT = pathlib.Path(__file__).parents[1]
 ELSEWHERE = "torch" if keras.backend.backend() == "jax" else "jax"
 
 
@@ -90,10 +89,8 @@ def test_a_row_that_another_command_trains_is_left_to_it(tmp_path, capsys):
 
 
 def setting_and_data():
-    (setting,) = classifier.command_line.chosen_settings(
-        classifier.parse_arguments(options("unused")), Setting()
-    )
-    return setting, row_runner.datasets.load("digits").sha256
+    (setting,) = chosen_settings(classifier.parse_arguments(options("unused")))
+    return setting, row_runner.images.load("digits").sha256
 
 
 def test_a_row_that_another_command_has_finished_meanwhile(table, tmp_path, untrained):

@@ -2,17 +2,15 @@ import keras
 import numpy as np
 import pytest
 
-from applications import cifar10
 from applications import classifier
 from applications.datasets import images
-from applications.experiment import command_line
 from applications.experiment import csv_tables
 from applications.strong_attacks.trained_classifiers import setting_of
 from applications.table1 import report
 from applications.table1 import row_runner
 from applications.table1.config import ADDED_COLUMNS
 from applications.table1.config import Setting
-from applications.table1.config import default_setting
+from applications.table1.options import chosen_settings
 from applications.table1.presets import TABLE1_MNIST
 from tests.support import ROOT
 
@@ -105,23 +103,23 @@ def test_every_row_of_the_paper_can_be_asked_for():
         "--normalization batch instance feature "
         "--rate-multiplier 0.125 0.25 0.5 1 1.5".split()
     )
-    rows = command_line.chosen_settings(options, default_setting("mnist"))
+    rows = chosen_settings(options)
     names = {(row.columns()["normalization"], row.columns()["r"]) for row in rows}
     assert names == set(TABLE1_MNIST)
     assert len(rows) == 17
     assert Setting() in rows
     options = classifier.parse_arguments(["--initializer", "torch", "--adam-epsilon", "1e-8"])
-    (row,) = command_line.chosen_settings(options, default_setting("mnist"))
+    (row,) = chosen_settings(options)
     assert row == Setting(epochs=20, initializer="torch", adam_epsilon=1e-8)
 
 
 def test_cifar10_has_the_options_of_its_model():
-    options = cifar10.parse_arguments(
-        "--dataset cifar10_small --width 8 --stem imagenet --no-augmentation --seed 1 2".split()
+    options = classifier.parse_arguments(
+        "--dataset cifar10 --width 8 --stem imagenet --no-augmentation --seed 1 2".split()
     )
-    rows = command_line.chosen_settings(options, default_setting("cifar10"))
+    rows = chosen_settings(options)
     assert [row.seed for row in rows] == [1, 2]
-    assert (rows[0].dataset, rows[0].model, rows[0].width) == ("cifar10_small", "resnet18", 8)
+    assert (rows[0].dataset, rows[0].model, rows[0].width) == ("cifar10", "resnet18", 8)
     assert (rows[0].stem, rows[0].augment) == ("imagenet", False)
     assert (rows[0].learning_rate, rows[0].learning_rate_decay) == (2e-4, 0.98)
 
