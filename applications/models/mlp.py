@@ -60,15 +60,6 @@ def build(
         x = linear(x, units, initializer, activation="relu", name=f"hidden_{index}")
         if bottleneck == "dropout":
             x = layers.Dropout(dropout, name=f"dropout_{index}")(x)
-    logits = add_head(
-        x,
-        num_classes,
-        bottleneck,
-        bottleneck_units,
-        dropout,
-        num_samples,
-        vib_options,
-        relu_amplitude,
-        initializer,
-    )
+    head = bottleneck, bottleneck_units, dropout, num_samples, vib_options
+    logits = add_head(x, num_classes, *head, relu_amplitude, initializer)
     return keras.Model(inputs, logits, name=name)

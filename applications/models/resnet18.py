@@ -88,17 +88,8 @@ def build(
             strides = 2 if stage > 0 and block == 0 else 1
             x = _basic_block(x, width * 2**stage, strides, f"stage_{stage + 1}_block_{block + 1}")
     x = layers.GlobalAveragePooling2D(data_format="channels_last", name="pooled")(x)
-    logits = add_head(
-        x,
-        num_classes,
-        bottleneck,
-        bottleneck_units,
-        dropout,
-        num_samples,
-        vib_options,
-        relu_amplitude,
-        initializer,
-    )
+    head = bottleneck, bottleneck_units, dropout, num_samples, vib_options
+    logits = add_head(x, num_classes, *head, relu_amplitude, initializer)
     return keras.Model(inputs, logits, name=name)
 
 

@@ -131,7 +131,10 @@ def test_cifar10_has_the_options_of_its_model():
         (["--epochs", "0"], "positive integer, not '0'"),
         (["--jobs", "two"], "positive integer, not 'two'"),
         (["--bottleneck", "ib"], "'ib'"),
-        (["--dataset", "cifar10"], "'cifar10'"),
+        (["--dataset", "cifar100"], "'cifar100'"),
+        (["--dataset", "mnist", "--width", "8"], "--width"),
+        (["--dataset", "cifar10", "--devices", "2"], "--devices"),
+        (["--train-images", "0"], "positive integer, not '0'"),
     ],
 )
 def test_bad_options(options, message, capsys):

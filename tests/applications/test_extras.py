@@ -89,4 +89,4 @@ def test_no_other_way_to_these_packages():
         )
         if name.split(".")[0] in EXTRA
     }
-    assert found == {("stdplus_methods.py", "scipy")}
+    assert found == {("methods.py", "scipy")}
