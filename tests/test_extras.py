@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from tests.support import BACKEND
 from tests.support import run_python
 
 EXTRA = {"matplotlib", "mpmath", "scipy", "sklearn", "tensorflow_datasets"}
@@ -38,7 +39,10 @@ for statement in {statements!r}:
                      "import applications.datasets; applications.datasets.load('digits')"]),
         ("scipy.ndimage", ["import applications.attributions"]),  # jax imports SciPy itself
         ("scipy.stats", ["import applications.randomized_weights"]),
-        ("mpmath", ["import applications.figures", "import benchmarks.stdplus_fit"]),
+        pytest.param(
+            "mpmath", ["import applications.figures", "import benchmarks.stdplus_fit"],
+            marks=pytest.mark.skipif(BACKEND == "torch", reason="PyTorch requires it"),
+        ),
     ],
 )  # fmt: skip
 def test_a_missing_package_names_the_extra(package, statements):
