@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from tests.support import BACKEND
 from tests.support import run_python
 
 EXTRA = {"matplotlib", "mpmath", "scipy", "sklearn", "tensorflow_datasets"}
@@ -46,8 +47,11 @@ for statement in {statements!r}:
         # JAX imports SciPy itself.
         ("scipy.ndimage", ["import applications.attributions.__main__"]),
         ("scipy.stats", ["import applications.attributions.evaluation"]),
-        ("mpmath", ["import applications.figures.__main__",
-                    "import benchmarks.stdplus_fit.remez"]),
+        pytest.param(
+            "mpmath",
+            ["import applications.figures.__main__", "import benchmarks.stdplus_fit.remez"],
+            marks=pytest.mark.skipif(BACKEND == "torch", reason="PyTorch requires it"),
+        ),
     ],
 )  # fmt: skip
 def test_a_missing_package_names_the_extra(package, statements):

@@ -183,14 +183,17 @@ LATENTS = {
     "free_bits": lambda: SlashedNormalSampling(free_bits=0.3, seed=0),
     "bottleneck": lambda: FixedRateVIB(2.0, kl_weight=1.0, synchronized=True, seed=0),
     "normalization": lambda: RateNormalization(2.0, "feature"),
+    "without_weight": lambda: SlashedNormalSampling(kl_weight=0.0, seed=0),
+    "fixed_rate": lambda: FixedRateVIB(2.0, seed=0),  # its kl_weight is 0
 }
+EMPTY = ("sampling", "free_bits", "bottleneck", "without_weight", "fixed_rate")
 
 
 @pytest.fixture(scope="module")
 def on_replicas(tmp_path_factory):
     """What two replicas of TensorFlow learn of 64 rows; and of 65, the last of them alone."""
     cases = [(name, 64) for name in ("sampling", "bottleneck", "normalization")]
-    cases += [(name, 65) for name in ("sampling", "free_bits", "bottleneck")]
+    cases += [(name, 65) for name in EMPTY]
     path = tmp_path_factory.mktemp("mirrored") / "found.npz"
     script = f"""
 import numpy as np
@@ -215,6 +218,6 @@ def test_replicas_do_not_mix_their_losses(on_replicas, name):
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="a replica without any row")
-@pytest.mark.parametrize("name", ["sampling", "free_bits", "bottleneck"])
+@pytest.mark.parametrize("name", EMPTY)
 def test_an_empty_replica_has_no_loss(on_replicas, name):
     assert np.isfinite(on_replicas[f"{name}/65"]).all()
