@@ -107,14 +107,14 @@ class Table:
 def run_rows(table, settings, jobs=1, quiet=False):
     """Run the rows that the table lacks, and write it and its Markdown.
 
+    A row that another command is at work on is left to it.
+
     Args:
         table: A `Table`.
         settings: What decides each row: dataclasses with `label(data_sha256)` and
             `columns()`, and `epochs` if these are counted.
         jobs: Rows to train side by side.
         quiet: Whether a line for each row is enough.
-
-    A row that another command is at work on is left to it.
 
     Returns:
         The rows of the table that belong to the settings, dicts of strings.

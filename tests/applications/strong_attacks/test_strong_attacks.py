@@ -184,7 +184,8 @@ def make_row(setting, **changes):
     table = {f"table_eps_{eps}": "12.34" for eps in EPSILONS}
     shares = {"zero_gradient": "1.50", "certain": "12.00", "zero_pixels": "3.00"}
     attack = row_runner.AttackSetting(setting, "0", (), images=400)
-    columns = {**attack.columns(), "data_sha256": "0", "eps_0.0": "20.00"}
+    made_by = {"commit": "abc", "backend": "jax 1.0", "keras": "3.1", "device": "CPU, 2 cores"}
+    columns = {**attack.columns(), "data_sha256": "0", "eps_0.0": "20.00", **made_by}
     return {**columns, **errors, **table, **shares, **changes}
 
 
@@ -197,6 +198,15 @@ def test_markdown_has_standard_errors_and_shares():
     name = "batch r = 1, 400 epochs, seed 0, relu_amplitude=True"
     assert f"| {name} | 1.50 % | 12.00 % | 3.00 % |" in text
     assert "20 steps of 5.0 eps / 20, 10 random starts" in text
+    assert text.endswith("commit abc (2); Keras 3.1 (2); CPU, 2 cores (2).\n")
+    text = strong_attacks_report.markdown([*rows, make_row(Setting(), backend="torch 2")], "a.csv")
+    assert "| batch r = 1, 400 epochs, seed 0, backend=torch | FGSM, as" in text
+
+
+def test_attacks_with_other_options_are_claimed_apart():
+    one = strong_attacks_row.AttackSetting(Setting(), "0", ())
+    others = [{}, {"images": 9}, {"steps": 9}, {"attack_seed": 9}, {"weights_sha256": "9"}]
+    assert len({dataclasses.replace(one, **other).label("0") for other in others}) == 5
 
 
 def test_the_picture_has_a_panel_for_each_row(tmp_path, monkeypatch):

@@ -197,7 +197,7 @@ def on_replicas(tmp_path_factory):
     path = tmp_path_factory.mktemp("mirrored") / "found.npz"
     script = f"""
 import numpy as np
-from applications import devices
+from applications.training import devices
 from tests.keras_slashed.layers.test_lost_losses import LATENTS, mirrored_training
 def work():
     return {{f"{{name}}/{{rows}}": mirrored_training(LATENTS[name](), rows)

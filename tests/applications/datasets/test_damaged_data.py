@@ -8,11 +8,11 @@ import struct
 import numpy as np
 import pytest
 
-from applications import cifar10_images
-from applications import datasets
-from applications import text_datasets
-from applications.mnist_files import FILES
-from tests import cifar10_archives
+from applications.datasets import cifar10
+from applications.datasets import images
+from applications.datasets import texts
+from applications.datasets.mnist import FILES
+from tests.applications.datasets import cifar10_archives
 from tests.damage import outcomes
 
 
@@ -28,12 +28,12 @@ def write_mnist(folder):
         arrays += [rng.integers(0, 256, (number, 28, 28)), rng.integers(0, 10, number)]
     for name, array in zip(FILES, arrays):
         (folder / f"{name}.gz").write_bytes(gzip.compress(idx_file(array)))
-    return lambda: datasets.load("mnist", folder).sha256
+    return lambda: images.load("mnist", folder).sha256
 
 
 def write_cifar10(folder, files, name):
     (folder / f"{name}.tar.gz").write_bytes(cifar10_archives.tar_gz(files, name))
-    return lambda: datasets.load("cifar10", folder).sha256
+    return lambda: images.load("cifar10", folder).sha256
 
 
 def write_python(folder):
@@ -48,10 +48,10 @@ def write_binary(folder):
 
 def write_ptb(folder):
     (folder / "ptb").mkdir()
-    for part in text_datasets.PARTS:
+    for part in texts.PARTS:
         content = f"a b {part}\n".encode() * 9
         (folder / "ptb" / f"ptb.{part}.txt.xz").write_bytes(lzma.compress(content))
-    return lambda: text_datasets.load("ptb", folder).sha256
+    return lambda: texts.load("ptb", folder).sha256
 
 
 def write_yahoo(folder):
@@ -61,7 +61,7 @@ def write_yahoo(folder):
     for part in ("valid", "test"):
         content = f"x {part}\n".encode() * 9
         (folder / "yahoo" / f"yahoo.{part}.txt.gz").write_bytes(gzip.compress(content))
-    return lambda: text_datasets.load("yahoo", folder).sha256
+    return lambda: texts.load("yahoo", folder).sha256
 
 
 def other_contents(content):
@@ -81,7 +81,7 @@ def other_contents(content):
 
 @pytest.mark.parametrize("write", [write_mnist, write_python, write_binary, write_ptb, write_yahoo])
 def test_another_content_or_a_folder(tmp_path, write, monkeypatch):
-    monkeypatch.setattr(cifar10_images, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
+    monkeypatch.setattr(cifar10, "IMAGES_IN_A_BATCH", cifar10_archives.SIZE)
     read = write(tmp_path)
     expected = read()
     for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
