@@ -23,7 +23,7 @@ class ResultTable:
         columns: Names of all columns of a row.
         deciding: Names of those that decide what a row is, the backend aside.
         naming: Names of those by which messages call a row.
-        added: See `results.read_rows`.
+        added: See `csv_tables.read_rows`.
     """
 
     path: pathlib.Path

@@ -67,7 +67,7 @@ def train(setting, source, quiet=True):
 
     Args:
         setting: A `Setting`.
-        source: Arguments of `datasets.load`.
+        source: Arguments of `images.load`.
         quiet: Whether to print no line for each epoch.
 
     Returns:

@@ -46,7 +46,7 @@ class TextSetting:
 
     Attributes:
         dataset: Name of the text.
-        row: Name of the row, in `lstm_vae_variants.VARIANTS`.
+        row: Name of the row, in `variants.VARIANTS`.
         num_layers: LSTM layers of the encoder, and of the decoder.
         units: Their width.
         embedding_dim: Width of the tokens' embeddings.

@@ -41,7 +41,7 @@ class TextRowRunner:
 
     In the output folder, a row in training has `checkpoints/<label>` and
     `history/<label>.csv`, a line for each epoch. A trained one has
-    `models/<label>.weights.h5` and `.json`, for `lstm_vae_files.load`;
+    `models/<label>.weights.h5` and `.json`, for `model_files.load`;
     `measures/<label>.json`, the rate of each latent dimension and the NLL of each
     document; and `texts/<label>.txt`, what it writes. A killed row goes on from its last
     checkpoint, and ends with the numbers it would have had.

@@ -110,18 +110,18 @@ def in_words(tally):
 def code():
     """Return a hash of the code that a result depends on, committed or not."""
     files = sorted((_ROOT / "keras_slashed").rglob("*.py"))
-    files += [_ROOT / "benchmarks" / f"{name}.py" for name in _MODULES]
+    files += [_ROOT / "benchmarks" / name for name in _FILES]
     contents = b"".join(path.read_bytes() for path in files)
     return hashlib.sha256(contents).hexdigest()[:12]
 
 
-_MODULES = (
-    "frameworks",
-    "stdplus_exhaustive",
-    "stdplus_methods",
-    "stdplus_oracle",
-    "stdplus_regions",
-    "ulps",
+_FILES = (
+    "harness/frameworks.py",
+    "stdplus_accuracy/exhaustive.py",
+    "stdplus_accuracy/methods.py",
+    "stdplus_accuracy/oracle.py",
+    "stdplus_accuracy/regions.py",
+    "stdplus_accuracy/ulps.py",
 )
 
 

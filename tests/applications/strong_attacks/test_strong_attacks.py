@@ -199,12 +199,12 @@ def test_markdown_has_standard_errors_and_shares():
     assert f"| {name} | 1.50 % | 12.00 % | 3.00 % |" in text
     assert "20 steps of 5.0 eps / 20, 10 random starts" in text
     assert text.endswith("commit abc (2); Keras 3.1 (2); CPU, 2 cores (2).\n")
-    text = strong_attacks_report.markdown([*rows, make_row(Setting(), backend="torch 2")], "a.csv")
+    text = report.markdown([*rows, make_row(Setting(), backend="torch 2")], "a.csv")
     assert "| batch r = 1, 400 epochs, seed 0, backend=torch | FGSM, as" in text
 
 
 def test_attacks_with_other_options_are_claimed_apart():
-    one = strong_attacks_row.AttackSetting(Setting(), "0", ())
+    one = row_runner.AttackSetting(Setting(), "0", ())
     others = [{}, {"images": 9}, {"steps": 9}, {"attack_seed": 9}, {"weights_sha256": "9"}]
     assert len({dataclasses.replace(one, **other).label("0") for other in others}) == 5
 

@@ -61,7 +61,7 @@ def test_a_step_on_two_devices_is_timed_and_counted(normalization, tmp_path):
         pytest.skip("counted alike, and slow to start")
     options = ["--output", str(tmp_path), "--devices", "2", "--batch-size", "32", "--steps", "1",
                "--repeats", "1", "--normalization", normalization]  # fmt: skip
-    script = f"from benchmarks.device_scaling import __main__ as device_scaling; device_scaling.main({options})"
+    script = f"from benchmarks.device_scaling.__main__ import main; main({options})"
     run_python(script, OMP_NUM_THREADS="1")
     (path,) = tmp_path.glob("device_scaling_*.csv")
     (row,) = csv_tables.read_rows(path)

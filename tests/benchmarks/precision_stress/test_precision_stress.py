@@ -118,14 +118,14 @@ def test_steps_that_loss_scaling_skips_are_counted(small_test):
 
 
 def test_tables_and_a_picture(tmp_path, capsys, monkeypatch):
-    """What `precision_stress_training.train` does is in test_precision.py."""
+    """What `training.train` does is in test_precision.py."""
 
     def reached(model, policy, data, epochs, seed, width):
         assert (policy, epochs, width) == ("mixed_float16", 1, 4)
         name, value = {"VIB": ("error", 0.05 + 0.02 * seed), "VAE": ("elbo", -25.0)}[model]
         return {"rate": 2.3, "is_scaled": True, name: value}
 
-    monkeypatch.setattr(precision_stress.precision_stress_training, "train", reached)
+    monkeypatch.setattr(precision_stress.training, "train", reached)
     precision_stress.main([*TINY, "--output", str(tmp_path)])
     (stress,) = tmp_path.glob("stress_*.csv")
     rows = csv_tables.read_rows(stress)
