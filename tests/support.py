@@ -23,6 +23,10 @@ CPP_COMPILER = os.environ.get("CXX") or shutil.which("g++")
 needs_cpp_compiler = pytest.mark.skipif(
     not CPP_COMPILER, reason="torch.compile needs a C++ compiler: no g++ and no CXX here"
 )
+DATA = os.environ.get("KERAS_SLASHED_DATA")
+needs_data = pytest.mark.skipif(
+    not DATA, reason="KERAS_SLASHED_DATA names no folder with the original data"
+)
 FLOAT_DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 

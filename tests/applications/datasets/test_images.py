@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import logging
-import os
 import pathlib
 import subprocess
 import sys
@@ -18,11 +17,9 @@ from tests.applications.datasets import cifar10_archives
 from tests.applications.datasets.test_mnist import idx_bytes
 from tests.applications.datasets.test_mnist import write_mnist
 from tests.support import BACKEND
+from tests.support import DATA
+from tests.support import needs_data
 
-DATA = os.environ.get("KERAS_SLASHED_DATA")
-needs_data = pytest.mark.skipif(
-    not DATA, reason="KERAS_SLASHED_DATA names no folder with the original data"
-)
 needs_tfds = pytest.mark.skipif(
     BACKEND != "tensorflow", reason="tensorflow-datasets comes with TensorFlow"
 )

@@ -12,7 +12,7 @@ from applications.experiment.result_table import ResultTable
 from applications.strong_attacks import row_runner as strong_attacks_row
 from applications.table1 import row_runner
 from applications.table2 import row_runner as text_rows
-from tests.applications.table1.test_mnist import RESULTS
+from tests.support import ROOT
 
 HERE = keras.backend.backend()
 ELSEWHERE = "torch" if HERE == "jax" else "jax"
@@ -107,7 +107,9 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"table.csv", ".table.csv.lock"}
 
 
-@pytest.mark.parametrize("path", sorted(RESULTS.glob("**/*.csv")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "results").glob("**/*.csv")), ids=lambda path: path.stem
+)
 def test_committed_tables_are_whole(path):
     kinds = {"table1": row_runner, "beta": row_runner, "table2": text_rows,
              "strong": strong_attacks_row}  # fmt: skip

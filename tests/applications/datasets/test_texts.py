@@ -8,8 +8,8 @@ import pytest
 from applications.datasets import texts
 from applications.datasets.text_batches import TextBatches
 from applications.datasets.text_batches import bucket_lengths
-from tests.applications.datasets.test_datasets import DATA
-from tests.applications.datasets.test_datasets import needs_data
+from tests.support import DATA
+from tests.support import needs_data
 
 
 @pytest.fixture
