@@ -9,7 +9,11 @@ def pytest_collection_modifyitems(items):
     """Leave an experiment to the night, but on the one backend that its mark names."""
     for item in items:
         experiment = item.get_closest_marker("experiment")
-        if experiment and experiment.args != (keras.backend.backend(),):
+        if experiment is None:
+            continue
+        if experiment.args not in {("tensorflow",), ("jax",), ("torch",)}:
+            raise pytest.UsageError(f"{item.nodeid}: no day's backend in {experiment}")
+        if experiment.args != (keras.backend.backend(),):
             item.add_marker("nightly")
 
 

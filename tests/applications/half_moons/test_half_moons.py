@@ -30,6 +30,7 @@ def test_a_collapsed_and_a_working_classifier():
     assert reached["cross_entropy"] > -0.2 * np.log(0.2) - 0.8 * np.log(0.8) - 0.01
 
 
+@pytest.mark.experiment("jax")
 def test_a_classifier_does_not_depend_on_those_before_it():
     data = make_data(0.2, num_train=400, num_test=50)
     trainer = Trainer("vib", rate=2.0)

@@ -218,6 +218,7 @@ def test_loss_is_the_mean_over_documents():
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
+@pytest.mark.experiment("jax")
 def test_fit_on_batches_of_several_lengths():
     rng = np.random.default_rng(0)
     documents = [["x"] * n + ["y"] * n for n in rng.integers(1, 6, 30)]

@@ -117,6 +117,7 @@ def test_steps_that_loss_scaling_skips_are_counted(small_test):
     assert not skipped.all()
 
 
+@pytest.mark.experiment("torch")
 def test_tables_and_a_picture(tmp_path, capsys, monkeypatch):
     """What `training.train` does is in test_precision.py."""
 

@@ -110,6 +110,7 @@ def without_time(rows):
     return [{key: value for key, value in row.items() if key != "minutes"} for row in rows]
 
 
+@pytest.mark.experiment("torch")
 @pytest.mark.usefixtures("small_blocks")
 def test_a_killed_run_goes_on_and_finds_the_same(tmp_path, monkeypatch):
     def run(folder, **options):
@@ -150,6 +151,7 @@ def test_a_run_does_not_go_on_with_other_code(tmp_path, monkeypatch):
         exhaustive.run("bfloat16", MODE, tmp_path, chunk=CHUNK)
 
 
+@pytest.mark.experiment("torch")
 def test_two_processes(tmp_path):
     for jobs in (1, 2):
         exhaustive.run("bfloat16", MODE, tmp_path / str(jobs), jobs=jobs)
@@ -162,6 +164,7 @@ def test_two_processes(tmp_path):
         }
 
 
+@pytest.mark.experiment("torch")
 @pytest.mark.usefixtures("small_blocks")
 def test_the_sample_writes_a_table_and_a_picture(tmp_path, capsys):
     output = tmp_path / "out"

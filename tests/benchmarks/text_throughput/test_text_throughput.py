@@ -18,6 +18,8 @@ from benchmarks.text_throughput.torch_worker import torch_is_installed
 from keras_slashed.distributions import SlashedNormal
 from tests.support import to_numpy
 
+# Its rival is in PyTorch.
+pytestmark = pytest.mark.experiment("torch")
 needs_torch = pytest.mark.skipif(not torch_is_installed(), reason="the model is in PyTorch")
 TINY = dict(latent_dim=3, num_layers=2, units=6, embedding_dim=5, dropout=0.2)
 ROWS = np.array([[2, 4, 5, 6, 3, 0], [2, 7, 3, 0, 0, 0], [2, 5, 5, 8, 5, 3]], "int32")

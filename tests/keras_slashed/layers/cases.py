@@ -16,9 +16,9 @@ from tests.support import FLOAT_DTYPES
 from tests.support import tensor
 
 # Few: JAX compiles each operation anew for every shape.
-SHAPES = [(1, 2), (6, 4), (3, 10), (2, 3, 6), (2, 1, 3, 4)]
+SHAPES = [(1, 2), (6, 4), (2, 3, 6)]
 if PROFILE == "nightly":
-    SHAPES += [(5, 8), (4, 2, 2), (1, 4, 10), (2, 3, 2, 6)]
+    SHAPES += [(3, 10), (2, 1, 3, 4), (5, 8), (4, 2, 2), (1, 4, 10), (2, 3, 2, 6)]
 LARGEST = {"float64": 1e300, "float32": 3.4e38, "bfloat16": 3.38e38, "float16": 65504.0}
 SUBNORMAL = {"float64": 1e-310, "float32": 1e-40, "bfloat16": 1e-40, "float16": 1e-6}
 # What a told rate may be missed by, relative: the roundings of the entries that carry it.
