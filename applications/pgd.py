@@ -10,7 +10,7 @@ from applications.fgsm import loss_gradient
 from applications.fgsm import margin
 from applications.stateful_function import compile_with_state
 from keras_slashed.validation import check_choice
-from keras_slashed.validation import check_positive
+from keras_slashed.validation import check_number
 from keras_slashed.validation import check_positive_integer
 from keras_slashed.validation import check_seed
 
@@ -109,7 +109,7 @@ class PgdSearch:
         seed=0,
     ):
         check_choice("loss", loss, LOSSES)
-        check_positive("step_size", step_size)
+        check_number("step_size", step_size, above=0)
         for name, value in (("steps", steps), ("restarts", restarts), ("estimates", estimates)):
             check_positive_integer(name, value)
         check_seed(seed)

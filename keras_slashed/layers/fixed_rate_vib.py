@@ -2,11 +2,11 @@
 
 import keras
 
+from keras_slashed.keras_faults.shared_layer import deserialized_layer
 from keras_slashed.layers.amplitude_layer import AmplitudeLayer
 from keras_slashed.layers.rate_normalization import RateNormalization
 from keras_slashed.layers.slashed_normal_sampling import SlashedNormalSampling
 from keras_slashed.ops.floats import clip_amplitude
-from keras_slashed.rates.serialization import deserialized_rate
 
 
 def _read_only(part, name):
@@ -182,4 +182,4 @@ class FixedRateVIB(AmplitudeLayer):
 
     @classmethod
     def from_config(cls, config):
-        return super().from_config({**config, "rate": deserialized_rate(config["rate"])})
+        return super().from_config({**config, "rate": deserialized_layer(config["rate"])})

@@ -4,6 +4,9 @@ import keras
 from keras import ops
 
 from keras_slashed.backend import kept_losses
+from keras_slashed.keras_faults.shared_layer import count_owner
+from keras_slashed.keras_faults.shared_layer import deserialized_layer
+from keras_slashed.keras_faults.shared_layer import serialized_layer
 from keras_slashed.layers.amplitude_layer import AmplitudeLayer
 from keras_slashed.layers.recording import record
 from keras_slashed.ops.amplitude import rate_of
@@ -21,14 +24,11 @@ from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.ops.normalize_rate import scale_to_rate
 from keras_slashed.ops.normalize_rate import scaled
 from keras_slashed.rates.fixed_rate import FixedRate
-from keras_slashed.rates.serialization import count_owner
-from keras_slashed.rates.serialization import deserialized_rate
-from keras_slashed.rates.serialization import serialized_rate
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
-from keras_slashed.validation import check_momentum
+from keras_slashed.validation import check_number
 from keras_slashed.validation import check_rate_shape
 
 # Of the weights of batches, which a sum of the largest rates would overflow.
@@ -153,7 +153,7 @@ class RateNormalization(AmplitudeLayer):
         self.rate = rate
         check_choice("normalization", normalization, NORMALIZATIONS)
         check_choice("part", part, PARTS)
-        check_momentum(momentum)
+        check_number("momentum", momentum, minimum=0, below=1)
         check_choice("synchronized", synchronized, (True, False))
         self.normalization = normalization
         self.part = part
@@ -286,7 +286,7 @@ class RateNormalization(AmplitudeLayer):
         if self._rate_is_a_number:
             rate = float(self.rate)
         else:
-            rate = serialized_rate(self.rate)
+            rate = serialized_layer(self.rate)
         config.update(
             rate=rate,
             normalization=self.normalization,
@@ -298,7 +298,7 @@ class RateNormalization(AmplitudeLayer):
 
     @classmethod
     def from_config(cls, config):
-        return super().from_config({**config, "rate": deserialized_rate(config["rate"])})
+        return super().from_config({**config, "rate": deserialized_layer(config["rate"])})
 
 
 def _number_of_flaws(amplitude, part, mask, dtype):

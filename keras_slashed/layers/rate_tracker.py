@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from keras_slashed.backend import sum_over_mirrored_replicas
+from keras_slashed.keras_faults.recurrent_call import recurrent_call
 from keras_slashed.layers.recording import is_recording
-from keras_slashed.layers.recurrent_call import recurrent_call
 
 # The mean, before there is any: a rate is not negative.
 _NOT_CALLED = -1.0

@@ -5,13 +5,13 @@ import numpy as np
 from keras import ops
 
 from keras_slashed.backend import kept_losses
-from keras_slashed.backend.export_format import export_format
 from keras_slashed.hyperparameters import number_of
+from keras_slashed.keras_faults.every_loss import EveryLoss
+from keras_slashed.keras_faults.export_format import export_format
+from keras_slashed.keras_faults.recurrent_call import check_recurrent_call
 from keras_slashed.layers.amplitude_layer import AmplitudeLayer
-from keras_slashed.layers.every_loss import EveryLoss
 from keras_slashed.layers.kl_loss import kl_loss
 from keras_slashed.layers.kl_loss import kl_loss_with_free_bits
-from keras_slashed.layers.recurrent_call import check_recurrent_call
 from keras_slashed.ops.amplitude import rate_of
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import to_float_tensor
@@ -23,9 +23,8 @@ from keras_slashed.ops.replica_seed import ReplicaSeedGenerator
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
 from keras_slashed.validation import check_matrix_shape
-from keras_slashed.validation import check_non_negative
 from keras_slashed.validation import check_num_samples
-from keras_slashed.validation import check_one_prior_scale
+from keras_slashed.validation import check_number
 from keras_slashed.validation import check_prior_shape
 from keras_slashed.validation import check_seed
 
@@ -143,8 +142,8 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_non_negative("kl_weight", kl_weight)
-        check_non_negative("free_bits", free_bits)
+        check_number("kl_weight", kl_weight, minimum=0)
+        check_number("free_bits", free_bits, minimum=0)
         check_num_samples(num_samples)
         check_choice("inference", inference, INFERENCES)
         check_seed(seed)
@@ -167,7 +166,7 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
 
     @kl_weight.setter
     def kl_weight(self, value):
-        check_non_negative("kl_weight", value)
+        check_number("kl_weight", value, minimum=0)
         self._told_kl_weight = float(value)
         self._kl_weight.assign(self._told_kl_weight)
 
@@ -282,7 +281,11 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
 
 
 def _check_shapes(amplitude, prior_mean, prior_stddev, prior_scale, rotation):
-    check_one_prior_scale(prior_stddev, prior_scale)
+    if prior_stddev is not None and prior_scale is not None:
+        raise ValueError(
+            "Only one of `prior_stddev` and `prior_scale` may be given: the former is the "
+            "diagonal of the latter. Received both"
+        )
     if prior_scale is not None:
         check_matrix_shape("prior_scale", prior_scale, amplitude)
     if rotation is not None:

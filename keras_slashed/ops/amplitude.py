@@ -15,7 +15,7 @@ from keras_slashed.ops.stdplus import LogStdplus
 from keras_slashed.ops.stdplus import Stdplus
 from keras_slashed.ops.stdplus import StdplusInverse
 from keras_slashed.validation import check_prior_shape
-from keras_slashed.validation import check_same_latents
+from keras_slashed.validation import may_be_equal
 
 _SQRT_2 = math.sqrt(2.0)
 
@@ -109,7 +109,7 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
     check_one_tensor("mean", mean)
     check_one_tensor("stddev", stddev)
     mean, stddev = to_float_tensor(mean), to_float_tensor(stddev)
-    check_same_latents(mean.shape, stddev.shape)
+    _check_same_latents(mean.shape, stddev.shape)
     dtype = mean.dtype
     real = at_least_float32(mean)
     stddev = ops.cast(stddev, real.dtype)
@@ -164,3 +164,16 @@ def _prior(name, value, amplitude_shape, dtype):
     value = to_float_tensor(value)
     check_prior_shape(name, value.shape, amplitude_shape)
     return ops.cast(value, dtype)
+
+
+def _check_same_latents(mean_shape, stddev_shape):
+    """Raise a ValueError unless a mean and a standard deviation broadcast together."""
+    aligned = zip(reversed(mean_shape), reversed(stddev_shape))
+    if len(mean_shape) == 0 or not all(
+        1 in (one, other) or may_be_equal(one, other) for one, other in aligned
+    ):
+        raise ValueError(
+            "Arguments `mean` and `stddev` must broadcast together, and `mean` must have a last "
+            f"axis, of the K latent dimensions. Received: mean.shape={tuple(mean_shape)}, "
+            f"stddev.shape={tuple(stddev_shape)}"
+        )
