@@ -2,6 +2,7 @@
 
 import keras
 from keras import ops
+from keras import tree
 
 from keras_slashed.hyperparameters import HyperparameterLayer
 from keras_slashed.layers.rate_tracker import RateTracker
@@ -33,7 +34,12 @@ class AmplitudeLayer(HyperparameterLayer):
 
     def compute_output_spec(self, *args, **kwargs):
         # Keras does not trace `call` where there is a `compute_output_shape`.
-        return keras.Operation.compute_output_spec(self, *args, **kwargs)
+        args, kwargs = tree.map_structure(_dense, (args, kwargs))
+        try:
+            return keras.Operation.compute_output_spec(self, *args, **kwargs)
+        except ValueError as error:
+            # Keras says before the message that `call` is wrong or a method missing.
+            raise (error.__context__ or error) from None
 
     def checked(self, amplitude, mask, amplitude_mask):
         """Return the amplitude of a call as a float tensor, and its mask as one or None."""
@@ -54,3 +60,8 @@ class AmplitudeLayer(HyperparameterLayer):
         if shared is None or any(variable is shared for variable in variables):
             return variables
         return [*variables, shared]
+
+
+def _dense(x):
+    # To Keras the product of a symbolic tensor and a number is sparse, which it is not.
+    return keras.KerasTensor(x.shape, x.dtype) if getattr(x, "sparse", False) is True else x
