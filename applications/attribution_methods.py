@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_slashed.attribution import amplitude_attribution
 from keras_slashed.backend import input_gradient
-from keras_slashed.metrics.compiled import Compiled
+from keras_slashed.evaluation.compiled import Compiled
 
 _BATCH = 50  # rows of one computation
 USUAL_NOISE = 0.3  # 15 % of a pixel's range, amid what Smilkov et al. recommend

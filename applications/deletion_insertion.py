@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from scipy import ndimage
 
-from keras_slashed.metrics.compiled import Compiled
+from keras_slashed.evaluation.compiled import Compiled
 from keras_slashed.ops.floats import at_least_float32
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from keras import ops
 
 from keras_slashed.backend import sum_over_replicas
+from keras_slashed.evaluation.compiled import Compiled
 from keras_slashed.keras_faults.unharmed_predict import unharmed_predict
 from keras_slashed.layers.recording import recording
-from keras_slashed.metrics.compiled import Compiled
 
 
 class DataPass:

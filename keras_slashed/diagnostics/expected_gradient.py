@@ -5,8 +5,8 @@ from keras import ops
 from keras import tree
 
 from keras_slashed.backend import input_gradient
-from keras_slashed.metrics.compiled import Compiled
-from keras_slashed.metrics.moments import RunningMoments
+from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.moments import RunningMoments
 from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.amplitude import relative_normal
 from keras_slashed.ops.floats import widen_amplitude

@@ -21,8 +21,8 @@ from keras_slashed.ops.mean_square import mean_of
 from keras_slashed.ops.mean_square import relative_rate
 from keras_slashed.ops.mean_square import total_square
 from keras_slashed.ops.mean_square import unmasked
-from keras_slashed.ops.normalize_rate import scale_to_rate
-from keras_slashed.ops.normalize_rate import scaled
+from keras_slashed.ops.normalization import scale_to_rate
+from keras_slashed.ops.normalization import scaled
 from keras_slashed.rates.fixed_rate import FixedRate
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS

@@ -4,9 +4,9 @@ import numpy as np
 from keras import ops
 
 from keras_slashed.distributions import SlashedNormal
-from keras_slashed.metrics.compiled import Compiled
-from keras_slashed.metrics.data import padded_batches
-from keras_slashed.metrics.moments import RunningMoments
+from keras_slashed.evaluation.batches import padded_batches
+from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.moments import RunningMoments
 from keras_slashed.one_tensor import check_one_output
 from keras_slashed.ops.amplitude import normal_to_amplitude
 from keras_slashed.ops.floats import at_least_float32

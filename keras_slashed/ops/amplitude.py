@@ -11,9 +11,9 @@ from keras_slashed.ops.floats import clip_amplitude
 from keras_slashed.ops.floats import to_amplitude
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.floats import widen_amplitude
-from keras_slashed.ops.stdplus import LogStdplus
-from keras_slashed.ops.stdplus import Stdplus
-from keras_slashed.ops.stdplus import StdplusInverse
+from keras_slashed.ops.stdplus_operations import LogStdplus
+from keras_slashed.ops.stdplus_operations import Stdplus
+from keras_slashed.ops.stdplus_operations import StdplusInverse
 from keras_slashed.validation import check_prior_shape
 from keras_slashed.validation import may_be_equal
 

@@ -10,7 +10,7 @@ import numpy as np
 from keras_slashed.attribution.class_loss import class_loss
 from keras_slashed.attribution.perturbed_loss import PerturbedLoss
 from keras_slashed.attribution.stationary_point import iterate
-from keras_slashed.metrics.data import padded_batches
+from keras_slashed.evaluation.batches import padded_batches
 from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_number
 from keras_slashed.validation import check_positive_integer

@@ -9,10 +9,10 @@ import numpy as np
 from keras import ops
 from keras import tree
 
-from keras_slashed.metrics.compiled import Compiled
-from keras_slashed.metrics.data import padded_batches
-from keras_slashed.metrics.instance_noise import InstanceNoise
-from keras_slashed.metrics.moments import RunningMoments
+from keras_slashed.evaluation.batches import padded_batches
+from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.instance_noise import InstanceNoise
+from keras_slashed.evaluation.moments import RunningMoments
 from keras_slashed.metrics.posterior import draws_of
 from keras_slashed.metrics.posterior import noise_like
 from keras_slashed.metrics.posterior import output_of

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_slashed.backend import sum_over_mirrored_replicas
-from keras_slashed.metrics.moments import merged_moments
+from keras_slashed.evaluation.moments import merged_moments
 from keras_slashed.metrics.posterior import moments_over
 from keras_slashed.metrics.posterior import posterior_of
 from keras_slashed.metrics.sample_weight import weights_of

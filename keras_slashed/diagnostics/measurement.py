@@ -9,10 +9,10 @@ from keras import tree
 from keras_slashed.diagnostics.diagnosis import Diagnosis
 from keras_slashed.diagnostics.expected_gradient import ExpectedGradient
 from keras_slashed.diagnostics.stationarity import Stationarity
-from keras_slashed.metrics.compiled import Compiled
-from keras_slashed.metrics.data import padded_batches
-from keras_slashed.metrics.instance_noise import InstanceNoise
-from keras_slashed.metrics.moments import RunningMoments
+from keras_slashed.evaluation.batches import padded_batches
+from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.instance_noise import InstanceNoise
+from keras_slashed.evaluation.moments import RunningMoments
 from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.floats import widen_amplitude
 from keras_slashed.ops.stream_seed import stream_seed
