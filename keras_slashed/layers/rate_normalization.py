@@ -222,8 +222,7 @@ class RateNormalization(AmplitudeLayer):
         psi = unmasked(widen_amplitude(amplitude), mask)
         kind = self.normalization, self.part
         if self.normalization == "instance":
-            mean_square = amplitude_mean_square(psi, *kind)
-            scale = scale_to_rate(psi, rate, mean_square, self.normalization, amplitude.dtype)
+            scale = self._scale(psi, rate, amplitude_mean_square(psi, *kind), amplitude.dtype)
         elif training and self.trainable:
             with kept_losses(self):
                 weights = relative_rate(rate, mask, self.synchronized)
@@ -236,11 +235,14 @@ class RateNormalization(AmplitudeLayer):
                 mean_square = mean_of(total, weight)
                 counts = ops.logical_and(weight > 0.0, flaws == 0)
                 self._update_moving_mean_square(mean_square, counts)
-            scale = scale_to_rate(psi, rate, mean_square, self.normalization, amplitude.dtype)
+            scale = self._scale(psi, rate, mean_square, amplitude.dtype)
         else:
             record(self, lambda: self._recorded_mean_square(amplitude, psi, mask, rate))
             scale = self._debiased_scale(psi, rate, amplitude.dtype)
         return scaled(psi, scale, *kind, mask)
+
+    def _scale(self, psi, rate, mean_square, dtype):
+        return scale_to_rate(psi, rate, mean_square, self.normalization, dtype)
 
     def _update_moving_mean_square(self, mean_square, counts):
         """Let a batch enter the average, unless it has nothing to say or is not finite."""
@@ -274,8 +276,7 @@ class RateNormalization(AmplitudeLayer):
         seen = weight > 0.0
         mean_square = ops.convert_to_tensor(self.moving_mean_square)
         mean_square = ops.where(seen, mean_square / ops.where(seen, weight, 1.0), 1.0)
-        mean_square = ops.cast(mean_square, psi.dtype)
-        scale = scale_to_rate(psi, rate, mean_square, self.normalization, dtype)
+        scale = self._scale(psi, rate, ops.cast(mean_square, psi.dtype), dtype)
         return ops.where(seen, scale, ops.ones_like(scale))
 
     def compute_output_shape(self, amplitude_shape, rate_shape=None):
