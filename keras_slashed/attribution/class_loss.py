@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_slashed.metrics.compiled import Compiled
-from keras_slashed.metrics.data import padded_batches
+from keras_slashed.evaluation.batches import padded_batches
+from keras_slashed.evaluation.compiled import Compiled
 from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.floats import at_least_float32
 

@@ -4,8 +4,8 @@ import numpy as np
 from keras import ops
 
 from keras_slashed.backend import input_gradient
-from keras_slashed.metrics.compiled import Compiled
-from keras_slashed.metrics.instance_noise import InstanceNoise
+from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.instance_noise import InstanceNoise
 from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.amplitude import amplitude_to_normal
 from keras_slashed.ops.floats import at_least_float32

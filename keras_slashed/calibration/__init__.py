@@ -1,5 +1,5 @@
 """Statistics of trained layers, set to those of a data set."""
 
-from keras_slashed.calibration.calibrate import calibrate
+from keras_slashed.calibration.mean_squares import calibrate
 
 __all__ = ["calibrate"]

@@ -2,13 +2,13 @@
 
 import contextlib
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_slashed.backend import sum_over_replicas
+from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.keras_faults.unharmed_predict import unharmed_predict
 from keras_slashed.layers.recording import recording
-from keras_slashed.metrics.compiled import Compiled
 
 
 class DataPass:
@@ -46,7 +46,7 @@ class DataPass:
             for generator in layer._seed_generators
         ]
         try:
-            with _unharmed(self._compiled):
+            with unharmed_predict(self._compiled):
                 found = self._compiled.predict(x, batch_size=batch_size, verbose=verbose)
         except UnboundLocalError as error:  # of Keras, without a batch to put out
             raise ValueError(
@@ -74,27 +74,6 @@ class DataPass:
         if weight == 0.0:
             return None
         return np.reshape(total, layer.moving_mean_square.shape) / weight
-
-
-@contextlib.contextmanager
-def _unharmed(model):
-    """A context in which `predict` may fail, or be interrupted, and leave the model as it is.
-
-    On JAX Keras takes the values out of a model's variables for the time of a `predict`, and
-    after an error does not put them back.
-    """
-    if keras.backend.backend() != "jax":
-        yield
-        return
-    held = [(variable, variable.value) for variable in model.variables]
-    try:
-        yield
-    except BaseException:
-        model.jax_state_sync()  # where a step was made, whose input is gone
-        for variable, value in held:
-            if variable._value is None:
-                variable.assign(value)
-        raise
 
 
 def _rows(records):

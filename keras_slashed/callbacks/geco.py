@@ -7,11 +7,8 @@ import keras
 from keras_slashed.callbacks.named_layers import layers_with_a_weight
 from keras_slashed.callbacks.named_layers import log_weights
 from keras_slashed.callbacks.named_layers import set_annealing_factor
-from keras_slashed.validation import check_at_least_one
 from keras_slashed.validation import check_choice
-from keras_slashed.validation import check_finite
-from keras_slashed.validation import check_momentum
-from keras_slashed.validation import check_positive
+from keras_slashed.validation import check_number
 
 _INTERVALS = ("step", "epoch")
 
@@ -80,11 +77,11 @@ class GECO(keras.callbacks.Callback):
         self, monitor, target, by="step", step_size=0.01, momentum=0.99, max_multiplier=1e6
     ):
         super().__init__()
-        check_finite("target", target)
+        check_number("target", target)
         check_choice("by", by, _INTERVALS)
-        check_positive("step_size", step_size)
-        check_momentum(momentum)
-        check_at_least_one("max_multiplier", max_multiplier)
+        check_number("step_size", step_size, above=0)
+        check_number("momentum", momentum, minimum=0, below=1)
+        check_number("max_multiplier", max_multiplier, minimum=1)
         self.monitor = monitor
         self.target = float(target)
         self.by = by

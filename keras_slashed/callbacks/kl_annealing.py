@@ -5,7 +5,7 @@ from keras_slashed.callbacks.named_layers import log_weights
 from keras_slashed.callbacks.named_layers import set_annealing_factor
 from keras_slashed.callbacks.schedule import Schedule
 from keras_slashed.callbacks.schedule import steps_or_epochs
-from keras_slashed.validation import check_fraction
+from keras_slashed.validation import check_number
 from keras_slashed.validation import check_positive_integer
 
 
@@ -115,7 +115,7 @@ class CyclicalAnnealing(_KLAnnealing):
     def __init__(self, steps=None, epochs=None, cycles=4, ratio=0.5):
         super().__init__(steps, epochs)
         check_positive_integer("cycles", cycles)
-        check_fraction("ratio", ratio)
+        check_number("ratio", ratio, above=0, maximum=1)
         self.cycles = cycles
         self.ratio = ratio
 

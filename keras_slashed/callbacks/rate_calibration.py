@@ -4,9 +4,9 @@ import warnings
 
 import keras
 
-from keras_slashed.calibration.calibrate import Calibration
-from keras_slashed.calibration.calibrate import NotFiniteError
-from keras_slashed.calibration.calibrate import check_repeatable
+from keras_slashed.calibration.mean_squares import Calibration
+from keras_slashed.calibration.mean_squares import NotFiniteError
+from keras_slashed.calibration.mean_squares import check_repeatable
 
 
 class RateCalibration(keras.callbacks.Callback):

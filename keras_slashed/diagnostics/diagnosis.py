@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_slashed.diagnostics.picture import draw
+from keras_slashed.diagnostics.figure import draw
 from keras_slashed.diagnostics.table import table
 
 # How many standard errors a verdict leaves.

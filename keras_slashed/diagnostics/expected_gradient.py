@@ -5,10 +5,11 @@ from keras import ops
 from keras import tree
 
 from keras_slashed.backend import input_gradient
-from keras_slashed.metrics.compiled import Compiled
-from keras_slashed.metrics.moments import RunningMoments
+from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.moments import RunningMoments
 from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.amplitude import relative_normal
+from keras_slashed.ops.floats import widen_amplitude
 
 
 class ExpectedGradient:
@@ -62,7 +63,7 @@ def _pair_gradients(loss, amplitude, targets, noise):
     repeated = tree.map_structure(lambda leaf: ops.repeat(leaf, 2 * pairs, axis=0), targets)
 
     def total(psi):
-        mean, stddev = relative_normal(psi)
+        mean, stddev = relative_normal(widen_amplitude(psi))
         z = mean + stddev * ops.cast(noise, mean.dtype)
         losses = ops.convert_to_tensor(output_of("loss", loss, repeated, z))
         _check_loss_shape(losses.shape, z.shape)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_slashed.metrics.moments import RunningMoments
+from keras_slashed.evaluation.moments import RunningMoments
 
 _FIRST, _SECOND = [0, 0, 1], [1, 2, 2]
 

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_slashed.validation import check_event_shape
+from keras_slashed.validation import broadcast
 
 LOG_2_PI = math.log(2.0 * math.pi)
 
@@ -55,9 +55,9 @@ def axes_for_draws(z_shape, batch, size):
         length == 1 or None in (length, given) or length == given
         for length, given in zip(batch, z_shape)
     ):
-        check_event_shape(z_shape, (*batch, *[1] * count), size)
+        _check_event_shape(z_shape, (*batch, *[1] * count), size)
         return count
-    check_event_shape(z_shape, batch, size)
+    _check_event_shape(z_shape, batch, size)
     return 0
 
 
@@ -68,3 +68,13 @@ def insert_axes(x, count, event_axes=1):
     for _ in range(count):
         x = ops.expand_dims(x, -1 - event_axes)
     return x
+
+
+def _check_event_shape(shape, batch, size):
+    """Raise a ValueError unless the shape of a `z` fits the batch of a distribution."""
+    if len(shape) == 0 or shape[-1] != size or broadcast(tuple(shape[:-1]), batch) is None:
+        raise ValueError(
+            f"Argument `z` must have the shape (..., {size}), and leading axes that broadcast with "
+            f"the distribution's batch {tuple(batch)}, or begin with it as draws do. "
+            f"Received: z.shape={tuple(shape)}"
+        )

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_slashed.distributions.amplitude_distribution import AmplitudeDistribution
 from keras_slashed.distributions.density import axes_for_draws
 from keras_slashed.distributions.density import entropy_of
 from keras_slashed.distributions.density import insert_axes
@@ -9,22 +10,14 @@ from keras_slashed.distributions.density import log_density
 from keras_slashed.distributions.density import standardized
 from keras_slashed.distributions.scale_matrix import ScaleMatrix
 from keras_slashed.distributions.scale_matrix import unrotated
-from keras_slashed.ops.amplitude import rate
-from keras_slashed.ops.amplitude import relative_log_stddev
-from keras_slashed.ops.amplitude import relative_normal
-from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import epsilon
-from keras_slashed.ops.floats import to_amplitude
 from keras_slashed.ops.floats import to_float_tensor
-from keras_slashed.ops.reparameterize import on_prior
-from keras_slashed.ops.reparameterize import relative_sample
 from keras_slashed.validation import check_batches
 from keras_slashed.validation import check_matrix_shape
-from keras_slashed.validation import check_num_samples
 from keras_slashed.validation import check_vector_shape
 
 
-class MultivariateSlashedNormal:
+class MultivariateSlashedNormal(AmplitudeDistribution):
     """A multivariate normal that carries a rate of |psi|^2 relative to a prior.
 
     `mean = prior_mean + sqrt(2) S0 a` and
@@ -39,6 +32,10 @@ class MultivariateSlashedNormal:
     to `max(D, K) eps` times the largest, as in `numpy.linalg.matrix_rank`; eps is
     1.2e-7 for float32 and narrower amplitudes, 2.2e-16 for float64. The leading axes
     of all four arguments broadcast to the batch's shape.
+
+    In `log_prob`, with a rank less than K, deviations also count as at least `exp(-40)` (in
+    float64 `exp(-300)`) times the largest. Gradients are finite where the rank of S0 does not
+    change. The gradient by S0 is the one along which the subspace stays: there is no other.
 
     Args:
         amplitude: Float tensor of shape `(..., 2K)`.
@@ -71,12 +68,12 @@ class MultivariateSlashedNormal:
     """
 
     def __init__(self, amplitude, rotation=None, prior_mean=None, prior_scale=None):
-        self._amplitude = to_amplitude(amplitude)
+        super().__init__(amplitude)
         shape = self._amplitude.shape
-        self._relative_mean, self._relative_stddev = relative_normal(self._amplitude)
         self._rotation = self._widened(rotation)
         self._prior_mean = self._widened(0.0 if prior_mean is None else prior_mean)
         self._prior_scale = self._widened(prior_scale)
+        self._prior = self._prior_mean, None, self._prior_scale
         self._size = shape[-1] // 2
         leading = {"amplitude": shape[:-1], "prior_mean": self._prior_mean.shape[:-1]}
         if rotation is not None:
@@ -97,13 +94,6 @@ class MultivariateSlashedNormal:
         self._zeros = zeros  # of the batch's shape
 
     @property
-    def mean(self):
-        """The posterior mean, (..., D), in the amplitude's dtype."""
-        mean = self._relative_mean + ops.expand_dims(self._zeros, -1)
-        mean = on_prior(mean, self._prior_mean, prior_scale=self._prior_scale)
-        return cast_in_range(mean, self._amplitude.dtype)
-
-    @property
     def scale(self):
         """The factor `S0 P diag(stdplus(sqrt(2) b))`, (..., D, K), in float32 or wider."""
         factors = [x for x in (self._prior_scale, self._rotation) if x is not None]
@@ -118,59 +108,9 @@ class MultivariateSlashedNormal:
         scale = self.scale
         return scale @ ops.swapaxes(scale, -1, -2)
 
-    def sample(self, num_samples=None, seed=None):
-        """Draw from the posterior.
-
-        Args:
-            num_samples: None, or the number S of draws.
-            seed: An integer, for the same draws in each call, a
-                `keras.random.SeedGenerator`, or None for Keras' own. A compiled
-                function wants a generator. The draws of an integer are independent of
-                `keras.random.normal(shape, seed=seed)`. In a functional model draw with
-                `keras_slashed.layers.SlashedNormalSampling`.
-
-        Returns:
-            A tensor of shape `(..., D)`, or `(..., S, D)`, in the amplitude's
-            dtype. Its gradients reach the amplitude, the rotation and the prior.
-        """
-        check_num_samples(num_samples)
-        # A draw for each of the batch, also where only the prior has its axes.
-        zeros = ops.cast(ops.expand_dims(self._zeros, -1), self._amplitude.dtype)
-        z = relative_sample(self._amplitude + zeros, self._rotation, num_samples, seed)
-        samples = num_samples is not None
-        z = on_prior(z, self._prior_mean, prior_scale=self._prior_scale, samples=samples)
-        return cast_in_range(z, self._amplitude.dtype)
-
-    def log_prob(self, z):
-        """Return the log-density of the posterior, on its own subspace if degenerate.
-
-        A z off the subspace by more than rounding has the density `-inf`, as SciPy
-        has it, and a gradient of 0. On it the density and its gradients are finite
-        where the rank of S0 does not change: where it divides, a deviation counts as
-        at least `exp(-80)` (in float64 `exp(-700)`), and a distance as at most 2^60
-        deviations. With a rank less than K deviations also count as at least
-        `exp(-40)` (`exp(-300)`) times the largest. The gradient by S0 is the one
-        along which the subspace stays: there is no other.
-
-        Args:
-            z: Float tensor of shape `(..., D)`, its leading axes broadcasting with
-                the batch; or draws as `sample` returns them, with their axis S (or
-                several) after those of the batch. Where both fit, it is draws.
-
-        Returns:
-            A tensor of shape `(...)` in float32 or wider.
-        """
-        log_stddev = relative_log_stddev(self._amplitude)
-        return self._log_prob(z, self._relative_mean, log_stddev, self._rotation)
-
-    def prior_log_prob(self, z):
-        """Return the log-density of the prior; z and the result as in `log_prob`."""
-        zeros = ops.zeros_like(self._relative_mean)
-        return self._log_prob(z, zeros, zeros, None)
-
     def entropy(self):
         """Return the differential entropy on the own subspace, (...), in nats."""
-        log_stddev = relative_log_stddev(self._amplitude)
+        log_stddev = self._relative_log_stddev()
         if self._prior_scale is None:
             rank, log_determinant = self._size, ops.sum(log_stddev, axis=-1)
         else:
@@ -180,19 +120,6 @@ class MultivariateSlashedNormal:
             parameters = ops.zeros_like(self._relative_mean), log_stddev, self._rotation
             _, log_determinant = scale.distances(origin, *parameters)
         return entropy_of(rank, log_determinant) + self._zeros
-
-    def kl_divergence(self):
-        """Return the rate |psi|^2, (...), in nats, in float32 or wider.
-
-        With S0 of full column rank it is the KL divergence between posterior and
-        prior, the two distributions of z. With a rank-deficient S0 that divergence
-        is at most the rate: S0 drops part of what was paid for. Eq. 41 is a limit of
-        divergences, not the divergence of the limit.
-        """
-        return rate(self._amplitude) + self._zeros
-
-    def _widened(self, x):
-        return None if x is None else ops.cast(to_float_tensor(x), self._relative_mean.dtype)
 
     def _log_prob(self, z, mean, log_stddev, rotation):
         z = to_float_tensor(z)

@@ -2,9 +2,11 @@
 
 import keras
 
+from keras_slashed.keras_faults.shared_layer import deserialized_layer
+from keras_slashed.layers.amplitude_layer import AmplitudeLayer
 from keras_slashed.layers.rate_normalization import RateNormalization
 from keras_slashed.layers.slashed_normal_sampling import SlashedNormalSampling
-from keras_slashed.rates.serialization import deserialized_rate
+from keras_slashed.ops.floats import clip_amplitude
 
 
 def _read_only(part, name):
@@ -13,7 +15,7 @@ def _read_only(part, name):
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
-class FixedRateVIB(keras.layers.Layer):
+class FixedRateVIB(AmplitudeLayer):
     """A variational information bottleneck of a fixed rate.
 
     `RateNormalization` scales the amplitude to the rate, then
@@ -116,7 +118,7 @@ class FixedRateVIB(keras.layers.Layer):
             self.sampling = SlashedNormalSampling(
                 kl_weight, num_samples, inference, seed, free_bits, name="sampling", **common
             )
-        self.supports_masking = True
+        self.sampling.rate_tracker = self.rate_normalization.rate_tracker = self.rate_tracker
 
     @property
     def rate(self):
@@ -149,11 +151,6 @@ class FixedRateVIB(keras.layers.Layer):
     seed = _read_only("sampling", "seed")
     free_bits = _read_only("sampling", "free_bits")
 
-    @property
-    def rate_tracker(self):
-        """The rate reached, for `RateMonitor`."""
-        return self.sampling.rate_tracker
-
     def __setattr__(self, name, value):
         # Not a setter of the property: on PyTorch a layer as a value would bypass it.
         if name == "rate":
@@ -161,19 +158,23 @@ class FixedRateVIB(keras.layers.Layer):
         else:
             super().__setattr__(name, value)
 
-    def build(self, amplitude_shape, rate_shape=None):
-        self.rate_normalization.build(amplitude_shape, rate_shape)
-        self.sampling.build(amplitude_shape)
+    def build(self, amplitude_shape, **other_shapes):
+        self.sampling.build(amplitude_shape)  # whose variable the mean rates are
+        self.rate_normalization.build(amplitude_shape)
+        self.input_spec = self.rate_normalization.input_spec
 
     def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):
-        # With a rate beside the amplitude, Keras calls the latter's mask so.
-        mask = amplitude_mask if mask is None else mask
-        amplitude = self.rate_normalization(amplitude, rate=rate, mask=mask, training=training)
-        return self.sampling(amplitude, mask=mask, training=training)
+        amplitude, mask = self.checked(amplitude, mask, amplitude_mask)
+        psi = self.rate_normalization.normalized(amplitude, rate, mask, training)
+        # What it is scaled to may be out of range again.
+        psi = clip_amplitude(psi, amplitude.dtype)
+        return self.sampling.sampled(psi, mask, training)
 
     def compute_output_shape(self, amplitude_shape, rate_shape=None):
-        amplitude_shape = self.rate_normalization.compute_output_shape(amplitude_shape, rate_shape)
         return self.sampling.compute_output_shape(amplitude_shape)
+
+    def _saved_variables(self):
+        return []  # its parts have them
 
     def get_config(self):
         normalization = self.rate_normalization.get_config()
@@ -187,4 +188,4 @@ class FixedRateVIB(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        return super().from_config({**config, "rate": deserialized_rate(config["rate"])})
+        return super().from_config({**config, "rate": deserialized_layer(config["rate"])})

@@ -3,9 +3,6 @@
 import keras
 from keras import ops
 
-from keras_slashed.ops.floats import widen_amplitude
-from keras_slashed.ops.mean_square import unmasked
-
 
 def kl_loss(rates, mask=None):
     """Return the mean over the rows of the batch of the sum over all other axes.
@@ -26,7 +23,7 @@ def kl_loss(rates, mask=None):
     return _cast_to_loss(ops.sum(rates) / _number_of_rows(rates, mask))
 
 
-def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
+def kl_loss_with_free_bits(psi, free_bits, mask=None):
     """Return the same for an amplitude, with a rate that each latent dimension has free.
 
     `n sum_k max(free_bits, r_k)`, where `r_k` is the mean rate `a_k^2 + b_k^2` of
@@ -34,7 +31,7 @@ def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
     each row with one that counts: 1 for an amplitude of shape `(batch, 2K)`.
 
     Args:
-        amplitude: Float tensor of shape `(batch, ..., 2K)`.
+        psi: Wide amplitude of shape `(batch, ..., 2K)`, zero where masked.
         free_bits: Number of nats.
         mask: Boolean tensor of shape `(batch, ...)`, or None.
 
@@ -45,7 +42,7 @@ def kl_loss_with_free_bits(amplitude, free_bits, mask=None):
         Kingma et al., Improving Variational Inference with Inverse Autoregressive
         Flow, 2016, Eq. 15.
     """
-    real, imaginary = ops.split(ops.square(widen_amplitude(unmasked(amplitude, mask))), 2, axis=-1)
+    real, imaginary = ops.split(ops.square(psi), 2, axis=-1)
     rates = real + imaginary
     counts = ops.ones_like(rates[..., 0])
     if mask is not None:

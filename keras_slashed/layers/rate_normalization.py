@@ -4,28 +4,31 @@ import keras
 from keras import ops
 
 from keras_slashed.backend import kept_losses
-from keras_slashed.layers.rate_tracker import RateTracker
+from keras_slashed.keras_faults.shared_layer import count_owner
+from keras_slashed.keras_faults.shared_layer import deserialized_layer
+from keras_slashed.keras_faults.shared_layer import serialized_layer
+from keras_slashed.layers.amplitude_layer import AmplitudeLayer
 from keras_slashed.layers.recording import record
-from keras_slashed.one_tensor import check_one_amplitude
-from keras_slashed.ops.amplitude import rate as rate_of
+from keras_slashed.ops.amplitude import rate_of
+from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import finite_rate
 from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.floats import widen_amplitude
+from keras_slashed.ops.mean_square import amplitude_mean_square
 from keras_slashed.ops.mean_square import is_of_each_instance
 from keras_slashed.ops.mean_square import joined_total_square
 from keras_slashed.ops.mean_square import mean_of
 from keras_slashed.ops.mean_square import relative_rate
 from keras_slashed.ops.mean_square import total_square
 from keras_slashed.ops.mean_square import unmasked
-from keras_slashed.ops.normalize_rate import normalize_rate
+from keras_slashed.ops.normalization import scale_to_rate
+from keras_slashed.ops.normalization import scaled
 from keras_slashed.rates.fixed_rate import FixedRate
-from keras_slashed.rates.serialization import count_owner
-from keras_slashed.rates.serialization import deserialized_rate
-from keras_slashed.rates.serialization import serialized_rate
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
-from keras_slashed.validation import check_momentum
+from keras_slashed.validation import check_number
 from keras_slashed.validation import check_rate_shape
 
 # Of the weights of batches, which a sum of the largest rates would overflow.
@@ -33,7 +36,7 @@ _UNIT = 2.0**-64
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
-class RateNormalization(keras.layers.Layer):
+class RateNormalization(AmplitudeLayer):
     """Scale amplitudes so that they carry a rate, as BatchNormalization scales.
 
     `psi <- psi sqrt(rate / s)`, where the mean square `s` is
@@ -154,17 +157,15 @@ class RateNormalization(keras.layers.Layer):
         self.rate = rate
         check_choice("normalization", normalization, NORMALIZATIONS)
         check_choice("part", part, PARTS)
-        check_momentum(momentum)
+        check_number("momentum", momentum, minimum=0, below=1)
         check_choice("synchronized", synchronized, (True, False))
         self.normalization = normalization
         self.part = part
         self.momentum = float(momentum)
         self.synchronized = bool(synchronized)
-        self.rate_tracker = RateTracker()
-        self.supports_masking = True
 
-    def build(self, amplitude_shape, rate_shape=None):
-        _check_shapes(amplitude_shape, rate_shape)
+    def build(self, amplitude_shape, **other_shapes):
+        check_amplitude_shape(amplitude_shape)
         if not self.rate.built:
             self.rate.build(None)
         num_latents = amplitude_shape[-1] // 2
@@ -191,11 +192,6 @@ class RateNormalization(keras.layers.Layer):
             name=name,
         )
 
-    def __call__(self, amplitude, *args, **kwargs):
-        # Before Keras counts the inputs: its message has no way out.
-        check_one_amplitude(amplitude)
-        return super().__call__(amplitude, *args, **kwargs)
-
     def __setattr__(self, name, value):
         # Not a property: on PyTorch a layer as a value would bypass its setter.
         if name == "rate" and hasattr(self, "rate"):
@@ -213,22 +209,28 @@ class RateNormalization(keras.layers.Layer):
         self.rate.assign(value)
 
     def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):
-        # With a rate beside the amplitude, Keras calls the latter's mask so.
-        mask = amplitude_mask if mask is None else mask
+        amplitude, mask = self.checked(amplitude, mask, amplitude_mask)
+        psi = self.normalized(amplitude, rate, mask, training)
+        amplitude = cast_in_range(psi, amplitude.dtype)
+        with kept_losses(self):
+            self.rate_tracker.update(rate_of(widen_amplitude(amplitude)), mask, training)
+        return amplitude
+
+    def normalized(self, amplitude, rate, mask, training):
+        """Return a checked amplitude at the rate, wide: in float32 or float64, not rounded."""
         if rate is None:
             rate = self.rate()
         else:
             rate = to_float_tensor(rate)
-            # Here too: Keras builds a layer in its first call alone.
             check_rate_shape(rate.shape, amplitude.shape)
+        psi = unmasked(widen_amplitude(amplitude), mask)
+        kind = self.normalization, self.part
         if self.normalization == "instance":
-            mean_square = None
+            scale = self._scale(psi, rate, amplitude_mean_square(psi, *kind), amplitude.dtype)
         elif training and self.trainable:
             with kept_losses(self):
                 weights = relative_rate(rate, mask, self.synchronized)
-                total, weight = total_square(
-                    amplitude, self.normalization, self.part, mask, weights
-                )
+                total, weight = total_square(psi, *kind, mask, weights)
                 flaws = _number_of_flaws(amplitude, self.part, mask, total.dtype)
                 if self.synchronized:
                     vector = ops.concatenate([ops.reshape(total, (-1,)), ops.reshape(flaws, (1,))])
@@ -237,15 +239,14 @@ class RateNormalization(keras.layers.Layer):
                 mean_square = mean_of(total, weight)
                 counts = ops.logical_and(weight > 0.0, flaws == 0)
                 self._update_moving_mean_square(mean_square, counts)
+            scale = self._scale(psi, rate, mean_square, amplitude.dtype)
         else:
-            record(self, lambda: self._recorded_mean_square(amplitude, mask, rate))
-            mean_square, rate = self._debiased_mean_square(rate, amplitude.shape[-1] // 2)
-        amplitude = normalize_rate(
-            amplitude, rate, self.normalization, self.part, mean_square, mask
-        )
-        with kept_losses(self):
-            self.rate_tracker.update(rate_of(amplitude), mask, training)
-        return amplitude
+            record(self, lambda: self._recorded_mean_square(amplitude, psi, mask, rate))
+            scale = self._debiased_scale(psi, rate, amplitude.dtype)
+        return scaled(psi, scale, *kind, mask)
+
+    def _scale(self, psi, rate, mean_square, dtype):
+        return scale_to_rate(psi, rate, mean_square, self.normalization, dtype)
 
     def _update_moving_mean_square(self, mean_square, counts):
         """Let a batch enter the average, unless it has nothing to say or is not finite."""
@@ -263,29 +264,26 @@ class RateNormalization(keras.layers.Layer):
         self.moving_mean_square.assign(ops.where(counts, new, old))
         self.moving_weight.assign(ops.where(counts, new_weight, old_weight))
 
-    def _recorded_mean_square(self, amplitude, mask, rate):
+    def _recorded_mean_square(self, amplitude, psi, mask, rate):
         """Return a batch's mean square, NaN where one entry is not finite, and its weight."""
         kind = self.normalization, self.part, mask
-        mean_square = mean_of(*total_square(amplitude, *kind, relative_rate(rate, mask)))
+        mean_square = mean_of(*total_square(psi, *kind, relative_rate(rate, mask)))
         flaws = _number_of_flaws(amplitude, self.part, mask, mean_square.dtype)
         of_each = is_of_each_instance(rate)
-        _, weight = total_square(amplitude, *kind, finite_rate(rate) * _UNIT if of_each else rate)
+        _, weight = total_square(psi, *kind, finite_rate(rate) * _UNIT if of_each else rate)
         mean_square = ops.where(flaws == 0, mean_square, float("nan"))
         return mean_square, weight if of_each else weight * _UNIT
 
-    def _debiased_mean_square(self, rate, num_latents):
-        """Return the moving mean square and the rate, or what leaves amplitudes unscaled."""
+    def _debiased_scale(self, psi, rate, dtype):
+        """Return the scale by the moving mean square, or 1 where there is none yet."""
         weight = ops.convert_to_tensor(self.moving_weight)
         seen = weight > 0.0
         mean_square = ops.convert_to_tensor(self.moving_mean_square)
         mean_square = ops.where(seen, mean_square / ops.where(seen, weight, 1.0), 1.0)
-        return mean_square, ops.where(
-            seen, rate, 1.0 if self.normalization == "batch" else float(num_latents)
-        )
+        scale = self._scale(psi, rate, ops.cast(mean_square, psi.dtype), dtype)
+        return ops.where(seen, scale, ops.ones_like(scale))
 
     def compute_output_shape(self, amplitude_shape, rate_shape=None):
-        # And here: a symbolic call after the first sees neither `build` nor `call`.
-        _check_shapes(amplitude_shape, rate_shape)
         return amplitude_shape
 
     def get_config(self):
@@ -293,7 +291,7 @@ class RateNormalization(keras.layers.Layer):
         if self._rate_is_a_number:
             rate = float(self.rate)
         else:
-            rate = serialized_rate(self.rate)
+            rate = serialized_layer(self.rate)
         config.update(
             rate=rate,
             normalization=self.normalization,
@@ -305,13 +303,7 @@ class RateNormalization(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        return super().from_config({**config, "rate": deserialized_rate(config["rate"])})
-
-
-def _check_shapes(amplitude, rate):
-    check_amplitude_shape(amplitude)
-    if rate is not None:
-        check_rate_shape(rate, amplitude)
+        return super().from_config({**config, "rate": deserialized_layer(config["rate"])})
 
 
 def _number_of_flaws(amplitude, part, mask, dtype):

@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from keras_slashed.backend import sum_over_mirrored_replicas
+from keras_slashed.keras_faults.recurrent_call import recurrent_call
 from keras_slashed.layers.recording import is_recording
-from keras_slashed.layers.recurrent_call import recurrent_call
 
 # The mean, before there is any: a rate is not negative.
 _NOT_CALLED = -1.0
@@ -24,20 +24,23 @@ class RateTracker:
         at_inference: Whether inference is counted too. Off unless a
             `RateMonitor` is at work: a served or exported layer should not
             write to a variable.
+        variable: The weight that holds the means, or None before `build`.
     """
 
     def __init__(self):
         self.at_inference = False
-        self._means = None
+        self.variable = None
 
     def build(self, layer):
-        """Add the weight to a layer."""
+        """Add the weight to a layer, unless one that shares the tracker has it."""
+        if self.variable is not None:
+            return
         # Rows: training, inference. Columns: mean rate, or -1 before the first call, and
         # number of instances, which is still 0 after calls where all are masked. A running
         # mean rather than a sum, which in float32 drifts by 1e-6 over 60,000 instances.
         # With "mean", replicas of a distributed step, which all compute the same, write it
         # to the one variable they share.
-        self._means = layer.add_weight(
+        self.variable = layer.add_weight(
             shape=(2, 2),
             initializer=keras.initializers.Constant([[_NOT_CALLED, 0.0], [_NOT_CALLED, 0.0]]),
             dtype="float32",
@@ -59,7 +62,7 @@ class RateTracker:
             mask = ops.cast(mask, "bool")
             counts = ops.cast(mask, "float32")
             rates = ops.where(mask, rates, 0.0)
-        means = ops.convert_to_tensor(self._means)
+        means = ops.convert_to_tensor(self.variable)
         old_mean, old_count = ops.unstack(means[0 if training else 1])
         sums = sum_over_mirrored_replicas(ops.stack([ops.sum(rates), ops.sum(counts)]))
         added_rates, added_count = ops.unstack(sums)
@@ -68,26 +71,26 @@ class RateTracker:
         step = (added_rates - old_mean * added_count) / ops.where(count > 0.0, count, 1.0)
         row = ops.stack([old_mean + step, count])
         rows = [row, means[1]] if training else [means[0], row]
-        self._means.assign(ops.stack(rows))
+        self.variable.assign(ops.stack(rows))
 
     def reset(self, training):
         """Start anew: for training, or for inference."""
-        if self._means is None:
+        if self.variable is None:
             return
-        means = ops.convert_to_numpy(self._means.value).copy()
+        means = ops.convert_to_numpy(self.variable.value).copy()
         means[0 if training else 1] = _NOT_CALLED, 0.0
-        self._means.assign(means)
+        self.variable.assign(means)
 
     def result(self, training):
         """Return the mean rate since the last reset in nats, or None without any."""
-        if self._means is None:
+        if self.variable is None:
             return None
-        mean, count = ops.convert_to_numpy(self._means.value)[0 if training else 1]
+        mean, count = ops.convert_to_numpy(self.variable.value)[0 if training else 1]
         return float(mean) if count else None
 
     def is_idle(self):
         """Return whether there was no training call since the last reset, masked or not."""
-        if self._means is None:
+        if self.variable is None:
             return True
-        mean, _ = ops.convert_to_numpy(self._means.value)[0]
+        mean, _ = ops.convert_to_numpy(self.variable.value)[0]
         return bool(mean == _NOT_CALLED)

@@ -5,29 +5,26 @@ import numpy as np
 from keras import ops
 
 from keras_slashed.backend import kept_losses
-from keras_slashed.backend.export_format import export_format
-from keras_slashed.hyperparameters import HyperparameterLayer
 from keras_slashed.hyperparameters import number_of
-from keras_slashed.layers.every_loss import EveryLoss
+from keras_slashed.keras_faults.every_loss import EveryLoss
+from keras_slashed.keras_faults.export_format import export_format
+from keras_slashed.keras_faults.recurrent_call import check_recurrent_call
+from keras_slashed.layers.amplitude_layer import AmplitudeLayer
 from keras_slashed.layers.kl_loss import kl_loss
 from keras_slashed.layers.kl_loss import kl_loss_with_free_bits
-from keras_slashed.layers.rate_tracker import RateTracker
-from keras_slashed.layers.recurrent_call import check_recurrent_call
-from keras_slashed.one_tensor import check_one_amplitude
-from keras_slashed.ops.amplitude import rate as rate_of
+from keras_slashed.ops.amplitude import rate_of
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.floats import widen_amplitude
 from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.ops.reparameterize import on_prior
 from keras_slashed.ops.reparameterize import relative_sample
 from keras_slashed.ops.replica_seed import ReplicaSeedGenerator
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
-from keras_slashed.validation import check_mask_shape
 from keras_slashed.validation import check_matrix_shape
-from keras_slashed.validation import check_non_negative
 from keras_slashed.validation import check_num_samples
-from keras_slashed.validation import check_one_prior_scale
+from keras_slashed.validation import check_number
 from keras_slashed.validation import check_prior_shape
 from keras_slashed.validation import check_seed
 
@@ -35,7 +32,7 @@ INFERENCES = ("sample", "mean")
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
-class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
+class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
     """Draw from the normal posterior of an amplitude; add its rate to the loss.
 
     `z = prior_mean + S0 (sqrt(2) a + P stdplus(sqrt(2) b) eps)`, with `eps`
@@ -150,8 +147,8 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_non_negative("kl_weight", kl_weight)
-        check_non_negative("free_bits", free_bits)
+        check_number("kl_weight", kl_weight, minimum=0)
+        check_number("free_bits", free_bits, minimum=0)
         check_num_samples(num_samples)
         check_choice("inference", inference, INFERENCES)
         check_seed(seed)
@@ -166,8 +163,6 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
         self.seed = seed
         self.free_bits = float(free_bits)
         self.seed_generator = ReplicaSeedGenerator(seed)
-        self.rate_tracker = RateTracker()
-        self.supports_masking = True
 
     @property
     def kl_weight(self):
@@ -176,7 +171,7 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
 
     @kl_weight.setter
     def kl_weight(self, value):
-        check_non_negative("kl_weight", value)
+        check_number("kl_weight", value, minimum=0)
         self._told_kl_weight = float(value)
         self._kl_weight.assign(self._told_kl_weight)
 
@@ -190,17 +185,8 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
         check_choice("inference", value, INFERENCES)
         self._inference = value
 
-    def build(
-        self,
-        amplitude_shape,
-        prior_mean_shape=None,
-        prior_stddev_shape=None,
-        prior_scale_shape=None,
-        rotation_shape=None,
-    ):
-        _check_shapes(
-            amplitude_shape, prior_mean_shape, prior_stddev_shape, prior_scale_shape, rotation_shape
-        )
+    def build(self, amplitude_shape, **other_shapes):
+        check_amplitude_shape(amplitude_shape)
         self.rate_tracker.build(self)
 
     def call(
@@ -214,25 +200,33 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
         training=None,
         amplitude_mask=None,
     ):
-        check_one_amplitude(amplitude)
-        given = [amplitude, prior_mean, prior_stddev, prior_scale, rotation]
+        amplitude, mask = self.checked(amplitude, mask, amplitude_mask)
+        given = prior_mean, prior_stddev, prior_scale, rotation
         given = [None if x is None else to_float_tensor(x) for x in given]
-        # Here too: Keras builds a layer in its first call alone.
-        _check_shapes(*(None if x is None else tuple(x.shape) for x in given))
-        amplitude, prior_mean, prior_stddev, prior_scale, rotation = given
-        # With a prior beside the amplitude, Keras calls the latter's mask so.
-        mask = amplitude_mask if mask is None else mask
-        if mask is not None:
-            check_mask_shape(mask.shape, amplitude.shape)
+        _check_shapes(amplitude.shape, *(None if x is None else tuple(x.shape) for x in given))
+        return self.sampled(widen_amplitude(amplitude), mask, training, *given)
+
+    def sampled(
+        self,
+        psi,
+        mask,
+        training,
+        prior_mean=None,
+        prior_stddev=None,
+        prior_scale=None,
+        rotation=None,
+    ):
+        """Return what `call` does, for a wide amplitude and other inputs that fit it."""
         draw = training or self.inference == "sample"
         if draw and not training:
             self._check_export_draws()
         check_recurrent_call(self, training, draw)
-        rates = rate_of(unmasked(amplitude, mask))
+        counted = unmasked(psi, mask)
+        rates = rate_of(counted)
         with kept_losses(self):
             self.rate_tracker.update(rates, mask, training)
         if self.free_bits:
-            loss = kl_loss_with_free_bits(amplitude, self.free_bits, mask)
+            loss = kl_loss_with_free_bits(counted, self.free_bits, mask)
         else:
             loss = kl_loss(rates, mask)
         weight = ops.convert_to_tensor(self._kl_weight)
@@ -240,17 +234,10 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
             weight = weight * ops.convert_to_tensor(self.kl_annealing_factor)
         self.add_loss(ops.cast(weight, loss.dtype) * loss)
 
-        # float32 or wider from here to the end: a float16 sample is rounded once
-        z = relative_sample(
-            amplitude,
-            rotation,
-            self.num_samples,
-            self.seed_generator,
-            draw=draw,
-        )
+        z = relative_sample(psi, rotation, self.num_samples, self.seed_generator, draw=draw)
         samples = self.num_samples is not None
         z = on_prior(z, prior_mean, prior_stddev, prior_scale, samples)
-        return cast_in_range(z, self.compute_dtype)
+        return cast_in_range(z, self.compute_dtype)  # a float16 sample is rounded once
 
     def _check_export_draws(self):
         # Only a SavedModel keeps the state of the noise. What came of other formats, else,
@@ -282,10 +269,6 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
         prior_scale_shape=None,
         rotation_shape=None,
     ):
-        # And here: a symbolic call after the first sees neither `build` nor `call`.
-        _check_shapes(
-            amplitude_shape, prior_mean_shape, prior_stddev_shape, prior_scale_shape, rotation_shape
-        )
         samples = () if self.num_samples is None else (self.num_samples,)
         size = amplitude_shape[-1] // 2 if prior_scale_shape is None else prior_scale_shape[-2]
         return (*amplitude_shape[:-1], *samples, size)
@@ -303,8 +286,11 @@ class SlashedNormalSampling(EveryLoss, HyperparameterLayer):
 
 
 def _check_shapes(amplitude, prior_mean, prior_stddev, prior_scale, rotation):
-    check_amplitude_shape(amplitude)
-    check_one_prior_scale(prior_stddev, prior_scale)
+    if prior_stddev is not None and prior_scale is not None:
+        raise ValueError(
+            "Only one of `prior_stddev` and `prior_scale` may be given: the former is the "
+            "diagonal of the latter. Received both"
+        )
     if prior_scale is not None:
         check_matrix_shape("prior_scale", prior_scale, amplitude)
     if rotation is not None:

@@ -6,11 +6,13 @@ from keras_slashed.distributions.density import log_density
 from keras_slashed.distributions.density import standardized
 from keras_slashed.ops.amplitude import relative_log_stddev
 from keras_slashed.ops.amplitude import relative_normal
+from keras_slashed.ops.floats import widen_amplitude
 
 
 def normal_parameters(amplitude):
     """Return means and logarithms of deviations on a standard normal prior, (..., K)."""
-    return relative_normal(amplitude)[0], relative_log_stddev(amplitude)
+    psi = widen_amplitude(amplitude)
+    return relative_normal(psi)[0], relative_log_stddev(psi)
 
 
 def log_densities(z, mean, log_stddev):

@@ -4,8 +4,9 @@ import numpy as np
 from keras import ops
 
 from keras_slashed.distributions import SlashedNormal
-from keras_slashed.metrics.compiled import Compiled
-from keras_slashed.metrics.data import padded_batches
+from keras_slashed.evaluation.batches import padded_batches
+from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.moments import RunningMoments
 from keras_slashed.one_tensor import check_one_output
 from keras_slashed.ops.amplitude import normal_to_amplitude
 from keras_slashed.ops.floats import at_least_float32
@@ -59,6 +60,17 @@ def output_of(name, function, *inputs):
     output = function(*inputs)
     check_one_output(name, function, output)
     return output
+
+
+def moments_over(function, encoder, x, batch_size, verbose):
+    """Return the `RunningMoments` of `function(posterior)`, (..., D), over all instances of x."""
+    moments = RunningMoments()
+    encoded = encoded_batches(
+        lambda encoded: function(posterior_of(encoded)), encoder, x, batch_size, verbose
+    )
+    for values in encoded:
+        moments.add(values.reshape(-1, values.shape[-1]))
+    return moments
 
 
 def encoded_batches(function, encoder, x, batch_size, verbose):

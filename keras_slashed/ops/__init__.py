@@ -5,10 +5,10 @@ from keras_slashed.ops.amplitude import normal_to_amplitude
 from keras_slashed.ops.amplitude import rate
 from keras_slashed.ops.householder import apply_householder
 from keras_slashed.ops.householder import householder_rotation
-from keras_slashed.ops.normalize_rate import normalize_rate
-from keras_slashed.ops.stdplus import log_stdplus
-from keras_slashed.ops.stdplus import stdplus
-from keras_slashed.ops.stdplus import stdplus_inverse
+from keras_slashed.ops.normalization import normalize_rate
+from keras_slashed.ops.stdplus_operations import log_stdplus
+from keras_slashed.ops.stdplus_operations import stdplus
+from keras_slashed.ops.stdplus_operations import stdplus_inverse
 
 __all__ = [
     "amplitude_to_normal",

@@ -11,11 +11,11 @@ from keras_slashed.ops.floats import clip_amplitude
 from keras_slashed.ops.floats import to_amplitude
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.floats import widen_amplitude
-from keras_slashed.ops.stdplus import log_stdplus
-from keras_slashed.ops.stdplus import stdplus
-from keras_slashed.ops.stdplus import stdplus_inverse
+from keras_slashed.ops.stdplus_operations import LogStdplus
+from keras_slashed.ops.stdplus_operations import Stdplus
+from keras_slashed.ops.stdplus_operations import StdplusInverse
 from keras_slashed.validation import check_prior_shape
-from keras_slashed.validation import check_same_latents
+from keras_slashed.validation import may_be_equal
 
 _SQRT_2 = math.sqrt(2.0)
 
@@ -53,7 +53,7 @@ def amplitude_to_normal(amplitude, prior_mean=None, prior_stddev=None):
     """
     amplitude = to_amplitude(amplitude)
     dtype = amplitude.dtype
-    mean, stddev = relative_normal(amplitude)
+    mean, stddev = relative_normal(widen_amplitude(amplitude))
     if prior_stddev is not None:
         prior_stddev = _prior("prior_stddev", prior_stddev, amplitude.shape, mean.dtype)
         mean = prior_stddev * mean
@@ -63,19 +63,16 @@ def amplitude_to_normal(amplitude, prior_mean=None, prior_stddev=None):
     return cast_in_range(mean, dtype), cast_in_range(stddev, dtype)
 
 
-def relative_normal(amplitude):
-    """Return mean and standard deviation relative to a standard normal prior.
-
-    Both are in float32 or wider, whatever the amplitude's dtype (Eq. 14).
-    """
-    real, imaginary = ops.split(widen_amplitude(amplitude), 2, axis=-1)
-    return _SQRT_2 * real, stdplus(_SQRT_2 * imaginary)
+def relative_normal(psi):
+    """Return mean and standard deviation relative to a standard normal prior (Eq. 14)."""
+    real, imaginary = ops.split(psi, 2, axis=-1)
+    return _SQRT_2 * real, Stdplus.of_wide(_SQRT_2 * imaginary)
 
 
-def relative_log_stddev(amplitude):
+def relative_log_stddev(psi):
     """Return the logarithm of `relative_normal`'s deviation, which does not underflow."""
-    _, imaginary = ops.split(widen_amplitude(amplitude), 2, axis=-1)
-    return log_stdplus(_SQRT_2 * imaginary)
+    _, imaginary = ops.split(psi, 2, axis=-1)
+    return LogStdplus.of_wide(_SQRT_2 * imaginary)
 
 
 def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
@@ -112,7 +109,7 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
     check_one_tensor("mean", mean)
     check_one_tensor("stddev", stddev)
     mean, stddev = to_float_tensor(mean), to_float_tensor(stddev)
-    check_same_latents(mean.shape, stddev.shape)
+    _check_same_latents(mean.shape, stddev.shape)
     dtype = mean.dtype
     real = at_least_float32(mean)
     stddev = ops.cast(stddev, real.dtype)
@@ -124,7 +121,7 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
         real = real / prior_stddev
         stddev = stddev / ops.abs(prior_stddev)
     real = real / _SQRT_2
-    imaginary = stdplus_inverse(stddev) / _SQRT_2
+    imaginary = StdplusInverse.of_wide(stddev) / _SQRT_2
     real = real + ops.zeros_like(stddev)
     imaginary = imaginary + ops.zeros_like(real)
     amplitude = ops.concatenate([real, imaginary], axis=-1)
@@ -155,11 +152,28 @@ def rate(amplitude):
     Reference:
         Slashed Normal, Eq. 10 and 16.
     """
-    amplitude = to_amplitude(amplitude)
-    return ops.sum(ops.square(widen_amplitude(amplitude)), axis=-1)
+    return rate_of(widen_amplitude(to_amplitude(amplitude)))
+
+
+def rate_of(psi):
+    """Return the rate of a wide amplitude."""
+    return ops.sum(ops.square(psi), axis=-1)
 
 
 def _prior(name, value, amplitude_shape, dtype):
     value = to_float_tensor(value)
     check_prior_shape(name, value.shape, amplitude_shape)
     return ops.cast(value, dtype)
+
+
+def _check_same_latents(mean_shape, stddev_shape):
+    """Raise a ValueError unless a mean and a standard deviation broadcast together."""
+    aligned = zip(reversed(mean_shape), reversed(stddev_shape))
+    if len(mean_shape) == 0 or not all(
+        1 in (one, other) or may_be_equal(one, other) for one, other in aligned
+    ):
+        raise ValueError(
+            "Arguments `mean` and `stddev` must broadcast together, and `mean` must have a last "
+            f"axis, of the K latent dimensions. Received: mean.shape={tuple(mean_shape)}, "
+            f"stddev.shape={tuple(stddev_shape)}"
+        )

@@ -58,12 +58,12 @@ def epsilon(*tensors):
 
 
 def widen_amplitude(amplitude):
-    """Return an amplitude in float32 or float64, clipped to a safe range.
+    """Return an amplitude, a float tensor, in float32 or float64, clipped to a safe range.
 
-    Squares and sums of float16 overflow from 256 on, those of float32 from
-    1.8e19 on.
+    Squares and sums of float16 overflow from 256 on, those of float32 from 1.8e19 on. This
+    is done once to an amplitude: what computes on a wide one calls it `psi`, and neither
+    converts nor checks it.
     """
-    amplitude = to_float_tensor(amplitude)
     return clip_amplitude(at_least_float32(amplitude), amplitude.dtype)
 
 

@@ -5,8 +5,7 @@ from keras import ops
 
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import to_float_tensor
-from keras_slashed.validation import check_reflected_shape
-from keras_slashed.validation import check_reflections_shape
+from keras_slashed.validation import broadcast
 
 # The gradient by a vector grows as one over its length. Below these lengths it is
 # held, so that it stays finite in the dtype the vectors came in.
@@ -48,7 +47,7 @@ def householder_rotation(vectors):
         Slashed Normal, the P of Eq. 17.
     """
     vectors = to_float_tensor(vectors)
-    check_reflections_shape(vectors.shape)
+    _check_reflections_shape(vectors.shape)
     if isinstance(vectors, keras.KerasTensor):
         return HouseholderRotation()(vectors)
     return HouseholderRotation.compute(vectors)
@@ -81,8 +80,8 @@ def apply_householder(vectors, x, transpose=False):
         Slashed Normal, the P of Eq. 17 and 22.
     """
     vectors, x = to_float_tensor(vectors), to_float_tensor(x)
-    check_reflections_shape(vectors.shape)
-    check_reflected_shape(x.shape, vectors.shape)
+    _check_reflections_shape(vectors.shape)
+    _check_reflected_shape(x.shape, vectors.shape)
     if isinstance(vectors, keras.KerasTensor) or isinstance(x, keras.KerasTensor):
         return ApplyHouseholder(transpose)(vectors, x)
     return ApplyHouseholder.compute(vectors, x, transpose)
@@ -129,7 +128,7 @@ class ApplyHouseholder(keras.Operation):
         return ops.cast(reflected, x.dtype)
 
     def compute_output_spec(self, vectors, x):
-        shape = check_reflected_shape(x.shape, vectors.shape)
+        shape = _check_reflected_shape(x.shape, vectors.shape)
         return keras.KerasTensor((*shape, x.shape[-1]), dtype=x.dtype)
 
 
@@ -167,3 +166,27 @@ def _rescaled(vectors, dtype):
     # as this is 0 in the float32 that `ops.where` makes of it on torch.)
     length = ops.where(largest < shortest, ops.ones_like(largest) * shortest, largest)
     return scaled + (vectors - fixed) / length
+
+
+def _check_reflections_shape(shape):
+    """Raise a ValueError unless a shape is `(..., R, K)` with known R <= K."""
+    if len(shape) < 2 or shape[-2] is None or not shape[-1] or shape[-2] > shape[-1]:
+        raise ValueError(
+            "Argument `vectors` must have the shape (..., R, K): R vectors of K entries, one for "
+            "each reflection, both numbers known and R at most K. "
+            f"Received: vectors.shape={tuple(shape)}"
+        )
+
+
+def _check_reflected_shape(shape, vectors_shape):
+    """Return the leading axes of reflected vectors; raise a ValueError if they do not fit."""
+    batch = None
+    if len(shape) > 0 and shape[-1] == vectors_shape[-1]:
+        batch = broadcast(tuple(shape[:-1]), tuple(vectors_shape[:-2]))
+    if batch is None:
+        raise ValueError(
+            f"Argument `x` must have the shape (..., {vectors_shape[-1]}), and leading axes that "
+            f"broadcast with those of `vectors`. Received: x.shape={tuple(shape)}, "
+            f"vectors.shape={tuple(vectors_shape)}"
+        )
+    return batch

@@ -7,8 +7,6 @@ from keras import ops
 from keras_slashed.backend import sum_over_replicas
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import finite_rate
-from keras_slashed.ops.floats import widen_amplitude
-from keras_slashed.validation import check_mask_shape
 
 # What is added up of each replica's largest rate, which may be the largest number.
 _SHARE = 2.0**-12
@@ -16,27 +14,26 @@ _SHARE = 2.0**-12
 _LARGEST_UNIT = 2.0**124
 
 
-def amplitude_mean_square(amplitude, normalization, part="both", mask=None, rate=None):
+def amplitude_mean_square(psi, normalization, part="both", mask=None, rate=None):
     """Return the mean square that `normalize_rate` divides by.
 
-    Over instances, for an amplitude of shape `(..., 2K)`: a scalar for "batch",
-    shape `(K,)` for "feature"; 0 if all are masked. For "instance" each one's
-    own square, `(..., 1)`. In float32 or wider. Weighted by the rate, where that
-    has one for each instance.
+    Over instances, for a wide amplitude of shape `(..., 2K)`, zero where masked: a scalar
+    for "batch", shape `(K,)` for "feature"; 0 if all are masked. For "instance" each one's
+    own square, `(..., 1)`. Weighted by the rate, where that has one for each instance.
     """
     if normalization == "instance":
-        return ops.sum(_squares(amplitude, part, mask), axis=-1, keepdims=True)
+        return ops.sum(_squares(psi, part), axis=-1, keepdims=True)
     weights = relative_rate(rate, mask)
-    return mean_of(*total_square(amplitude, normalization, part, mask, weights))
+    return mean_of(*total_square(psi, normalization, part, mask, weights))
 
 
-def total_square(amplitude, normalization, part="both", mask=None, rate=None):
+def total_square(psi, normalization, part="both", mask=None, rate=None):
     """Return the weighted sum of squares over instances, and the sum of their weights.
 
     For "batch" two scalars, for "feature" one of shape `(K,)` and a scalar. An
     instance weighs 1, or its rate where that has one for each, or 0 where masked.
     """
-    square = _squares(amplitude, part, mask)
+    square = _squares(psi, part)
     weight = None
     if is_of_each_instance(rate):
         weight = ops.cast(ops.abs(at_least_float32(rate)), square.dtype)
@@ -99,7 +96,6 @@ def unmasked(amplitude, mask):
     """
     if mask is None:
         return amplitude
-    check_mask_shape(mask.shape, amplitude.shape)
     return ops.where(ops.expand_dims(ops.cast(mask, "bool"), -1), amplitude, 0.0)
 
 
@@ -108,8 +104,7 @@ def is_of_each_instance(rate):
     return rate is not None and not isinstance(rate, numbers.Number) and len(rate.shape) > 0
 
 
-def _squares(amplitude, part, mask):
+def _squares(psi, part):
     """Return `a_k^2 + b_k^2`, or `a_k^2` for the part "mean", of shape `(..., K)`."""
-    square = ops.square(unmasked(widen_amplitude(amplitude), mask))
-    real, imaginary = ops.split(square, 2, axis=-1)
+    real, imaginary = ops.split(ops.square(psi), 2, axis=-1)
     return real + imaginary if part == "both" else real

@@ -9,17 +9,16 @@ import keras
 from keras import ops
 
 from keras_slashed.ops.amplitude import relative_normal
-from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.stream_seed import stream_seed
 
 
-def relative_sample(amplitude, rotation=None, num_samples=None, seed=None, draw=True):
-    """Return `sqrt(2) a + P (stdplus(sqrt(2) b) eps)` in float32 or wider.
+def relative_sample(psi, rotation=None, num_samples=None, seed=None, draw=True):
+    """Return `sqrt(2) a + P (stdplus(sqrt(2) b) eps)` of a wide amplitude.
 
     Of shape (..., K), or (..., S, K) with `num_samples=S`. Without `draw`, eps is 0. An
     integer seed is that of a stream of this package's own, and a generator is used as it is.
     """
-    mean, stddev = relative_normal(amplitude)
+    mean, stddev = relative_normal(psi)
     if num_samples is not None:
         mean, stddev = ops.expand_dims(mean, -2), ops.expand_dims(stddev, -2)
         mean = ops.tile(mean, [1] * (len(mean.shape) - 2) + [num_samples, 1])
@@ -29,7 +28,7 @@ def relative_sample(amplitude, rotation=None, num_samples=None, seed=None, draw=
         seed = stream_seed("sample", seed)
     noise = stddev * keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=seed)
     if rotation is not None:
-        rotation = ops.cast(to_float_tensor(rotation), mean.dtype)
+        rotation = ops.cast(rotation, mean.dtype)
         noise = apply_matrix(rotation, noise, num_samples is not None)
     return mean + noise
 
@@ -41,13 +40,13 @@ def on_prior(x, prior_mean=None, prior_stddev=None, prior_scale=None, samples=Fa
     """
 
     def aligned(prior):
-        prior = ops.cast(to_float_tensor(prior), x.dtype)
+        prior = ops.cast(prior, x.dtype)
         return ops.expand_dims(prior, -2) if samples and len(prior.shape) > 1 else prior
 
     if prior_stddev is not None:
         x = aligned(prior_stddev) * x
     if prior_scale is not None:
-        x = apply_matrix(ops.cast(to_float_tensor(prior_scale), x.dtype), x, samples)
+        x = apply_matrix(ops.cast(prior_scale, x.dtype), x, samples)
     if prior_mean is not None:
         x = aligned(prior_mean) + x
     return x

@@ -1,14 +1,13 @@
 """CommittedRate: a rate that trains above a minimum."""
 
 import keras
-from keras import ops
 
-from keras_slashed.rates.fixed_rate import add_rate_weight
+from keras_slashed.rates.trainable_rate import TrainableRate
 from keras_slashed.validation import check_rate
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
-class CommittedRate(keras.layers.Layer):
+class CommittedRate(TrainableRate):
     """A rate of at least a minimum: `minimum + |d|` with a trainable scalar d.
 
     The bottleneck cannot collapse below the minimum, and spends more where the loss
@@ -38,21 +37,11 @@ class CommittedRate(keras.layers.Layer):
         Slashed Normal, section 4.2 and appendix F.
     """
 
+    WEIGHT = "excess"
+
     def __init__(self, minimum, initial=1.0, **kwargs):
-        super().__init__(**kwargs)
         check_rate("minimum", minimum)
-        check_rate("initial", initial)
-        self.minimum = float(minimum)
-        self.initial = float(initial)
-
-    def build(self, input_shape=None):
-        self.excess = add_rate_weight(self, "excess", self.initial)
-
-    def call(self, inputs=None):
-        return self.minimum + ops.abs(ops.convert_to_tensor(self.excess))
-
-    def compute_output_shape(self, input_shape=None):
-        return ()
+        super().__init__(initial, minimum=minimum, **kwargs)
 
     def get_config(self):
         return {**super().get_config(), "minimum": self.minimum, "initial": self.initial}

@@ -85,18 +85,6 @@ class FixedRate(HyperparameterLayer):
         return {**super().get_config(), "rate": float(self)}
 
 
-def add_rate_weight(layer, name, initial):
-    """Add a scalar weight that trains to a layer, in float32 or wider whatever its policy."""
-    return layer.add_weight(
-        shape=(),
-        initializer=keras.initializers.Constant(initial),
-        dtype=rate_dtype(layer),
-        trainable=True,
-        autocast=False,
-        name=name,
-    )
-
-
 def rate_dtype(layer):
     """Return the dtype of a layer's rate: float32 or wider."""
     return "float64" if layer.variable_dtype == "float64" else "float32"

@@ -1,15 +1,13 @@
 """LearnableRate: a rate that is a trainable scalar."""
 
 import keras
-from keras import ops
 
-from keras_slashed.rates.fixed_rate import add_rate_weight
-from keras_slashed.validation import check_positive
-from keras_slashed.validation import check_rate
+from keras_slashed.rates.trainable_rate import TrainableRate
+from keras_slashed.validation import check_number
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
-class LearnableRate(keras.layers.Layer):
+class LearnableRate(TrainableRate):
     """A rate that trains freely, from a large start: `|d|` with a trainable scalar d.
 
     Decouples learning how much to carry from learning what. With normalization
@@ -45,22 +43,8 @@ class LearnableRate(keras.layers.Layer):
     """
 
     def __init__(self, initial, scale=1.0, **kwargs):
-        super().__init__(**kwargs)
-        check_rate("initial", initial)
-        check_positive("scale", scale)
-        self.initial = float(initial)
-        self.scale = float(scale)
-        # The variable's first value, which is in float32.
-        check_rate("initial / scale", self.initial / self.scale)
-
-    def build(self, input_shape=None):
-        self.value = add_rate_weight(self, "value", self.initial / self.scale)
-
-    def call(self, inputs=None):
-        return self.scale * ops.abs(ops.convert_to_tensor(self.value))
-
-    def compute_output_shape(self, input_shape=None):
-        return ()
+        check_number("scale", scale, above=0)
+        super().__init__(initial, scale=scale, **kwargs)
 
     def get_config(self):
         return {**super().get_config(), "initial": self.initial, "scale": self.scale}

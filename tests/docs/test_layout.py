@@ -5,6 +5,7 @@ import collections
 import functools
 import graphlib
 import importlib
+import inspect
 import itertools
 import pathlib
 
@@ -13,6 +14,34 @@ import pytest
 from tests.support import ROOT
 
 PACKAGES = ("keras_slashed", "applications", "benchmarks")
+# From the ground up: a file imports from its own folder, or from those on lines before it.
+FLOORS = {
+    "keras_slashed": (
+        "config hyperparameters one_tensor plotting",
+        "keras_faults validation",
+        "backend",
+        "ops",
+        "evaluation rates distributions",
+        "layers",
+        "metrics",
+        "calibration",
+        "attribution callbacks diagnostics export",
+    ),
+    "applications": (
+        "checks extras",
+        "training",
+        "experiment",
+        "attacks datasets models",
+        "figures half_moons table1 table2",
+        "accuracy_rate attributions classifier strong_attacks",
+    ),
+    "benchmarks": (
+        "harness",
+        "epoch_time layer_speed precision_stress rate_at_inference stdplus_accuracy stdplus_fit "
+        "text_throughput",
+        "device_scaling stdplus_speed",
+    ),
+}
 MOST_FILES, MOST_LINES, SHARED_LINES = 12, 350, 10
 COEFFICIENTS = "stdplus_coefficients.py"  # numbers that a program writes
 
@@ -24,9 +53,9 @@ def sources(*packages):
     return [path.relative_to(ROOT) for path in found]
 
 
-def folder_of(path):
-    """Return the folder that a file belongs to, for files of a package itself the file."""
-    return path if len(path.parts) == 2 else pathlib.Path(*path.parts[:2])
+def room_of(path):
+    """Return the name of the folder in a package that has a file, or of the file itself."""
+    return path.parts[1].removesuffix(".py")
 
 
 @functools.cache
@@ -82,17 +111,15 @@ def test_no_circle_of_files():
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_folders_import_downward(package):
-    graph = collections.defaultdict(set)
+def test_no_import_points_upward(package):
+    floors = [floor.split() for floor in FLOORS[package]]
+    level = {room: number for number, rooms in enumerate(floors) for room in rooms}
     for path in sources(package):
-        if path != pathlib.Path(package, "__init__.py"):
-            graph[folder_of(path)] |= {
-                folder_of(other) for other in imports(path) if other.parts[0] == package
-            } - {folder_of(path)}
-    try:
-        list(graphlib.TopologicalSorter(graph).static_order())
-    except graphlib.CycleError as error:
-        pytest.fail(" imports ".join(map(str, error.args[1][::-1])))
+        if path == pathlib.Path(package, "__init__.py"):
+            continue
+        for other in imports(path):
+            if other.parts[0] == package and room_of(other) != room_of(path):
+                assert level[room_of(other)] < level[room_of(path)], f"{path} imports {other}"
 
 
 def test_packages_import_downward():
@@ -138,3 +165,15 @@ def test_no_two_files_share_a_run_of_lines():
             places[run].add(path)
     doubled = {run[0]: sorted(map(str, paths)) for run, paths in places.items() if len(paths) > 1}
     assert doubled == {}
+
+
+def test_no_module_has_the_name_of_what_its_package_offers():
+    """`import keras_slashed.ops.rate` would otherwise mean two things."""
+    for init in (ROOT / "keras_slashed").rglob("__init__.py"):
+        package = importlib.import_module(".".join(init.parent.relative_to(ROOT).parts))
+        offered = {
+            name
+            for name in getattr(package, "__all__", ())
+            if not inspect.ismodule(getattr(package, name))
+        }
+        assert not offered & {path.stem for path in init.parent.glob("*.py")}

@@ -134,7 +134,7 @@ class RunLayerTest(testing.TestCase):
     def test_run_layer_test(self, layer_class, arguments):
         statistics = 3 if arguments.get("normalization") != "instance" else 1
         weights = {RateNormalization: statistics, SlashedNormalSampling: 1}
-        weights[FixedRateVIB] = statistics + 1
+        weights[FixedRateVIB] = statistics  # both parts share the mean rates
         # Variables and no weights: a fixed rate, a kl_weight, and the factor of each.
         self.num_scalars = 4 if layer_class is FixedRateVIB else 2
         stochastic = layer_class is not RateNormalization

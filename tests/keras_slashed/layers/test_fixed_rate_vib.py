@@ -1,5 +1,8 @@
 """FixedRateVIB: a normalization and a sampling in one layer."""
 
+import collections
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -41,7 +44,8 @@ def test_equals_its_two_parts(normalization, sampling, mask):
         np.testing.assert_allclose(to_numpy(z), to_numpy(expected), rtol=1e-6)
         np.testing.assert_allclose(total_loss(vib), total_loss(draw), rtol=1e-6)
     assert len(vib.losses) == 1
-    for one, other in zip(vib.weights, scale.weights + draw.weights, strict=True):
+    # The mean rates are those of the sampling alone.
+    for one, other in zip(vib.weights, scale.weights[:-1] + draw.weights, strict=True):
         np.testing.assert_allclose(to_numpy(one), to_numpy(other), rtol=1e-6)
 
 
@@ -98,6 +102,61 @@ def test_inference_is_the_mean_by_default():
     np.testing.assert_allclose(first, np.sqrt(2.0) * scaled[:, :2], rtol=1e-6)
     drawn = FixedRateVIB(2.3, inference="sample")
     assert np.all(to_numpy(drawn(AMPLITUDE)) != to_numpy(drawn(AMPLITUDE)))
+
+
+def calls_of_the_library(function):
+    """Return how often `function()` calls each function of the library, by name."""
+    calls = collections.Counter()
+
+    def count(frame, event, _):
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("keras_slashed."):
+            calls[frame.f_code.co_name] += 1
+
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("normalization", ["batch", "instance", "feature"])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_one_eager_call_widens_once_and_checks_once(dtype, normalization, training, mask):
+    """From the normalization to the sampling the amplitude is what it is."""
+    layer = FixedRateVIB(2.3, normalization, inference="sample", kl_weight=0.5, dtype=dtype)
+    layer(AMPLITUDE)
+    calls = calls_of_the_library(lambda: layer(AMPLITUDE, mask=mask, training=training))
+    for name in ("to_float_tensor", "widen_amplitude", "check_amplitude_shape", "cast_in_range"):
+        assert calls[name] == 1, name
+    assert calls["check_mask_shape"] == (mask is not None)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("normalization", ["batch", "instance", "feature"])
+def test_nothing_is_rounded_between_the_parts(dtype, normalization):
+    """The rate paid and counted is the one that was set, to the rounding of float32."""
+    layer = FixedRateVIB(2.3, normalization, kl_weight=1.0, dtype=dtype)
+    layer(AMPLITUDE, training=True)
+    np.testing.assert_allclose(total_loss(layer), 2.3, rtol=1e-6)
+    np.testing.assert_allclose(layer.rate_tracker.result(training=True), 2.3, rtol=1e-6)
+
+
+def test_one_mean_of_rates():
+    """As one weight, in both parts' places of a file, as in files of earlier versions."""
+    layer = FixedRateVIB(2.3)
+    layer(AMPLITUDE, training=True)
+    (means,) = (weight for weight in layer.weights if "mean_rates" in weight.path)
+    assert (
+        layer.rate_tracker is layer.sampling.rate_tracker is layer.rate_normalization.rate_tracker
+    )
+    np.testing.assert_allclose(to_numpy(means)[0], [2.3, 8.0], rtol=1e-6)
+    for part in (layer.rate_normalization, layer.sampling):
+        store = {}
+        part.save_own_variables(store)
+        assert sum(value is means for value in store.values()) == 1
 
 
 def test_mixed_precision_of_its_parts():

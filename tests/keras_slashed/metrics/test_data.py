@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_slashed.metrics.data import padded_batches
+from keras_slashed.evaluation.batches import padded_batches
 from tests.support import BACKEND
 
 X = np.arange(14.0).reshape(7, 2)

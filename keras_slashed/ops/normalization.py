@@ -17,6 +17,7 @@ from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS
 from keras_slashed.validation import check_choice
+from keras_slashed.validation import check_mask_shape
 from keras_slashed.validation import check_rate
 from keras_slashed.validation import check_rate_shape
 
@@ -76,45 +77,54 @@ def normalize_rate(
     check_choice("normalization", normalization, NORMALIZATIONS)
     check_choice("part", part, PARTS)
     amplitude = to_amplitude(amplitude)
-    if mask is not None and not isinstance(mask, keras.KerasTensor):
-        mask = ops.convert_to_tensor(mask, "bool")
+    if mask is not None:
+        if not isinstance(mask, keras.KerasTensor):
+            mask = ops.convert_to_tensor(mask, "bool")
+        check_mask_shape(mask.shape, amplitude.shape)
     if isinstance(rate, numbers.Number):
         check_rate("rate", rate)
     else:
         rate = to_float_tensor(rate)
         check_rate_shape(rate.shape, amplitude.shape)
-    num_latents = amplitude.shape[-1] // 2
-    if mean_square is None:
-        mean_square = amplitude_mean_square(amplitude, normalization, part, mask, rate)
-    else:
-        mean_square = _given_mean_square(mean_square, normalization, num_latents)
-
     psi = unmasked(widen_amplitude(amplitude), mask)
+    if mean_square is None:
+        mean_square = amplitude_mean_square(psi, normalization, part, mask, rate)
+    else:
+        mean_square = _given_mean_square(mean_square, normalization, amplitude.shape[-1] // 2)
+        mean_square = ops.cast(mean_square, psi.dtype)
+    scale = scale_to_rate(psi, rate, mean_square, normalization, amplitude.dtype)
+    return cast_in_range(scaled(psi, scale, normalization, part, mask), amplitude.dtype)
+
+
+def scale_to_rate(psi, rate, mean_square, normalization, dtype):
+    """Return what a wide amplitude, which came in `dtype`, is multiplied by.
+
+    Of a shape that broadcasts to `(..., K)` for "feature", else to `(..., 1)`.
+    """
     if normalization == "feature":
-        rate = rate / num_latents
-    mean_square = ops.cast(mean_square, psi.dtype)
-    smallest = _smallest_mean_square(amplitude.dtype)
+        rate = rate / (psi.shape[-1] // 2)
+    dtype = keras.backend.standardize_dtype(dtype)
+    # float16 holds neither a smaller norm nor, as the reciprocal, its gradient.
+    smallest = 2.0**-20 if dtype == "float16" else 1e-20
     # rsqrt of the clamped square: unlike sqrt(rate / x), its derivative does
     # not overflow at the clamp.
     scale = _root(rate, psi.dtype) * ops.rsqrt(
         ops.where(mean_square < smallest, smallest, mean_square)
     )
-    dtype = keras.backend.standardize_dtype(amplitude.dtype)
-    scale = ops.clip(scale, 0.0, _LARGEST_SCALE.get(dtype, _LARGEST_SCALE_ELSEWHERE))
-    if normalization == "feature" and part == "both":
-        scale = ops.concatenate([scale, scale], axis=-1)
-    if part == "both":
-        scaled = psi * scale
-    else:
+    return ops.clip(scale, 0.0, _LARGEST_SCALE.get(dtype, _LARGEST_SCALE_ELSEWHERE))
+
+
+def scaled(psi, scale, normalization, part, mask):
+    """Return a wide amplitude, zero where masked, times a scale, or its real part alone."""
+    if part == "mean":
         real, imaginary = ops.split(psi, 2, axis=-1)
-        scaled = ops.concatenate([real * scale, imaginary], axis=-1)
-    # Again: what is masked is 0 already, but not times a scale of NaN.
-    return cast_in_range(unmasked(scaled, mask), amplitude.dtype)
-
-
-def _smallest_mean_square(dtype):
-    # float16 holds neither a smaller norm nor, as the reciprocal, its gradient.
-    return 2.0**-20 if keras.backend.standardize_dtype(dtype) == "float16" else 1e-20
+        psi = ops.concatenate([real * scale, imaginary], axis=-1)
+    else:
+        if normalization == "feature":
+            scale = ops.concatenate([scale, scale], axis=-1)
+        psi = psi * scale
+    # What is masked is 0 already, but not times a scale of NaN.
+    return unmasked(psi, mask)
 
 
 # The largest amplitude times this is finite. It is the gradient at zero as well, which

@@ -45,6 +45,11 @@ class _Elementwise(keras.Operation):
     def compute(cls, x):
         return ops.cast(cls.kernel(at_least_float32(x)), x.dtype)
 
+    @classmethod
+    def of_wide(cls, x):
+        """Return the function of a tensor that is in float32 or wider."""
+        return cls()(x) if isinstance(x, keras.KerasTensor) else cls.kernel(x)
+
     def compute_output_spec(self, x):
         return keras.KerasTensor(x.shape, dtype=x.dtype)
 

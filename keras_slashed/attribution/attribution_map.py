@@ -10,10 +10,9 @@ import numpy as np
 from keras_slashed.attribution.class_loss import class_loss
 from keras_slashed.attribution.perturbed_loss import PerturbedLoss
 from keras_slashed.attribution.stationary_point import iterate
-from keras_slashed.metrics.data import padded_batches
+from keras_slashed.evaluation.batches import padded_batches
 from keras_slashed.ops.stream_seed import stream_seed
-from keras_slashed.validation import check_fraction
-from keras_slashed.validation import check_positive
+from keras_slashed.validation import check_number
 from keras_slashed.validation import check_positive_integer
 
 
@@ -139,13 +138,13 @@ def amplitude_attribution(
     Reference:
         Slashed Normal, Theorem 5.1 and Eq. 23.
     """
-    check_positive("beta", beta)
-    check_positive("noise", noise)
+    check_number("beta", beta, above=0)
+    check_number("noise", noise, above=0)
     check_positive_integer("steps", steps)
     check_positive_integer("num_samples", num_samples)
     check_positive_integer("chunk_size", chunk_size)
     if damping is not None:
-        check_fraction("damping", damping)
+        check_number("damping", damping, above=0, maximum=1)
     seed = stream_seed("amplitude_attribution", seed)
     x = _inputs(x)
     y, loss = class_loss(model, x, y, loss, batch_size)

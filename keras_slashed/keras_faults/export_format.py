@@ -13,7 +13,7 @@ else:
 
 
 # Keras' modules that export, and the `format` of `model.export` that leads to them.
-_FORMATS = {
+FORMATS = {
     "keras.src.export.litert": "litert",
     "keras.src.export.onnx": "onnx",
     "keras.src.export.openvino": "openvino",
@@ -37,6 +37,6 @@ def export_format():
     found = None
     frame = sys._getframe(1)
     while frame is not None:
-        found = _FORMATS.get(frame.f_globals.get("__name__"), found)
+        found = FORMATS.get(frame.f_globals.get("__name__"), found)
         frame = frame.f_back
     return found

@@ -3,8 +3,7 @@
 import keras
 from keras import ops
 
-from keras_slashed.metrics.moments import RunningMoments
-from keras_slashed.metrics.posterior import encoded_batches
+from keras_slashed.metrics.posterior import moments_over
 from keras_slashed.metrics.posterior import posterior_of
 from keras_slashed.metrics.sample_weight import weights_of
 from keras_slashed.metrics.sample_weight import without_unweighted
@@ -82,8 +81,8 @@ def rate(encoder, x, batch_size=32, verbose=0):
     Reference:
         Slashed Normal, Eq. 46.
     """
-    moments = RunningMoments()
-    function = lambda encoded: posterior_of(encoded).kl_divergence()  # noqa: E731
-    for rates in encoded_batches(function, encoder, x, batch_size, verbose):
-        moments.add(rates.reshape(-1))
-    return float(moments.mean)
+
+    def rates(posterior):
+        return ops.expand_dims(posterior.kl_divergence(), -1)
+
+    return float(moments_over(rates, encoder, x, batch_size, verbose).mean[0])

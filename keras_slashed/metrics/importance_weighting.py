@@ -9,10 +9,10 @@ import numpy as np
 from keras import ops
 from keras import tree
 
-from keras_slashed.metrics.compiled import Compiled
-from keras_slashed.metrics.data import padded_batches
-from keras_slashed.metrics.instance_noise import InstanceNoise
-from keras_slashed.metrics.moments import RunningMoments
+from keras_slashed.evaluation.batches import padded_batches
+from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.instance_noise import InstanceNoise
+from keras_slashed.evaluation.moments import RunningMoments
 from keras_slashed.metrics.posterior import draws_of
 from keras_slashed.metrics.posterior import noise_like
 from keras_slashed.metrics.posterior import output_of
@@ -23,9 +23,8 @@ from keras_slashed.one_tensor import check_one_tensor
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.stream_seed import stream_seed
-from keras_slashed.validation import check_log_likelihood_shape
-from keras_slashed.validation import check_log_weights_shape
 from keras_slashed.validation import check_positive_integer
+from keras_slashed.validation import may_be_same_shape
 
 
 class NLLEstimate(NamedTuple):
@@ -83,7 +82,7 @@ class ImportanceWeightedNLL(keras.metrics.Mean):
     def update_state(self, log_weights, sample_weight=None):
         check_one_tensor("log_weights", log_weights)
         log_weights = at_least_float32(to_float_tensor(log_weights))
-        check_log_weights_shape(log_weights.shape)
+        _check_log_weights_shape(log_weights.shape)
         draws = log_weights.shape[-1]
         values = math.log(draws) - ops.logsumexp(log_weights, axis=-1)
         weights = weights_of(sample_weight, values)
@@ -203,6 +202,24 @@ def _log_weights(encoder, log_likelihood, batch, noise):
     z = ops.reshape(z, (-1, *z.shape[2:]))
     repeated = tree.map_structure(lambda leaf: ops.repeat(leaf, count, axis=0), batch)
     log_probability = output_of("log_likelihood", log_likelihood, repeated, z)
-    check_log_likelihood_shape(log_probability.shape, z.shape)
+    _check_log_likelihood_shape(log_probability.shape, z.shape)
     log_probability = ops.reshape(log_probability, (-1, count))
     return ops.cast(log_probability, log_ratio.dtype) + log_ratio
+
+
+def _check_log_weights_shape(shape):
+    """Raise a ValueError unless a shape has an axis of instances and a known one of draws."""
+    if len(shape) < 2 or not shape[-1]:
+        raise ValueError(
+            "Argument `log_weights` must have the shape (batch, ..., S), with a known number S of "
+            f"draws of each instance. Received: log_weights.shape={tuple(shape)}"
+        )
+
+
+def _check_log_likelihood_shape(shape, z_shape):
+    """Raise a ValueError unless a log-likelihood is one number for each row of z."""
+    if not may_be_same_shape(shape, z_shape[:1]):
+        raise ValueError(
+            "`log_likelihood(x, z)` must return one number for each row of z, of shape "
+            f"{tuple(z_shape)}. Received: a tensor of shape {tuple(shape)}"
+        )

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_slashed.metrics.compiled import Compiled
-from keras_slashed.metrics.data import filled_up
-from keras_slashed.metrics.data import with_progress
-from keras_slashed.metrics.moments import RunningMoments
+from keras_slashed.evaluation.batches import filled_up
+from keras_slashed.evaluation.batches import with_progress
+from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.moments import RunningMoments
 from keras_slashed.metrics.pairs import log_densities
 from keras_slashed.metrics.pairs import log_sum_of_densities
 from keras_slashed.metrics.pairs import normal_parameters

@@ -4,7 +4,7 @@ import weakref
 
 import keras
 
-from keras_slashed.layers.recurrent_call import recurrent_call
+from keras_slashed.keras_faults.recurrent_call import recurrent_call
 
 
 class EveryLoss:

@@ -5,15 +5,14 @@ import numpy as np
 from keras import ops
 
 from keras_slashed.backend import sum_over_mirrored_replicas
-from keras_slashed.metrics.moments import RunningMoments
-from keras_slashed.metrics.moments import merged_moments
-from keras_slashed.metrics.posterior import encoded_batches
+from keras_slashed.evaluation.moments import merged_moments
+from keras_slashed.metrics.posterior import moments_over
 from keras_slashed.metrics.posterior import posterior_of
 from keras_slashed.metrics.sample_weight import weights_of
 from keras_slashed.metrics.sample_weight import without_unweighted
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.validation import check_amplitude_shape
-from keras_slashed.validation import check_non_negative
+from keras_slashed.validation import check_number
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
@@ -59,7 +58,7 @@ class ActiveUnits(keras.metrics.Metric):
 
     def __init__(self, threshold=0.01, name="active_units", dtype=None):
         super().__init__(name=name, dtype=dtype)
-        check_non_negative("threshold", threshold)
+        check_number("threshold", threshold, minimum=0)
         self.threshold = threshold
         self.built = False
 
@@ -140,7 +139,7 @@ def active_units(encoder, x, threshold=0.01, batch_size=32, verbose=0):
     Reference:
         Slashed Normal, Eq. 47; Burda et al., Importance Weighted Autoencoders, 2015.
     """
-    check_non_negative("threshold", threshold)
+    check_number("threshold", threshold, minimum=0)
     return int(np.sum(unit_variances(encoder, x, batch_size, verbose) > threshold))
 
 
@@ -171,11 +170,11 @@ def unit_variances(encoder, x, batch_size=32, verbose=0):
     Reference:
         Slashed Normal, Eq. 47.
     """
-    moments = RunningMoments()
-    function = lambda encoded: at_least_float32(posterior_of(encoded).mean)  # noqa: E731
-    for means in encoded_batches(function, encoder, x, batch_size, verbose):
-        moments.add(means.reshape(-1, means.shape[-1]))
-    return moments.variance
+
+    def means(posterior):
+        return at_least_float32(posterior.mean)
+
+    return moments_over(means, encoder, x, batch_size, verbose).variance
 
 
 def _or_one(x):

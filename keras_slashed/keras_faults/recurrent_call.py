@@ -4,7 +4,7 @@ import sys
 
 import keras
 
-from keras_slashed.backend.export_format import is_dynamo_compiling
+from keras_slashed.keras_faults.export_format import is_dynamo_compiling
 
 _BACKEND = keras.backend.backend()
 _LOOP = f"keras.src.backend.{_BACKEND}.rnn"

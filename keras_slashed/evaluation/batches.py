@@ -7,7 +7,6 @@ import numpy as np
 from keras import tree
 
 from keras_slashed.validation import check_positive_integer
-from keras_slashed.validation import check_same_lengths
 
 _EXPECTED = (
     "Argument `x` must be an array of at least one axis, a nested structure of such arrays, or an "
@@ -34,7 +33,7 @@ def padded_batches(x, batch_size, verbose=0):
     """
     check_positive_integer("batch_size", batch_size)
     if _is_arrays(x):
-        length = check_same_lengths(x)
+        length = _check_same_lengths(x)
         total = math.ceil(length / batch_size)
         batches = (_rows(x, start, start + batch_size) for start in range(0, length, batch_size))
     else:
@@ -43,7 +42,7 @@ def padded_batches(x, batch_size, verbose=0):
     seen = 0
     for batch in with_progress(batches, total, verbose):
         batch = tree.map_structure(_to_numpy, batch)
-        length = check_same_lengths(batch)
+        length = _check_same_lengths(batch)
         batch_size = max(batch_size, length)
         seen += length
         if length:
@@ -117,3 +116,14 @@ def _to_numpy(leaf):
     if keras.ops.is_tensor(leaf):
         return keras.ops.convert_to_numpy(leaf)
     return np.asarray(leaf)
+
+
+def _check_same_lengths(arrays):
+    """Return the length of the first axis of nested arrays; raise a ValueError if they differ."""
+    lengths = {int(array.shape[0]) for array in tree.flatten(arrays)}
+    if len(lengths) != 1:
+        raise ValueError(
+            "The arrays of argument `x` must have first axes of one length. "
+            f"Received lengths: {sorted(lengths)}"
+        )
+    return lengths.pop()

@@ -9,16 +9,15 @@ from keras import tree
 from keras_slashed.diagnostics.diagnosis import Diagnosis
 from keras_slashed.diagnostics.expected_gradient import ExpectedGradient
 from keras_slashed.diagnostics.stationarity import Stationarity
-from keras_slashed.metrics.compiled import Compiled
-from keras_slashed.metrics.data import padded_batches
-from keras_slashed.metrics.instance_noise import InstanceNoise
-from keras_slashed.metrics.moments import RunningMoments
+from keras_slashed.evaluation.batches import padded_batches
+from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.instance_noise import InstanceNoise
+from keras_slashed.evaluation.moments import RunningMoments
 from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.floats import widen_amplitude
 from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_amplitude_shape
-from keras_slashed.validation import check_non_negative
-from keras_slashed.validation import check_positive
+from keras_slashed.validation import check_number
 from keras_slashed.validation import check_positive_integer
 
 
@@ -123,11 +122,11 @@ def diagnose(
         Slashed Normal, Theorem 5.1 (Eq. 23) and section 5.
     """
     if beta is not None:
-        check_positive("beta", beta)
+        check_number("beta", beta, above=0)
     _check_num_samples(num_samples)
     check_positive_integer("chunk_size", chunk_size)
-    check_non_negative("threshold", threshold)
-    check_non_negative("tolerance", tolerance)
+    check_number("threshold", threshold, minimum=0)
+    check_number("tolerance", tolerance, minimum=0)
     _check_targets(x, y)
     seed = stream_seed("diagnose", seed)
 

@@ -1,0 +1,1 @@
+"""Functions of a whole data set: compiled, batch by batch, and summed up."""

@@ -1,0 +1,41 @@
+"""TrainableRate: what the rates that train have in common."""
+
+import keras
+from keras import ops
+
+from keras_slashed.rates.fixed_rate import rate_dtype
+from keras_slashed.validation import check_rate
+
+
+class TrainableRate(keras.layers.Layer):
+    """A rate `minimum + scale |v|` with a trainable scalar v, which begins at `initial / scale`.
+
+    A subclass says what v is called, and has a minimum or a scale of its own.
+    """
+
+    WEIGHT = "value"
+
+    def __init__(self, initial, minimum=0.0, scale=1.0, **kwargs):
+        super().__init__(**kwargs)
+        check_rate("initial", initial)
+        self.initial = float(initial)
+        self.minimum = float(minimum)
+        self.scale = float(scale)
+        # The first value of the variable, which is in float32.
+        check_rate("initial / scale", self.initial / self.scale)
+
+    def build(self, input_shape=None):
+        self.value = self.add_weight(
+            shape=(),
+            initializer=keras.initializers.Constant(self.initial / self.scale),
+            dtype=rate_dtype(self),
+            trainable=True,
+            autocast=False,
+            name=self.WEIGHT,
+        )
+
+    def call(self, inputs=None):
+        return self.minimum + self.scale * ops.abs(ops.convert_to_tensor(self.value))
+
+    def compute_output_shape(self, input_shape=None):
+        return ()
