@@ -9,6 +9,7 @@ from applications.attacks.fgsm import filled_batch
 from applications.attacks.fgsm import loss_gradient
 from applications.attacks.fgsm import margin
 from applications.checks import check_choice
+from applications.checks import check_positive
 from applications.checks import check_positive_integer
 from applications.checks import check_seed
 from applications.training.backends import compile_with_state
