@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_slashed.hyperparameters import HyperparameterLayer
+from keras_slashed.hyperparameters import constant
 from keras_slashed.hyperparameters import number_of
 from keras_slashed.validation import check_rate
 
@@ -89,7 +90,7 @@ def add_rate_weight(layer, name, initial):
     """Add a scalar weight that trains to a layer, in float32 or wider whatever its policy."""
     return layer.add_weight(
         shape=(),
-        initializer=keras.initializers.Constant(initial),
+        initializer=constant(initial),
         dtype=rate_dtype(layer),
         trainable=True,
         autocast=False,
