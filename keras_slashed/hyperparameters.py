@@ -5,6 +5,11 @@ import numpy as np
 from keras import ops
 
 
+def constant(value):
+    """Return an initializer of a number: that of Keras rounds it to float32 on TensorFlow."""
+    return lambda shape, dtype=None: ops.full(shape, value, dtype)
+
+
 class HyperparameterLayer(keras.layers.Layer):
     """A layer some of whose variables are not weights.
 
@@ -28,7 +33,7 @@ class HyperparameterLayer(keras.layers.Layer):
         """Add a scalar variable that does not train, in its own dtype whatever the policy."""
         return self.add_weight(
             shape=(),
-            initializer=keras.initializers.Constant(value),
+            initializer=constant(value),
             dtype=dtype,
             trainable=False,
             autocast=False,

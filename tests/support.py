@@ -5,6 +5,7 @@ does not lean on the code it tests.
 """
 
 import contextlib
+import importlib
 import os
 import pathlib
 import shutil
@@ -28,6 +29,13 @@ needs_data = pytest.mark.skipif(
     not DATA, reason="KERAS_SLASHED_DATA names no folder with the original data"
 )
 FLOAT_DTYPES = ("float64", "float32", "float16", "bfloat16")
+
+
+def main_module(command):
+    """Return the module that `python -m command` runs."""
+    module = importlib.import_module(command)
+    is_package = hasattr(module, "__path__")
+    return importlib.import_module(f"{command}.__main__") if is_package else module
 
 
 def to_numpy(x):

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_slashed.hyperparameters import constant
 from keras_slashed.rates.fixed_rate import rate_dtype
 from keras_slashed.validation import check_rate
 
@@ -27,7 +28,7 @@ class TrainableRate(keras.layers.Layer):
     def build(self, input_shape=None):
         self.value = self.add_weight(
             shape=(),
-            initializer=keras.initializers.Constant(self.initial / self.scale),
+            initializer=constant(self.initial / self.scale),
             dtype=rate_dtype(self),
             trainable=True,
             autocast=False,

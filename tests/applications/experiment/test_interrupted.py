@@ -1,6 +1,5 @@
 """Commands that Ctrl-C ends: one line, exit status 130, nobody left at work."""
 
-import importlib
 import os
 import signal
 import subprocess
@@ -9,11 +8,12 @@ import sys
 import pytest
 
 from applications.experiment import claims
-from tests.applications.experiment.test_shared_folders import ROOT
 from tests.applications.table1.test_table1 import wait_for
+from tests.support import ROOT
+from tests.support import main_module
 
 GOES_ON = "Interrupted. Run the same command again to go on where it was."
-TABLES = ("table1", "table2", "mnist", "cifar10", "strong_attacks", "half_moons", "accuracy_rate")
+TABLES = ("table1", "table2", "classifier", "strong_attacks", "half_moons", "accuracy_rate")
 BENCHMARKS = ("device_scaling", "text_throughput", "precision_stress", "rate_at_inference",
               "stdplus_speed", "epoch_time", "layer_speed")  # fmt: skip
 
@@ -54,7 +54,7 @@ def test_every_command_says_so(module, line, monkeypatch, capsys):
     def interrupted(arguments):
         raise KeyboardInterrupt
 
-    module = importlib.import_module(module)
+    module = main_module(module)
     monkeypatch.setattr(module, "parse_arguments", interrupted)
     with pytest.raises(SystemExit) as ended:
         module.main([])

@@ -1,6 +1,5 @@
 """Commands that share a folder: each row once, and none mixed with another's."""
 
-import importlib
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from applications.half_moons import __main__ as half_moons
 from applications.table1 import row_runner
 from applications.table1.options import chosen_settings
 from tests.support import ROOT
+from tests.support import main_module
 
 ELSEWHERE = "torch" if keras.backend.backend() == "jax" else "jax"
 
@@ -149,7 +149,7 @@ def test_rows_of_another_commit_count_and_are_told(table, tmp_path, capsys):
 def begun(folder):
     """Begin a row, as a command does that is killed after an epoch; return its files."""
     setting, data = setting_and_data()
-    runner = row_runner.make_runner("digits", None, None, folder, "tests", 0.0)
+    runner = row_runner.make_runner(("digits",), folder, "tests", 0.0)
 
     class Killed(Exception):
         pass
@@ -178,7 +178,7 @@ def test_a_checkpoint_of_another_backend_is_refused(tmp_path, monkeypatch):
     message = rf"checkpoint in .* was made by {ELSEWHERE} 0\.1\. .*KERAS_BACKEND={ELSEWHERE}, or de"
     setting, _ = setting_and_data()
     with pytest.raises(ValueError, match=message):
-        row_runner.make_runner("digits", None, None, tmp_path, "tests").train(setting)
+        row_runner.make_runner(("digits",), tmp_path, "tests").train(setting)
     monkeypatch.setattr(row_runner, "make_runner", lambda *_: pytest.fail("training began"))
     with pytest.raises(SystemExit, match=message):
         classifier.main(options(tmp_path, "--seed", "1", "0"))
@@ -251,7 +251,7 @@ def test_half_moons_are_refused_too(tmp_path, monkeypatch, capsys):
         "applications.classifier --seed 0 0",
         "applications.classifier --rate-multiplier 1 1.0",
         "applications.classifier --bottleneck vib vib",
-        "applications.cifar10 --normalization batch batch",
+        "applications.classifier --normalization batch batch",
         "applications.accuracy_rate --betas 0.1 0.1",
         "applications.accuracy_rate --rate-multipliers 0.5 0.5",
         "applications.accuracy_rate --normalizations batch batch",
@@ -272,7 +272,7 @@ def test_half_moons_are_refused_too(tmp_path, monkeypatch, capsys):
 def test_a_value_given_twice_is_refused(command, capsys):
     module, *arguments = command.split()
     with pytest.raises(SystemExit) as ended:
-        importlib.import_module(module).parse_arguments(arguments)
+        main_module(module).parse_arguments(arguments)
     assert ended.value.code == 2
     message = capsys.readouterr().err.splitlines()[-1]
     assert f"{arguments[0]}: each value once, as each is a row. Received: " in message

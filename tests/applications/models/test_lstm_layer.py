@@ -84,7 +84,7 @@ def test_gradients_are_those_of_keras():
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch has a fast loop of its own")
 def test_which_loop_runs(monkeypatch):
     """The faster one where it may, Keras' own where it may not."""
-    kernel = importlib.import_module(f"applications.lstm_kernel_{BACKEND}")
+    kernel = importlib.import_module(f"applications.models.lstm_kernel_{BACKEND}")
     calls = []
     original = kernel.lstm
     monkeypatch.setattr(kernel, "lstm", lambda *a: calls.append(1) or original(*a))

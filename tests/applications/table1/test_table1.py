@@ -107,9 +107,11 @@ def test_the_rows_are_the_paper_s():
         assert {preset_of(row) for row in rows} == {"paper"}
     assert (len(TABLE1_MNIST), len(TABLE1_CIFAR10)) == (17, 16)
     short = table1.settings(table1.parse_arguments(["--dataset", "cifar10", "--preset", "short"]))
-    assert {(row.dataset, row.width, preset_of(row)) for row in short} == {
-        ("cifar10_small", 16, "short")
-    }
+    assert {(row.dataset, row.width) for row in short} == {("cifar10", 16)}
+    # A preset is rows and images.
+    assert {preset_of(row, (10_000, 2_000)) for row in short} == {"short"}
+    assert {preset_of(row) for row in short} == {""}
+    assert preset_of(Setting(), (100, None)) == ""
     other = table1.settings(table1.parse_arguments(["--preset", "short", "--epochs", "21"]))
     assert {preset_of(row) for row in other} == {""}
     options = ["--initializer", "torch", "--adam-epsilon", "1e-8", "--relu-amplitude"]

@@ -15,6 +15,7 @@ from keras_slashed.rates import CommittedRate
 from keras_slashed.rates import FixedRate
 from keras_slashed.rates import LearnableRate
 from tests.support import BACKEND
+from tests.support import dtype_enabled
 from tests.support import gradient
 from tests.support import to_numpy
 from tests.support import total_loss
@@ -70,6 +71,17 @@ def test_rates_are_positive_numbers(number):
     ):
         with pytest.raises(ValueError, match=r"must be a positive, finite number.*Received: "):
             make(number)
+
+
+@pytest.mark.parametrize(
+    "make", [FixedRate, LearnableRate, lambda x, **k: CommittedRate(x, 0.2, **k)]
+)
+def test_a_rate_in_float64_has_all_its_digits(make):
+    """Keras' initializer of constants goes through float32 on TensorFlow."""
+    with dtype_enabled("float64"):
+        rate = make(1.3, dtype="float64")
+        expected = 1.3 + (0.2 if isinstance(rate, CommittedRate) else 0.0)
+        np.testing.assert_allclose(to_numpy(rate()), expected, rtol=1e-15)
 
 
 def test_a_scaled_rate_moves_that_many_times_faster_under_adam():
