@@ -82,18 +82,18 @@ MULTIPLIERS = (0.125, 0.25, 0.5, 1.0, 1.5)
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = command_line.make_parser(
-        "applications.accuracy_rate", __doc__, ("mnist", "digits"), output="runs/accuracy_rate"
-    )
-    add = parser.add_argument
-    add("--betas", nargs="+", type=command_line.nonnegative_number, default=list(BETAS),
-        metavar="B")  # fmt: skip
-    add("--rate-multipliers", nargs="+", type=command_line.positive_number,
-        default=list(MULTIPLIERS), metavar="R", help="the rates are R log(10) nats")  # fmt: skip
-    add("--normalizations", nargs="+", choices=NORMALIZATIONS, default=["batch", "instance"])
-    add("--epochs", type=command_line.positive, default=20, help="default 20; Table 1: 400")
-    add("--seed", type=command_line.seed, default=0)
-    return command_line.distinct(parser, parser.parse_args(arguments))
+    parser = command_line.Parser("applications.accuracy_rate", __doc__, "runs/accuracy_rate")
+    parser.add_images(("mnist", "digits"))
+    parser.add_first_images()
+    parser.add_running()
+    add = parser.add
+    add("--betas", command_line.nonnegative_number, list(BETAS), metavar="B")
+    add("--rate-multipliers", command_line.positive_number, list(MULTIPLIERS), metavar="R",
+        help="the rates are R log(10) nats")  # fmt: skip
+    add("--normalizations", default=["batch", "instance"], choices=NORMALIZATIONS)
+    add("--epochs", command_line.positive, 20, metavar="E", help="Table 1: 400")
+    add("--seed", command_line.seed, 0, metavar="S")
+    return parser.parse_args(arguments)
 
 
 def settings(options):

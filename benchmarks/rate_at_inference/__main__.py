@@ -24,7 +24,6 @@ import numpy as np
 
 from applications.datasets import images
 from applications.experiment import csv_tables
-from applications.experiment.command_line import distinct
 from applications.experiment.command_line import positive_number
 from applications.experiment.provenance import describe_run
 from applications.experiment.provenance import made_by
@@ -57,16 +56,17 @@ layer keeps; the others are what it might keep instead; "calibrated" is
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments, with what they leave open filled in."""
-    parser = command_line.make_parser("benchmarks.rate_at_inference", __doc__)
-    parser.set_defaults(output="results/rate_at_inference")
-    add = parser.add_argument
-    add("--dataset", choices=tuple(_DEFAULTS), default="digits", help="default: digits")
+    parser = command_line.make_parser(
+        "benchmarks.rate_at_inference", __doc__, "results/rate_at_inference"
+    )
+    add, positive = parser.add, command_line.positive
+    add("--dataset", default="digits", choices=tuple(_DEFAULTS))
     add("--data-dir", metavar="DIR", help="folder with MNIST's four files")
-    add("--normalizations", nargs="+", choices=("batch", "feature"), default=["batch", "feature"])
-    add("--learning-rates", nargs="+", type=positive_number, metavar="RATE")
-    add("--epochs", nargs="+", type=command_line.positive, metavar="N", help="measure after these")
-    add("--seeds", type=command_line.positive, metavar="N", help="seeds 0 to N - 1")
-    options = distinct(parser, parser.parse_args(arguments))
+    add("--normalizations", default=["batch", "feature"], choices=("batch", "feature"))
+    add("--learning-rates", positive_number, metavar="RATE", nargs="+")
+    add("--epochs", positive, metavar="N", nargs="+", help="measure after these")
+    add("--seeds", positive, metavar="N", help="seeds 0 to N - 1")
+    options = parser.parse_args(arguments)
     for name, value in _DEFAULTS[options.dataset].items():
         if getattr(options, name) is None:
             setattr(options, name, value)

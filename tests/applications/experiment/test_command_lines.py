@@ -13,7 +13,7 @@ COMMANDS = [
     ".".join(path.with_suffix("").parts)
     for folder in ("applications", "benchmarks")
     for path in sorted(pathlib.Path(folder).rglob("*.py"))
-    if "argparse.ArgumentParser(" in path.read_text() or "make_parser(" in path.read_text()
+    if "command_line.Parser(" in path.read_text() or "make_parser(" in path.read_text()
     if '__name__ == "__main__"' in path.read_text()
 ]
 # Names and places; any other option is a number, and refuses what is none.

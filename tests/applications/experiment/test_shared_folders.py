@@ -267,6 +267,7 @@ def test_half_moons_are_refused_too(tmp_path, monkeypatch, capsys):
         "benchmarks.stdplus_speed --sizes 1000 1e3",
         "benchmarks.epoch_time --bottleneck vib vib",
         "benchmarks.layer_speed --width 8 8",
+        "benchmarks.stdplus_accuracy --modes eager eager",
     ],
 )
 def test_a_value_given_twice_is_refused(command, capsys):

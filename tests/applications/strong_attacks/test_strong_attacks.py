@@ -37,7 +37,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def runner(trained, monkeypatch):
     """What the command runs rows by."""
-    made = row_runner.make_runner("digits", None, None, trained, "applications.here")
+    made = row_runner.make_runner(("digits",), trained, "applications.here")
     monkeypatch.setattr(row_runner, "make_runner", lambda *arguments: made)
     return made
 
