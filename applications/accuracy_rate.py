@@ -14,6 +14,7 @@ import pathlib
 
 from applications import extras
 from applications.experiment import command_line
+from applications.experiment.csv_tables import numbers
 from applications.experiment.table_command import table_command
 from applications.table1.config import NORMALIZATIONS
 from applications.table1.config import default_setting
@@ -46,8 +47,7 @@ def draw(rows, path):
                 (row for row in rows if row["normalization"] == name),
                 key=lambda row: float(row["rate_nats"]),
             )
-            x = [float(row["rate_nats"]) for row in chosen]
-            y = [float(row[f"eps_{eps}"]) for row in chosen]
+            x, y = numbers(chosen, "rate_nats"), numbers(chosen, f"eps_{eps}")
             if not chosen:
                 continue
             panel.plot(x, y, style, color=colour, ms=5, mfc="none", label=label)
@@ -72,8 +72,7 @@ def draw(rows, path):
     panels[1].legend(fontsize="small")
     row = rows[0]
     figure.suptitle(f"{row['dataset']}, {row['epochs']} epochs; numbers in blue: beta")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    extras.save(figure, path)
 
 
 BETAS = (0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)

@@ -132,19 +132,12 @@ def train_row(job, options, rows, trainers):
 def miss_table(rows):
     """Return the distance of reached rate and target, a Markdown table in nats."""
     header = ["target (nats)", "FixedRateVIB", "warm-up", "cyclic", "GECO"]
+    groups = csv_tables.grouped(rows, "target_rate", "tuned")
+    targets = sorted({target for target, tuned in groups if tuned in SCHEDULES}, key=float)
     lines = []
-    for target in sorted(
-        {row["target_rate"] for row in rows if row["tuned"] in SCHEDULES}, key=float
-    ):
-        line = [target]
-        for tuned in ("rate", *SCHEDULES):
-            misses = [
-                float(row["miss"])
-                for row in rows
-                if row["tuned"] == tuned and row["target_rate"] == target
-            ]
-            line.append(f"{np.mean(misses):.2g}")
-        lines.append(line)
+    for target in targets:
+        misses = [csv_tables.numbers(groups[target, of], "miss") for of in ("rate", *SCHEDULES)]
+        lines.append([target, *(f"{miss.mean():.2g}" for miss in misses)])
     return csv_tables.markdown_table(header, lines)
 
 

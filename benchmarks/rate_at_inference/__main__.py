@@ -15,16 +15,15 @@ started again at the same commit, goes on where it was. The digits take about tw
 MNIST, 20 epochs in all, took 25 minutes on two cores that others used too.
 """
 
-import collections
 import dataclasses
 import functools
 import math
 
-import numpy as np
-
 from applications.datasets import images
 from applications.experiment import csv_tables
 from applications.experiment.command_line import positive_number
+from applications.experiment.csv_tables import grouped
+from applications.experiment.csv_tables import numbers
 from applications.experiment.provenance import describe_run
 from applications.experiment.provenance import made_by
 from applications.experiment.table_command import table_command
@@ -121,35 +120,25 @@ def _as_text(row):
 def markdown(rows):
     """Return a table for each normalization and learning rate, from all rows of a CSV file."""
     text = _TEXT.format(**rows[0])
-    for (normalization, rate), group in _grouped(rows, "normalization", "learning_rate").items():
-        numbers = sorted({row["epochs"] for row in group}, key=int)
+    for (normalization, rate), group in grouped(rows, "normalization", "learning_rate").items():
+        epochs = sorted({row["epochs"] for row in group}, key=int)
         cells = [
-            [name, *(_cell(_grouped(of_name, "epochs")[(number,)]) for number in numbers)]
-            for (name,), of_name in _grouped(group, "estimate").items()
+            [name, *(_cell(grouped(of_name, "epochs")[(number,)]) for number in epochs)]
+            for (name,), of_name in grouped(group, "estimate").items()
         ]
         seeds = ", ".join(sorted({row["seed"] for row in group}))
         text += f'\n## "{normalization}", learning rate {rate}, seed {seeds}\n\n'
-        header = ["estimate", *(f"after {number}" for number in numbers)]
+        header = ["estimate", *(f"after {number}" for number in epochs)]
         text += csv_tables.markdown_table(header, cells) + "\n"
     return f"{text}\n{made_by(rows)}\n"
 
 
-def _grouped(rows, *keys):
-    groups = collections.defaultdict(list)
-    for row in rows:
-        groups[tuple(row[key] for key in keys)].append(row)
-    return groups
-
-
 def _cell(rows):
-    def column(name):
-        return [float(row[name]) for row in rows]
-
-    text = f"{np.mean(column('ratio')):.4f}"
+    text = f"{numbers(rows, 'ratio').mean():.4f}"
     if rows[0]["lowest_share"]:
-        lowest, highest = np.min(column("lowest_share")), np.max(column("highest_share"))
+        lowest, highest = numbers(rows, "lowest_share").min(), numbers(rows, "highest_share").max()
         text += f" [{lowest:.2f}, {highest:.2f}]"
-    loss, error = np.mean(column("test_loss")), 100.0 * np.mean(column("test_error"))
+    loss, error = numbers(rows, "test_loss").mean(), 100.0 * numbers(rows, "test_error").mean()
     return f"{text}; {loss:.3f}, {error:.2f} %"
 
 

@@ -149,7 +149,7 @@ def test_rows_of_another_commit_count_and_are_told(table, tmp_path, capsys):
 def begun(folder):
     """Begin a row, as a command does that is killed after an epoch; return its files."""
     setting, data = setting_and_data()
-    runner = row_runner.make_runner("digits", None, None, folder, "tests", 0.0)
+    runner = row_runner.make_runner(("digits",), folder, "tests", 0.0)
 
     class Killed(Exception):
         pass
@@ -178,7 +178,7 @@ def test_a_checkpoint_of_another_backend_is_refused(tmp_path, monkeypatch):
     message = rf"checkpoint in .* was made by {ELSEWHERE} 0\.1\. .*KERAS_BACKEND={ELSEWHERE}, or de"
     setting, _ = setting_and_data()
     with pytest.raises(ValueError, match=message):
-        row_runner.make_runner("digits", None, None, tmp_path, "tests").train(setting)
+        row_runner.make_runner(("digits",), tmp_path, "tests").train(setting)
     monkeypatch.setattr(row_runner, "make_runner", lambda *_: pytest.fail("training began"))
     with pytest.raises(SystemExit, match=message):
         classifier.main(options(tmp_path, "--seed", "1", "0"))
@@ -251,7 +251,7 @@ def test_half_moons_are_refused_too(tmp_path, monkeypatch, capsys):
         "applications.classifier --seed 0 0",
         "applications.classifier --rate-multiplier 1 1.0",
         "applications.classifier --bottleneck vib vib",
-        "applications.cifar10 --normalization batch batch",
+        "applications.classifier --normalization batch batch",
         "applications.accuracy_rate --betas 0.1 0.1",
         "applications.accuracy_rate --rate-multipliers 0.5 0.5",
         "applications.accuracy_rate --normalizations batch batch",
@@ -267,11 +267,12 @@ def test_half_moons_are_refused_too(tmp_path, monkeypatch, capsys):
         "benchmarks.stdplus_speed --sizes 1000 1e3",
         "benchmarks.epoch_time --bottleneck vib vib",
         "benchmarks.layer_speed --width 8 8",
-        "benchmarks.stdplus_accuracy --modes eager eager",
+        "benchmarks.stdplus_accuracy --dtypes float32 float32",
     ],
 )
 def test_a_value_given_twice_is_refused(command, capsys):
     module, *arguments = command.split()
+    module += ".__main__" if (ROOT / module.replace(".", "/")).is_dir() else ""
     with pytest.raises(SystemExit) as ended:
         importlib.import_module(module).parse_arguments(arguments)
     assert ended.value.code == 2
