@@ -110,6 +110,14 @@ def image_source(options):
     return tuple(getattr(options, name, None) for name in names)
 
 
+def fill(options, defaults):
+    """Put defaults where no option was given."""
+    for name, value in defaults.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
+
+
 def given(options, names):
     """Return those of the options that were given, as a dict."""
     values = {name: getattr(options, name) for name in names}

@@ -24,9 +24,7 @@ def parse_scaled(parser, arguments):
     """Return the options of a parser of `add_scale`, with the images of the preset."""
     options = parser.parse_args(arguments)
     train, test = preset_images(options.dataset, options.preset)
-    options.train_images = options.train_images or train
-    options.test_images = options.test_images or test
-    return options
+    return command_line.fill(options, {"train_images": train, "test_images": test})
 
 
 def add_settings(parser, default):

@@ -18,6 +18,7 @@ import numpy as np
 
 from applications.datasets import images
 from applications.experiment import csv_tables
+from applications.experiment.command_line import fill
 from applications.experiment.command_line import positive_number
 from applications.experiment.provenance import describe_run
 from applications.experiment.provenance import made_by
@@ -64,10 +65,7 @@ def parse_arguments(arguments=None):
     add("--depth", positive, 4, metavar="N", help="layers of the stressed VAE on each side")
     add("--batch-size", positive, 100, metavar="N")
     options = parser.parse_args(arguments)
-    for name, value in (_WHOLE if options.whole else _SMALL).items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    return options
+    return fill(options, _WHOLE if options.whole else _SMALL)
 
 
 @table_command(tables.GOES_ON)

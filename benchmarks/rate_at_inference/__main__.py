@@ -21,6 +21,7 @@ import math
 
 from applications.datasets import images
 from applications.experiment import csv_tables
+from applications.experiment.command_line import fill
 from applications.experiment.command_line import positive_number
 from applications.experiment.csv_tables import grouped
 from applications.experiment.csv_tables import numbers
@@ -66,10 +67,7 @@ def parse_arguments(arguments=None):
     add("--epochs", positive, metavar="N", nargs="+", help="measure after these")
     add("--seeds", positive, metavar="N", help="seeds 0 to N - 1")
     options = parser.parse_args(arguments)
-    for name, value in _DEFAULTS[options.dataset].items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    return options
+    return fill(options, _DEFAULTS[options.dataset])
 
 
 @table_command(tables.GOES_ON)

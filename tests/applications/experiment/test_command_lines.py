@@ -85,6 +85,27 @@ def test_numbers_out_of_range_are_refused(module, monkeypatch, capsys):
             assert error.endswith(f", not {value!r}\n"), (option, value)
 
 
+@pytest.mark.parametrize("module", COMMANDS)
+def test_the_help_tells_every_default(module, monkeypatch):
+    for action in options_of(module, monkeypatch):
+        if action.default is not None:
+            assert "(default: " in action.help, action.option_strings
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("", "runs/table1"),
+        ("--preset short", "runs/table1/short"),
+        ("--preset short --output there", "there"),
+    ],
+)
+def test_each_preset_has_a_folder(command, expected):
+    for module in ("applications.table1.__main__", "applications.attributions.__main__"):
+        options = importlib.import_module(module).parse_arguments(command.split())
+        assert options.output == expected
+
+
 @pytest.mark.parametrize("command", COMMANDS_WITH_POLICIES)
 def test_policies_that_layers_do_not_compute_in_are_refused(command, capsys):
     parse = importlib.import_module(command).parse_arguments
