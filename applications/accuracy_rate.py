@@ -14,6 +14,7 @@ import pathlib
 
 from applications import extras
 from applications.experiment import command_line
+from applications.experiment.csv_tables import numbers
 from applications.experiment.table_command import table_command
 from applications.table1.config import NORMALIZATIONS
 from applications.table1.config import default_setting
@@ -46,8 +47,7 @@ def draw(rows, path):
                 (row for row in rows if row["normalization"] == name),
                 key=lambda row: float(row["rate_nats"]),
             )
-            x = [float(row["rate_nats"]) for row in chosen]
-            y = [float(row[f"eps_{eps}"]) for row in chosen]
+            x, y = numbers(chosen, "rate_nats"), numbers(chosen, f"eps_{eps}")
             if not chosen:
                 continue
             panel.plot(x, y, style, color=colour, ms=5, mfc="none", label=label)
@@ -72,8 +72,7 @@ def draw(rows, path):
     panels[1].legend(fontsize="small")
     row = rows[0]
     figure.suptitle(f"{row['dataset']}, {row['epochs']} epochs; numbers in blue: beta")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    extras.save(figure, path)
 
 
 BETAS = (0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
@@ -82,18 +81,18 @@ MULTIPLIERS = (0.125, 0.25, 0.5, 1.0, 1.5)
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = command_line.make_parser(
-        "applications.accuracy_rate", __doc__, ("mnist", "digits"), output="runs/accuracy_rate"
-    )
-    add = parser.add_argument
-    add("--betas", nargs="+", type=command_line.nonnegative_number, default=list(BETAS),
-        metavar="B")  # fmt: skip
-    add("--rate-multipliers", nargs="+", type=command_line.positive_number,
-        default=list(MULTIPLIERS), metavar="R", help="the rates are R log(10) nats")  # fmt: skip
-    add("--normalizations", nargs="+", choices=NORMALIZATIONS, default=["batch", "instance"])
-    add("--epochs", type=command_line.positive, default=20, help="default 20; Table 1: 400")
-    add("--seed", type=command_line.seed, default=0)
-    return command_line.distinct(parser, parser.parse_args(arguments))
+    parser = command_line.Parser("applications.accuracy_rate", __doc__, "runs/accuracy_rate")
+    parser.add_images(("mnist", "digits"))
+    parser.add_first_images()
+    parser.add_running()
+    add = parser.add
+    add("--betas", command_line.nonnegative_number, list(BETAS), metavar="B")
+    add("--rate-multipliers", command_line.positive_number, list(MULTIPLIERS), metavar="R",
+        help="the rates are R log(10) nats")  # fmt: skip
+    add("--normalizations", default=["batch", "instance"], choices=NORMALIZATIONS)
+    add("--epochs", command_line.positive, 20, metavar="E", help="Table 1: 400")
+    add("--seed", command_line.seed, 0, metavar="S")
+    return parser.parse_args(arguments)
 
 
 def settings(options):

@@ -35,18 +35,17 @@ def parse_arguments(arguments=None):
     first.add_argument("--dataset", default=DATASETS[0])
     dataset = first.parse_known_args(arguments)[0].dataset
     default = default_setting(dataset if dataset in DATASETS else DATASETS[0])
-    parser = command_line.make_parser(_MODULE, __doc__, DATASETS, output="runs")
+    parser = command_line.Parser(_MODULE, __doc__, "runs")
+    parser.add_images(DATASETS)
+    parser.add_first_images()
+    parser.add_running()
     add_settings(parser, default)
     if default.model == "mlp":
-        parser.add_argument(
-            "--devices",
-            type=command_line.positive,
-            metavar="N",
-            help="train on N devices at once; the result is not attacked",
-        )
+        parser.add("--devices", command_line.positive, metavar="N",
+                   help="train on N devices at once; the result is not attacked")  # fmt: skip
     else:
         parser.set_defaults(devices=None)
-    options = command_line.distinct(parser, parser.parse_args(arguments))
+    options = parser.parse_args(arguments)
     if options.devices is not None:
         if options.jobs > 1:
             parser.error("--devices trains one row after the other, without --jobs")

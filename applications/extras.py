@@ -27,3 +27,9 @@ def pyplot():
     """Return `matplotlib.pyplot`, which draws into files and opens no window."""
     load("matplotlib").use("Agg")
     return load("matplotlib.pyplot")
+
+
+def save(figure, path, dpi=130):
+    """Write a figure of `pyplot` into a file, and forget it."""
+    figure.savefig(path, dpi=dpi)
+    pyplot().close(figure)

@@ -21,7 +21,6 @@ import keras
 import numpy as np
 
 from applications.experiment import csv_tables
-from applications.experiment.command_line import distinct
 from applications.experiment.command_line import dtype_policy
 from applications.experiment.provenance import describe_run
 from applications.experiment.table_command import table_command
@@ -157,47 +156,17 @@ def measure_case(case, options):
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
     parser = command_line.make_parser("benchmarks.layer_speed", __doc__)
-    add = parser.add_argument
-    add(
-        "--width",
-        nargs="+",
-        type=command_line.positive,
-        default=[512],
-        metavar="N",
-        help="give the hidden layers N units, an even number (default: 512)",
-    )
-    add(
-        "--batch-size",
-        nargs="+",
-        type=command_line.positive,
-        default=[1024],
-        metavar="N",
-        help="train on a batch of N examples (default: 1024)",
-    )
-    add(
-        "--normalization",
-        nargs="+",
-        choices=("batch", "instance", "feature"),
-        default=["batch"],
-        help="let FixedRateVIB normalize like this (default: batch)",
-    )
-    add(
-        "--dtype-policy",
-        nargs="+",
-        type=dtype_policy,
-        default=["float32"],
-        metavar="POLICY",
-        help="compute in these Keras dtype policies, like mixed_bfloat16 (default: float32)",
-    )
-    add(
-        "--modes",
-        nargs="+",
-        choices=_MODES,
-        default=_MODES,
-        help="time these modes of the backend (default: all)",
-    )
+    add, positive = parser.add, command_line.positive
+    add("--width", positive, [512], metavar="N",
+        help="give the hidden layers N units, an even number")  # fmt: skip
+    add("--batch-size", positive, [1024], metavar="N", help="train on a batch of N examples")
+    add("--normalization", default=["batch"], choices=("batch", "instance", "feature"),
+        help="let FixedRateVIB normalize like this")  # fmt: skip
+    add("--dtype-policy", dtype_policy, ["float32"], metavar="POLICY",
+        help="compute in these Keras dtype policies, like mixed_bfloat16")  # fmt: skip
+    add("--modes", default=_MODES, choices=_MODES, help="time these modes of the backend")
     command_line.add_timing(parser, seconds=60.0)
-    options = distinct(parser, parser.parse_args(arguments))
+    options = parser.parse_args(arguments)
     if any(width % 2 for width in options.width):
         parser.error(f"--width must be even, not {options.width}")
     return options

@@ -35,8 +35,8 @@ from applications.experiment.provenance import describe_run
 from applications.experiment.resumable_training import RowFiles
 from applications.experiment.table_command import table_command
 from applications.table1.compiled_classifier import build_classifier
-from applications.table1.presets import PRESETS
-from applications.table1.presets import preset_images
+from applications.table1.options import add_scale
+from applications.table1.options import parse_scaled
 from applications.table1.presets import table1_rows
 from applications.table1.presets import table_name
 from applications.table1.row_runner import RowRunner
@@ -50,28 +50,23 @@ _PICTURED = 12  # images of the picture in nats
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = command_line.make_parser(_MODULE, __doc__, _DATASETS, output=None)
-    add, positive = parser.add_argument, command_line.positive
-    add("--preset", choices=PRESETS, default="paper", help="of the classifier (default paper)")
-    add("--epochs", type=positive, metavar="E", help="in place of the preset's")
-    add("--width", type=positive, metavar="N", help="of a ResNet18, in place of the preset's")
-    add("--row", default="base", help="of Table 1: base, batch_r1, ... (default base)")
-    add("--images", type=positive, default=300, metavar="N", help="default 300")
-    add("--noise", type=command_line.positive_number, default=1.0, metavar="S",
-        help="of the amplitude's prior, where a pixel has -1 to 1 (default 1)")  # fmt: skip
-    add("--beta", type=command_line.positive_number, default=0.1, metavar="B",
-        help="price of a nat (default 0.1)")  # fmt: skip
-    add("--steps", type=positive, default=20, metavar="N", help="of the amplitude (default 20)")
-    add("--num-samples", type=positive, default=50, metavar="S", help="draws (default 50)")
-    add("--blur", type=command_line.nonnegative_number, default=4.0, metavar="PIXELS",
-        help="standard deviation of the blur (default 4)")  # fmt: skip
-    add("--seed", type=command_line.seed, default=0, help="of the draws (default 0)")
-    options = parser.parse_args(arguments)
-    if options.output is None:
-        options.output = "runs/table1" if options.preset == "paper" else "runs/table1/short"
-    train, test = preset_images(options.dataset, options.preset)
-    options.train_images = options.train_images or train
-    options.test_images = options.test_images or test
+    parser = command_line.Parser(_MODULE, __doc__, "runs/table1")
+    parser.add_images(_DATASETS)
+    add_scale(parser)
+    parser.add_running()
+    add, positive = parser.add, command_line.positive
+    add("--width", positive, metavar="N", help="of a ResNet18, in place of the preset's")
+    add("--row", default="base", help="of Table 1: base, batch_r1, ...")
+    add("--images", positive, 300, metavar="N")
+    add("--noise", command_line.positive_number, 1.0, metavar="S",
+        help="of the amplitude's prior, where a pixel has -1 to 1")  # fmt: skip
+    add("--beta", command_line.positive_number, 0.1, metavar="B", help="price of a nat")
+    add("--steps", positive, 20, metavar="N", help="of the amplitude")
+    add("--num-samples", positive, 50, metavar="S", help="draws")
+    add("--blur", command_line.nonnegative_number, 4.0, metavar="PIXELS",
+        help="standard deviation of the blur")  # fmt: skip
+    add("--seed", command_line.seed, 0, metavar="S", help="of the draws")
+    options = parse_scaled(parser, arguments)
     names = [row.short_name for row in table1_rows(options.dataset, options.preset)]
     if options.row not in names:
         parser.error(f"--row: {options.dataset} has no row {options.row!r}, only {names}")
@@ -125,8 +120,7 @@ def chosen_setting(options):
     (setting,) = (
         row for row in table1_rows(options.dataset, options.preset) if row.short_name == options.row
     )
-    changes = {name: getattr(options, name) for name in _CHANGES}
-    return dataclasses.replace(setting, **{k: v for k, v in changes.items() if v is not None})
+    return dataclasses.replace(setting, **command_line.given(options, _CHANGES))
 
 
 def trained_classifier(setting, data, output):

@@ -34,8 +34,7 @@ def draw_curves(curves, path):
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("probability of the class")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right", fontsize="small")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    extras.save(figure, path)
 
 
 def draw_maps(x, maps, path):
@@ -65,8 +64,7 @@ def draw_maps(x, maps, path):
             row[column].imshow(flat, cmap="magma", vmin=0)
     for panel in panels.ravel():
         panel.set_axis_off()
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    extras.save(figure, path)
 
 
 def _method(name):

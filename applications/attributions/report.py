@@ -1,6 +1,7 @@
 """The Markdown of `applications.attributions`."""
 
 from applications.experiment import provenance
+from applications.experiment.csv_tables import markdown_table
 
 _HEAD = """# What a classifier looked at: maps compared
 
@@ -15,9 +16,8 @@ Random: Spearman's rank correlation of a map with that of the model whose last l
 layers, have random weights: near 0 where a map depends on what was learnt. Cost: rows whose
 gradient is taken for an image, and processor time on {device}, {backend}, compilation included.
 
-| map | deletion | insertion | random last layer | all random | gradients | ms |
-| --- | --- | --- | --- | --- | --- | --- |
 """
+_COLUMNS = ("map", "deletion", "insertion", "random last layer", "all random", "gradients", "ms")
 
 
 def markdown(rows, table):
@@ -27,25 +27,21 @@ def markdown(rows, table):
         rows: Dicts of strings, one for each map.
         table: Name of the CSV file.
     """
-    lines = [
-        "| "
-        + " | ".join(
-            [
-                row["map"],
-                _area(row, "deletion"),
-                _area(row, "insertion"),
-                row["random_last_layer"][:5],
-                row["random_all_layers"][:5],
-                row["gradients"],
-                row["processor_ms_per_image"],
-            ]
-        )
-        + " |"
+    cells = [
+        [
+            row["map"],
+            _area(row, "deletion"),
+            _area(row, "insertion"),
+            row["random_last_layer"][:5],
+            row["random_all_layers"][:5],
+            row["gradients"],
+            row["processor_ms_per_image"],
+        ]
         for row in rows
     ]
     first = rows[0]
     model = f'{first["model"]} "{first["normalization"]}"'
-    text = _HEAD.format(**{**first, "model": model}) + "\n".join(lines)
+    text = _HEAD.format(**{**first, "model": model}) + markdown_table(_COLUMNS, cells)
     made_by = f"`{first['command']}`, data sha256 {first['data_sha256'][:12]}"
     return (
         f"{text}\n\nMade by {made_by}; every number is in `{table}`.\n\n"

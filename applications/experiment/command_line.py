@@ -1,4 +1,4 @@
-"""What the commands of the tables have in common, and which numbers they take."""
+"""What the commands have in common: their options, and which numbers they take."""
 
 import argparse
 import math
@@ -6,74 +6,122 @@ import math
 import keras
 
 
-def make_parser(module, description, datasets, output):
-    """Return a parser that knows where data comes from and how rows are run.
+class Parser(argparse.ArgumentParser):
+    """A parser of options, --output among them, whose help tells every default.
+
+    It refuses a command line that has a value twice, and so its rows.
 
     Args:
         module: Name of the module that `python -m` runs.
         description: Of the command, printed as it is.
-        datasets: Names of data sets, the default first.
-        output: Default folder, None to leave it to the command.
+        output: Default folder.
     """
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {module}",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--dataset", choices=datasets, default=datasets[0], help=f"default {datasets[0]}")
-    add("--data-dir", metavar="DIR", help="folder with the data set's files")
-    add("--tfds-manual-dir", metavar="DIR", help="folder from which tensorflow-datasets takes them")
-    add("--train-images", type=positive, metavar="N", help="the first ones alone (default: all)")
-    add("--test-images", type=positive, metavar="N", help="likewise")
-    add_running(parser, output or "runs/table1", output)
-    return parser
+
+    def __init__(self, module, description, output):
+        super().__init__(
+            prog=f"python -m {module}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self._output = output
+        self.add("--output", default=output, metavar="DIR", help="folder of all that is written")
+
+    def add(self, name, type=None, default=None, help="", **more):
+        """Let the parser know an option that takes a value.
+
+        Args:
+            name: Of the option, with its dashes.
+            type: A function from a text to the value, like `positive`; None for a text.
+            default: None where there is none. Of a list or tuple the option takes several values.
+            help: In words; the default is added to them.
+            **more: Of `add_argument`.
+        """
+        if isinstance(default, list | tuple):
+            more.setdefault("nargs", "+")
+        if default is not None:
+            help = f"{help} (default: {_in_words(default)})".strip()
+        self.add_argument(name, type=type, default=default, help=help, **more)
+
+    def add_images(self, datasets):
+        """Let the parser know where images come from.
+
+        Args:
+            datasets: Names of data sets, the default first.
+        """
+        self.add("--dataset", default=datasets[0], choices=datasets)
+        self.add("--data-dir", metavar="DIR", help="folder with the data set's files")
+        self.add("--tfds-manual-dir", metavar="DIR",
+                 help="folder from which tensorflow-datasets takes them")  # fmt: skip
+
+    def add_first_images(self):
+        """Let the parser know the options that take the first images alone."""
+        self.add("--train-images", positive, metavar="N", help="the first ones alone; else all")
+        self.add("--test-images", positive, metavar="N", help="likewise")
+
+    def add_preset(self, presets):
+        """Let the parser know the scale of rows; below the default folder each has its own.
+
+        Args:
+            presets: Names of the scales, the default first.
+        """
+        self.set_defaults(output=None)
+        short = f"{self._output}/{presets[-1]}"
+        self.add("--preset", default=presets[0], choices=presets,
+                 help=f"the paper's scale, or a short one, written to {short}")  # fmt: skip
+        self.add("--epochs", positive, metavar="E", help="in place of the preset's")
+
+    def add_running(self):
+        """Let the parser know the options on how rows are run."""
+        self.add("--jobs", positive, 1, metavar="N", help="rows to train side by side")
+        self.add("--checkpoint-seconds", nonnegative_number, 20.0, metavar="S",
+                 help="time between two checkpoints of a row at the least")  # fmt: skip
+        self.add_quiet()
+
+    def add_quiet(self):
+        """Let the parser know --quiet."""
+        self.add_argument("--quiet", action="store_true", help="a line for each row only")
+
+    def parse_args(self, arguments=None, namespace=None):
+        """Return a command line's options."""
+        options = super().parse_args(arguments, namespace)
+        if options.output is None:
+            first = options.preset == self.get_default("preset")
+            options.output = self._output if first else f"{self._output}/{options.preset}"
+        for name, values in vars(options).items():
+            twice = isinstance(values, list | tuple) and {v for v in values if values.count(v) > 1}
+            if twice:
+                option = "--" + name.replace("_", "-")
+                self.error(
+                    f"{option}: each value once, as each is a row. Received: "
+                    f"{' '.join(map(str, values))}, with {', '.join(map(str, sorted(twice)))} twice"
+                )
+        return options
+
+
+def _in_words(value):
+    if isinstance(value, list | tuple):
+        return " ".join(map(_in_words, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def image_source(options):
     """Return the arguments of `applications.datasets.images.load` that the options stand for."""
-    return (
-        options.dataset,
-        options.data_dir,
-        options.tfds_manual_dir,
-        options.train_images,
-        options.test_images,
-    )
+    names = ("dataset", "data_dir", "tfds_manual_dir", "train_images", "test_images")
+    return tuple(getattr(options, name, None) for name in names)
 
 
-def add_running(parser, described, output=None):
-    """Let a parser know the options on how rows are run.
-
-    Args:
-        parser: An `argparse.ArgumentParser`.
-        described: The default folder in words.
-        output: The default folder, None to leave it to the command.
-    """
-    add = parser.add_argument
-    add("--jobs", type=positive, default=1, metavar="N", help="rows to train side by side")
-    add("--output", default=output, metavar="DIR",
-        help=f"folder of table and checkpoints (default {described})")  # fmt: skip
-    add("--checkpoint-seconds", type=nonnegative_number, default=20.0, metavar="S",
-        help="time between two checkpoints of a row at the least (default 20)")  # fmt: skip
-    add("--quiet", action="store_true", help="a line for each row only")
-
-
-def distinct(parser, options):
-    """Return a command line's options; refuse one that has a value twice, and so its rows.
-
-    Args:
-        parser: An `argparse.ArgumentParser`.
-        options: What it parsed.
-    """
-    for name, values in vars(options).items():
-        twice = isinstance(values, list | tuple) and {v for v in values if values.count(v) > 1}
-        if twice:
-            option = "--" + name.replace("_", "-")
-            parser.error(
-                f"{option}: each value once, as each is a row. Received: "
-                f"{' '.join(map(str, values))}, with {', '.join(map(str, sorted(twice)))} twice"
-            )
+def fill(options, defaults):
+    """Put defaults where no option was given."""
+    for name, value in defaults.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
     return options
+
+
+def given(options, names):
+    """Return those of the options that were given, as a dict."""
+    values = {name: getattr(options, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def integer(least, most=2**53, expected=None):

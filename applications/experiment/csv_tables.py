@@ -1,8 +1,11 @@
 """Tables of results: CSV files that are whole or refused, and Markdown."""
 
+import collections
 import csv
 import os
 import pathlib
+
+import numpy as np
 
 
 class TableError(ValueError):
@@ -102,6 +105,24 @@ def find_row(rows, **wanted):
         if all(row.get(key) == value for key, value in wanted.items()):
             return row
     return None
+
+
+def grouped(rows, *names):
+    """Return lists of rows by their values of some columns, in the order they came in."""
+    groups = collections.defaultdict(list)
+    for row in rows:
+        groups[tuple(row[name] for name in names)].append(row)
+    return groups
+
+
+def numbers(rows, name):
+    """Return a column as an array of floats."""
+    return np.array([float(row[name]) for row in rows])
+
+
+def as_text(number):
+    """Return six digits of a number, "" for None or ""."""
+    return "" if number in (None, "") else f"{float(number):.6g}"
 
 
 def markdown_table(header, rows):

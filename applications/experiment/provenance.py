@@ -122,6 +122,18 @@ def mixture(rows):
     return ", ".join(f"{number} {title}" for title, number in numbers.items() if number > 1)
 
 
+def differences(row, default, shown):
+    """Return what sets a row apart from the paper's setting, as a text.
+
+    Args:
+        row: A dict of strings.
+        default: The paper's columns.
+        shown: Names of those that are shown elsewhere.
+    """
+    others = [name for name, value in default.items() if row[name] not in (value, "")]
+    return ", ".join(f"{name}={row[name]}" for name in others if name not in shown)
+
+
 def telling_apart(rows):
     """Return a function that says of a row what only some rows of a table have.
 

@@ -8,9 +8,9 @@ with this package's stdplus, which does not iterate, as a further line. Writes
 figure2.png, figure3.png and figure3.csv. Figure 1 is `applications.half_moons`.
 """
 
-import argparse
 import pathlib
 
+from applications.experiment import command_line
 from applications.experiment import csv_tables
 from applications.experiment.provenance import describe_run
 from applications.figures import figure2
@@ -19,12 +19,7 @@ from applications.figures import figure3
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m applications.figures",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--output", default="runs/figures", help="folder of the pictures")
+    parser = command_line.Parser("applications.figures", __doc__, "runs/figures")
     return parser.parse_args(arguments)
 
 

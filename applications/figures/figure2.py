@@ -55,5 +55,4 @@ def draw(path):
     for panel in (left, right):
         panel.grid(alpha=0.3)
         panel.legend()
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    extras.save(figure, path)

@@ -109,5 +109,4 @@ def draw(rows, path):
     )
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    extras.save(figure, path)

@@ -18,7 +18,6 @@ Writes half_moons.csv row by row, and half_moons.png; a killed run goes on where
 it was.
 """
 
-import argparse
 import pathlib
 import shutil
 import time
@@ -84,23 +83,16 @@ def what_to_tell(name, target, rows):
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m applications.half_moons",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--flip-probability", type=command_line.number(0, below=0.5), default=0.2, metavar="P",
-        help="below 1/2 (default 0.2)")  # fmt: skip
-    add("--betas", nargs="+", type=command_line.nonnegative_number, default=list(BETAS))
-    add("--rates", nargs="+", type=command_line.positive_number, default=list(RATES),
-        help="in nats")  # fmt: skip
-    add("--targets", nargs="*", type=command_line.positive_number, default=list(TARGETS),
+    parser = command_line.Parser("applications.half_moons", __doc__, "runs/half_moons")
+    add, positive_number = parser.add, command_line.positive_number
+    add("--flip-probability", command_line.number(0, below=0.5), 0.2, metavar="P", help="below 1/2")
+    add("--betas", command_line.nonnegative_number, list(BETAS), metavar="B")
+    add("--rates", positive_number, list(RATES), metavar="R", help="in nats")
+    add("--targets", positive_number, list(TARGETS), metavar="R", nargs="*",
         help="rates that the schedules are to reach, in nats")  # fmt: skip
-    add("--epochs", type=command_line.positive, default=40)
-    add("--seeds", nargs="+", type=command_line.seed, default=[0])
-    add("--output", default="runs/half_moons", help="folder of the table and the picture")
-    options = command_line.distinct(parser, parser.parse_args(arguments))
+    add("--epochs", command_line.positive, 40, metavar="E")
+    add("--seeds", command_line.seed, [0], metavar="S")
+    options = parser.parse_args(arguments)
     # A schedule is told what FixedRateVIB came to at its target.
     options.rates += [target for target in options.targets if target not in options.rates]
     return options
@@ -140,19 +132,12 @@ def train_row(job, options, rows, trainers):
 def miss_table(rows):
     """Return the distance of reached rate and target, a Markdown table in nats."""
     header = ["target (nats)", "FixedRateVIB", "warm-up", "cyclic", "GECO"]
+    groups = csv_tables.grouped(rows, "target_rate", "tuned")
+    targets = sorted({target for target, tuned in groups if tuned in SCHEDULES}, key=float)
     lines = []
-    for target in sorted(
-        {row["target_rate"] for row in rows if row["tuned"] in SCHEDULES}, key=float
-    ):
-        line = [target]
-        for tuned in ("rate", *SCHEDULES):
-            misses = [
-                float(row["miss"])
-                for row in rows
-                if row["tuned"] == tuned and row["target_rate"] == target
-            ]
-            line.append(f"{np.mean(misses):.2g}")
-        lines.append(line)
+    for target in targets:
+        misses = [csv_tables.numbers(groups[target, of], "miss") for of in ("rate", *SCHEDULES)]
+        lines.append([target, *(f"{miss.mean():.2g}" for miss in misses)])
     return csv_tables.markdown_table(header, lines)
 
 

@@ -1,10 +1,8 @@
 """The picture of `applications.half_moons`: Figure 1 of the paper, and a panel of schedules."""
 
-import collections
-
-import numpy as np
-
 from applications import extras
+from applications.experiment.csv_tables import grouped
+from applications.experiment.csv_tables import numbers
 
 plt = extras.pyplot()
 
@@ -51,16 +49,14 @@ def draw(rows, threshold, path):
         panel.legend(handles=lines, loc="lower left" if tuned == "beta" else "lower right")
     panels[0].set(xlabel=r"$\beta$", title=r"$\beta$-VIB: tuning the weight of the rate")
     panels[1].set(xlabel="rate (nats)", title="FixedRateVIB: tuning the rate itself")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    extras.save(figure, path)
 
 
 def _draw_reached(panel, rows):
     """Draw the rate that each method reached against its target."""
     for tuned, (label, marker, colour) in _METHODS.items():
         chosen = [row for row in rows if row["tuned"] == tuned]
-        x = np.array([float(row["value"]) for row in chosen])
-        y = [float(row["achieved_rate"]) for row in chosen]
+        x, y = numbers(chosen, "value"), numbers(chosen, "achieved_rate")
         panel.plot(x, y, marker, color=colour, ms=6, mfc="none", mew=1.5, label=label)
     low, high = x.min() / 2, x.max() * 2
     panel.plot([low, high], [low, high], ":", color="0.4", label="reached = target")
@@ -77,12 +73,11 @@ def _draw_reached(panel, rows):
 
 def _band(axes, rows, column, colour, style, label):
     """Plot the mean over seeds, and the range where there are several."""
-    values = collections.defaultdict(list)
-    for row in rows:
-        values[float(row["value"])].append(float(row[column]))
-    x = sorted(values)
-    lines = axes.plot(x, [np.mean(values[v]) for v in x], style, color=colour, ms=4, label=label)
-    if any(len(v) > 1 for v in values.values()):
-        low, high = [min(values[v]) for v in x], [max(values[v]) for v in x]
+    groups = {float(value): group for (value,), group in grouped(rows, "value").items()}
+    x = sorted(groups)
+    values = [numbers(groups[value], column) for value in x]
+    lines = axes.plot(x, [v.mean() for v in values], style, color=colour, ms=4, label=label)
+    if any(len(v) > 1 for v in values):
+        low, high = [v.min() for v in values], [v.max() for v in values]
         axes.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)
     return lines

@@ -12,7 +12,6 @@ images whose gradient is exactly 0. Writes strong_attacks_DATASET.csv row by row
 take one to two minutes, with a VIB about four; the cost grows with images, restarts and steps.
 """
 
-import argparse
 import pathlib
 import sys
 
@@ -34,32 +33,22 @@ _MODULE = "applications.strong_attacks"
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {_MODULE}",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--dataset", choices=images.DATASETS, default="mnist", help="default mnist")
-    add("--models", type=pathlib.Path, default=pathlib.Path("runs/table1"), metavar="DIR",
-        help="output folder of the training (default runs/table1)")  # fmt: skip
+    parser = command_line.Parser(_MODULE, __doc__, "runs/strong_attacks")
+    parser.add_images(images.DATASETS)
+    parser.add_quiet()
+    add, positive = parser.add, command_line.positive
+    add("--models", pathlib.Path, pathlib.Path("runs/table1"), metavar="DIR",
+        help="output folder of the training")  # fmt: skip
     add("--rows", nargs="+", metavar="ROW",
-        help="some rows: base, batch_r0.125, all of instance, ... (default: all)")  # fmt: skip
-    add("--data-dir", metavar="DIR", help="folder with the data set's files")
-    add("--tfds-manual-dir", metavar="DIR", help="folder from which tensorflow-datasets takes them")
-    add("--output", type=pathlib.Path, default=pathlib.Path("runs/strong_attacks"), metavar="DIR",
-        help="folder of table and picture (default runs/strong_attacks)")  # fmt: skip
-    add("--images", type=command_line.positive, default=1000, metavar="N",
-        help="the first N test images (default 1000)")  # fmt: skip
-    add("--steps", type=command_line.positive, default=20, help="of PGD (default 20)")
-    add("--restarts", type=command_line.positive, default=10, help="of PGD (default 10)")
-    add("--step-size", type=command_line.positive_number, default=5.0, metavar="S",
-        help="of PGD, in units of eps / steps (default 5: does more than 2.5)")  # fmt: skip
-    add("--attack-seed", type=command_line.seed, default=0,
-        help="of PGD's random starts (default 0)")  # fmt: skip
-    add("--jobs", type=command_line.positive, default=1, metavar="N", help="rows side by side")
-    add("--quiet", action="store_true", help="a line for each row only")
-    return command_line.distinct(parser, parser.parse_args(arguments))
+        help="some rows: base, batch_r0.125, all of instance, ...; else all")  # fmt: skip
+    add("--images", positive, 1000, metavar="N", help="the first N test images")
+    add("--steps", positive, 20, metavar="N", help="of PGD")
+    add("--restarts", positive, 10, metavar="N", help="of PGD")
+    add("--step-size", command_line.positive_number, 5.0, metavar="S",
+        help="of PGD, in units of eps / steps; 5 does more than 2.5")  # fmt: skip
+    add("--attack-seed", command_line.seed, 0, metavar="S", help="of PGD's random starts")
+    add("--jobs", positive, 1, metavar="N", help="rows side by side")
+    return parser.parse_args(arguments)
 
 
 def settings(options, data):
@@ -95,7 +84,7 @@ def main(arguments=None):
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
     name = f"strong_attacks_{table_name(options.dataset)}"
-    path = options.output / f"{name}.csv"
+    path = pathlib.Path(options.output) / f"{name}.csv"
     table = table_runner.Table(
         file=row_runner.result_table(path),
         data_sha256=data.sha256,

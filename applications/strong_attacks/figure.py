@@ -61,5 +61,4 @@ def draw(rows, path):
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     images = ", ".join(sorted({row["images"] for row in rows}, key=int))
     figure.suptitle(f"{rows[0]['dataset']}, first {images} test images, ± binomial standard error")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    extras.save(figure, path)

@@ -17,8 +17,8 @@ from applications.experiment import command_line
 from applications.experiment.table_command import table_command
 from applications.table1 import figure
 from applications.table1.options import add_choices
-from applications.table1.presets import PRESETS
-from applications.table1.presets import preset_images
+from applications.table1.options import add_scale
+from applications.table1.options import parse_scaled
 from applications.table1.presets import table1_rows
 from applications.table1.presets import table_name
 from applications.table1.row_runner import run_rows
@@ -32,23 +32,19 @@ _CHANGES = (
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = command_line.make_parser("applications.table1", __doc__, _DATASETS, output=None)
-    add = parser.add_argument
-    add("--preset", choices=PRESETS, default="paper", help="default paper")
-    add("--epochs", type=command_line.positive, metavar="E", help="in place of the preset's")
-    add("--seeds", nargs="+", type=command_line.seed, default=[0], metavar="S", help="default 0")
+    parser = command_line.Parser("applications.table1", __doc__, "runs/table1")
+    parser.add_images(_DATASETS)
+    add_scale(parser)
+    parser.add_running()
+    add = parser.add
+    add("--seeds", command_line.seed, [0], metavar="S")
     add("--rows", nargs="+", metavar="ROW",
-        help="some rows: base, batch_r0.125, all of instance, ... (default: all)")  # fmt: skip
-    add("--batch-size", type=command_line.positive, metavar="N", help="default 100")
-    add("--dtype-policy", type=command_line.dtype_policy, metavar="POLICY",
-        help="like mixed_bfloat16 (default float32)")  # fmt: skip
+        help="some rows: base, batch_r0.125, all of instance, ...; else all")  # fmt: skip
+    add("--batch-size", command_line.positive, metavar="N", help="in place of 100")
+    add("--dtype-policy", command_line.dtype_policy, metavar="POLICY",
+        help="like mixed_bfloat16, in place of float32")  # fmt: skip
     add_choices(parser)
-    options = command_line.distinct(parser, parser.parse_args(arguments))
-    if options.output is None:
-        options.output = "runs/table1" if options.preset == "paper" else "runs/table1/short"
-    train, test = preset_images(options.dataset, options.preset)
-    options.train_images = options.train_images or train
-    options.test_images = options.test_images or test
+    options = parse_scaled(parser, arguments)
     known = {name for row in table1_rows(options.dataset, options.preset) for name in _names(row)}
     for name in options.rows or ():
         if name not in known:
@@ -58,8 +54,7 @@ def parse_arguments(arguments=None):
 
 def settings(options):
     """Return the settings of all rows that the options ask for."""
-    changes = {name: getattr(options, name) for name in _CHANGES}
-    changes = {name: value for name, value in changes.items() if value is not None}
+    changes = command_line.given(options, _CHANGES)
     return [
         dataclasses.replace(row, seed=seed, **changes)
         for seed in options.seeds

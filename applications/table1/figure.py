@@ -53,8 +53,7 @@ def draw(rows, path):
         handles.append(plt.Line2D([], [], color="0.3", ls="--", lw=0.8, label="the paper"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     figure.suptitle(_title(rows))
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    extras.save(figure, path)
 
 
 def _line(panel, group, colour, marker):

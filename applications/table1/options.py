@@ -9,52 +9,58 @@ from applications.table1.config import NORMALIZATIONS
 from applications.table1.config import PARTS
 from applications.table1.config import Setting
 from applications.table1.config import default_setting
+from applications.table1.presets import PRESETS
+from applications.table1.presets import preset_images
 from applications.training import optimizers
+
+
+def add_scale(parser):
+    """Let a parser know the options on the scale of the paper's rows; see `parse_scaled`."""
+    parser.add_preset(PRESETS)
+    parser.add_first_images()
+
+
+def parse_scaled(parser, arguments):
+    """Return the options of a parser of `add_scale`, with the images of the preset."""
+    options = parser.parse_args(arguments)
+    train, test = preset_images(options.dataset, options.preset)
+    return command_line.fill(options, {"train_images": train, "test_images": test})
 
 
 def add_settings(parser, default):
     """Let a parser know the options that make the rows of a free choice.
 
     Args:
-        parser: Of `make_parser`.
+        parser: A `command_line.Parser`.
         default: A `Setting`, of a data set's model.
     """
-    add = parser.add_argument
-    add("--bottleneck", nargs="+", choices=("none", "dropout", "vib"), default=["vib"])
-    add("--normalization", nargs="+", choices=NORMALIZATIONS, default=["batch"])
-    add("--rate-multiplier", nargs="+", type=command_line.positive_number, default=[1.0],
-        metavar="R", help="the rate is R log(10) nats (default 1)")  # fmt: skip
-    add("--part", choices=PARTS, default=default.part)
-    add("--epochs", type=command_line.positive, default=20, help="default 20; the paper: 400")
-    add("--batch-size", type=command_line.positive, default=default.batch_size,
-        help="default 100")  # fmt: skip
-    add("--seed", nargs="+", type=command_line.seed, default=[0])
-    add("--learning-rate", type=command_line.positive_number, default=default.learning_rate,
-        help=f"of Adam at the start (default {default.learning_rate:g})")  # fmt: skip
-    add("--learning-rate-decay", type=command_line.positive_number,
-        default=default.learning_rate_decay,
-        help=f"its factor every 2 epochs (default {default.learning_rate_decay:g})")  # fmt: skip
-    add("--weight-decay", type=command_line.nonnegative_number, default=default.weight_decay)
-    add("--weight-decay-kind", choices=optimizers.WEIGHT_DECAYS,
-        default=default.weight_decay_kind, help="default coupled, as PyTorch's Adam")  # fmt: skip
+    positive, positive_number = command_line.positive, command_line.positive_number
+
+    def add(name, type=None, **more):
+        """Add an option that is a field of the setting."""
+        parser.add(f"--{name.replace('_', '-')}", type, getattr(default, name), **more)
+
+    parser.add("--bottleneck", default=["vib"], choices=("none", "dropout", "vib"))
+    parser.add("--normalization", default=["batch"], choices=NORMALIZATIONS)
+    parser.add("--rate-multiplier", positive_number, [1.0], metavar="R",
+               help="the rate is R log(10) nats")  # fmt: skip
+    parser.add("--epochs", positive, 20, metavar="E", help="the paper: 400")
+    parser.add("--seed", command_line.seed, [0], metavar="S")
+    add("part", choices=PARTS)
+    add("batch_size", positive, metavar="N")
+    add("learning_rate", positive_number, metavar="R", help="of Adam at the start")
+    add("learning_rate_decay", positive_number, metavar="FACTOR", help="every 2 epochs")
+    add("weight_decay", command_line.nonnegative_number, metavar="W")
+    add("weight_decay_kind", choices=optimizers.WEIGHT_DECAYS, help="coupled: as PyTorch's Adam")
     add_choices(parser, default)
-    add(
-        "--momentum",
-        type=command_line.momentum,
-        default=default.momentum,
-        help="of the moving mean square",
-    )
-    add("--num-samples", type=command_line.positive, default=default.num_samples,
-        help="posterior draws averaged in evaluation (default 12)")  # fmt: skip
-    add("--attack-samples", type=command_line.positive, default=default.attack_samples,
-        help="draws averaged in the attacked loss (default 12; 1: a single draw)")  # fmt: skip
-    add("--dtype-policy", type=command_line.dtype_policy, default=default.dtype_policy,
-        help="like mixed_bfloat16")  # fmt: skip
+    add("momentum", command_line.momentum, metavar="M", help="of the moving mean square")
+    add("num_samples", positive, metavar="N", help="posterior draws averaged in evaluation")
+    add("attack_samples", positive, metavar="N", help="draws averaged in the attacked loss")
+    add("dtype_policy", command_line.dtype_policy, metavar="POLICY", help="like mixed_bfloat16")
     if default.model == "resnet18":
-        add("--width", type=command_line.positive, default=default.width, metavar="N",
-            help=f"channels of the first stage (default {default.width})")  # fmt: skip
-        add("--stem", choices=STEMS, default=default.stem, help=f"default {default.stem}")
-        add("--no-augmentation", dest="augment", action="store_false",
+        add("width", positive, metavar="N", help="channels of the first stage")
+        add("stem", choices=STEMS)
+        parser.add_argument("--no-augmentation", dest="augment", action="store_false",
             help="train on the images as they are, neither shifted nor mirrored")  # fmt: skip
 
 
@@ -62,17 +68,15 @@ def add_choices(parser, default=None):
     """Let a parser know the options on what the paper, of another framework, leaves open.
 
     Args:
-        parser: Of `make_parser`.
+        parser: A `command_line.Parser`.
         default: A `Setting`, or None for options that are None where they are not given.
     """
-    add = parser.add_argument
-    add("--initializer", choices=linear.INITIALIZERS, default=default and default.initializer,
-        help="of linear layers: Keras' default or PyTorch's (default keras)")  # fmt: skip
-    add("--adam-epsilon", type=command_line.positive_number, metavar="EPSILON",
-        default=default and default.adam_epsilon,
-        help="default 1e-7, as Keras' own; PyTorch's is 1e-8")  # fmt: skip
-    add("--relu-amplitude", action="store_true", default=default and default.relu_amplitude,
-        help="a ReLU on the amplitude too")  # fmt: skip
+    parser.add("--initializer", default=default and default.initializer,
+        choices=linear.INITIALIZERS, help="of linear layers: Keras' own or PyTorch's")  # fmt: skip
+    parser.add("--adam-epsilon", command_line.positive_number, default and default.adam_epsilon,
+        metavar="EPSILON", help="Keras' own is 1e-7, PyTorch's 1e-8")  # fmt: skip
+    parser.add_argument("--relu-amplitude", action="store_true",
+        default=default and default.relu_amplitude, help="a ReLU on the amplitude too")  # fmt: skip
 
 
 def chosen_settings(options):

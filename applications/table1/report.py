@@ -5,6 +5,7 @@ import numpy as np
 from applications.attacks.fgsm import EPSILONS
 from applications.experiment import provenance
 from applications.experiment.csv_tables import markdown_table
+from applications.experiment.csv_tables import numbers
 from applications.table1.config import default_setting
 from applications.table1.presets import TABLE1
 from applications.table1.presets import table_name
@@ -46,8 +47,8 @@ def errors(group):
 
     The standard deviation is the sample's, None for one seed.
     """
-    values = np.array([[float(row[f"eps_{eps}"]) for eps in EPSILONS] for row in group])
-    return values.mean(0), values.std(0, ddof=1) if len(group) > 1 else None
+    values = np.array([numbers(group, f"eps_{eps}") for eps in EPSILONS])
+    return values.mean(-1), values.std(-1, ddof=1) if len(group) > 1 else None
 
 
 def paper_errors(row):
@@ -59,13 +60,7 @@ def paper_errors(row):
 
 def differences(row):
     """Return what else sets a row apart from the paper's setting, as a text."""
-    default = default_setting(row["dataset"]).columns()
-    others = [
-        f"{name}={row[name]}"
-        for name, value in default.items()
-        if name not in _NAMES and row[name] not in (value, "")
-    ]
-    return ", ".join(others)
+    return provenance.differences(row, default_setting(row["dataset"]).columns(), _NAMES)
 
 
 def rates(group):

@@ -12,6 +12,7 @@ from applications.experiment import provenance
 from applications.experiment import sealed_weights
 from applications.experiment import table_runner
 from applications.experiment.command_line import image_source
+from applications.experiment.csv_tables import as_text
 from applications.experiment.provenance import describe_run
 from applications.experiment.result_table import ResultTable
 from applications.experiment.resumable_training import RowFiles
@@ -142,9 +143,9 @@ class RowRunner:
                 f"unclipped_eps_{eps}": f"{100 * error:.2f}"
                 for eps, error in zip(EPSILONS[1:], unclipped[1:])
             },
-            "rate_nats": _number(last.get("bottleneck_rate")),
-            "test_rate_nats": _number(test_rate),
-            "target_nats": _number(target),
+            "rate_nats": as_text(last.get("bottleneck_rate")),
+            "test_rate_nats": as_text(test_rate),
+            "target_nats": as_text(target),
             "train_error": f"{100 * (1 - float(last['accuracy'])):.2f}",
             "preset": preset_of(setting, self.data.first),
             **row,
@@ -252,7 +253,3 @@ def result_table(path):
 def make_runner(source, *options):
     """Return a `RowRunner` with its data loaded: what a worker process calls first."""
     return RowRunner(images.load(*source), *options)
-
-
-def _number(value):
-    return "" if value is None else f"{float(value):.6g}"

@@ -12,7 +12,6 @@ row, then table2_DATA.md beside the paper's numbers and two pictures; what each 
 measured and wrote lies in history/, measures/ and texts/. A killed run goes on where it was.
 """
 
-import argparse
 import dataclasses
 import pathlib
 import sys
@@ -37,39 +36,29 @@ _CHANGES = ("epochs", "batch_size", "learning_rate", "test_documents")
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {_MODULE}",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add, positive = parser.add_argument, command_line.positive
-    add("--data", default="ptb", metavar="ptb|yahoo|FILE", help="default ptb")
+    parser = command_line.Parser(_MODULE, __doc__, "runs/table2")
+    add, positive = parser.add, command_line.positive
+    add("--data", default="ptb", metavar="ptb|yahoo|FILE")
     add("--data-dir", metavar="DIR", help="folder that holds ptb/ and yahoo/")
-    add("--max-length", type=positive, metavar="N",
-        help="tokens of a document; longer ones are left out (default: none is)")  # fmt: skip
+    add("--max-length", positive, metavar="N",
+        help="tokens of a document; longer ones are left out, by default none")  # fmt: skip
     add("--vocabulary", metavar="FILE", help="for a FILE: lines `token number`, to be read")
-    add("--max-size", type=_VOCABULARY_SIZE, default=20_000, metavar="N",
-        help="for a FILE: greatest size of the vocabulary built (default 20000)")  # fmt: skip
-    add("--preset", choices=PRESETS, default="paper", help="default paper")
+    add("--max-size", _VOCABULARY_SIZE, 20_000, metavar="N",
+        help="for a FILE: greatest size of the vocabulary built")  # fmt: skip
+    parser.add_preset(PRESETS)
     add("--rows", nargs="+", choices=list(VARIANTS), metavar="ROW",
-        help=f"some of: {', '.join(VARIANTS)} (default: all)")  # fmt: skip
-    add("--seeds", nargs="+", type=command_line.seed, default=[0], metavar="S", help="default 0")
-    add("--epochs", type=positive, metavar="E", help="in place of the preset's")
-    add("--batch-size", type=positive, metavar="N", help="default 32")
-    add("--learning-rate", type=command_line.positive_number, metavar="R",
-        help="of Adam, at its peak")  # fmt: skip
-    add("--test-documents", type=positive, metavar="N", help="how many of the test part")
-    command_line.add_running(parser, "runs/table2, for a short run runs/table2/short")
-    options = command_line.distinct(parser, parser.parse_args(arguments))
-    if options.output is None:
-        options.output = "runs/table2" if options.preset == "paper" else "runs/table2/short"
-    return options
+        help=f"some of: {', '.join(VARIANTS)}; else all")  # fmt: skip
+    add("--seeds", command_line.seed, [0], metavar="S")
+    add("--batch-size", positive, metavar="N", help="in place of 32")
+    add("--learning-rate", command_line.positive_number, metavar="R", help="of Adam, at its peak")
+    add("--test-documents", positive, metavar="N", help="how many of the test part")
+    parser.add_running()
+    return parser.parse_args(arguments)
 
 
 def settings(options, dataset):
     """Return the settings of all rows that the options ask for."""
-    changes = {name: getattr(options, name) for name in _CHANGES}
-    changes = {name: value for name, value in changes.items() if value is not None}
+    changes = command_line.given(options, _CHANGES)
     return [
         dataclasses.replace(row, seed=seed, **changes)
         for seed in options.seeds

@@ -71,8 +71,7 @@ def _draw_kl(rows, folder, path):
         panel.legend(fontsize=8, loc="upper center", ncols=2)
     panels[0, 0].set_ylabel("KL, nats a document (dotted: validation)")
     figure.suptitle(_title(rows))
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    extras.save(figure, path, dpi=110)
 
 
 def _draw_units(rows, folder, path):
@@ -98,8 +97,7 @@ def _draw_units(rows, folder, path):
     figure.supxlabel("latent dimensions, by their rate (grey: not active)")
     figure.supylabel("rate, nats")
     figure.suptitle(_title(rows))
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    extras.save(figure, path, dpi=110)
 
 
 def _title(rows):

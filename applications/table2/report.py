@@ -7,6 +7,7 @@ import numpy as np
 
 from applications.experiment import provenance
 from applications.experiment.csv_tables import markdown_table
+from applications.experiment.csv_tables import numbers
 from applications.table2.config import TextSetting
 from applications.table2.variants import TABLE2
 from applications.table2.variants import VARIANTS
@@ -49,7 +50,8 @@ def markdown(rows, folder, file_name):
     apart = provenance.telling_apart(rows)
 
     def differences(row):
-        return ", ".join(filter(None, [_differences(row), apart(row)]))
+        others = provenance.differences(row, TextSetting().columns(), _NAMES)
+        return ", ".join(filter(None, [others, apart(row)]))
 
     every = {differences(group[0]) for group in found}
     lines = []
@@ -82,7 +84,7 @@ def markdown(rows, folder, file_name):
 def _cell(group, name, paper):
     if not group[0][name]:
         return ""
-    values = np.array([float(row[name]) for row in group])
+    values = numbers(group, name)
     digits = 0 if name == "au" and len(values) == 1 else 2
     cell = f"{values.mean():.{digits}f}"
     if len(values) > 1:
@@ -106,14 +108,3 @@ def _gain(folder, group, reference):
     difference = mine - its
     error = difference.std(ddof=1) / np.sqrt(len(difference))
     return f"{difference.mean():+.2f} ± {error:.2f}"
-
-
-def _differences(row):
-    """Return what else sets a row apart from the paper's setting, as a text."""
-    default = TextSetting().columns()
-    others = [
-        f"{name}={row[name]}"
-        for name, value in default.items()
-        if name not in _NAMES and row[name] not in (value, "")
-    ]
-    return ", ".join(others)

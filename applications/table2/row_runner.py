@@ -10,6 +10,7 @@ import numpy as np
 from applications.datasets.text_batches import TextBatches
 from applications.datasets.texts import load
 from applications.experiment import provenance
+from applications.experiment.csv_tables import as_text
 from applications.experiment.provenance import describe_run
 from applications.experiment.result_table import ResultTable
 from applications.experiment.resumable_training import RowFiles
@@ -87,18 +88,18 @@ class TextRowRunner:
         row = setting.columns()
         return {
             "row": row.pop("row"),
-            "nll": _number(measured.nll),
-            "kl": _number(measured.kl),
+            "nll": as_text(measured.nll),
+            "kl": as_text(measured.kl),
             "au": "" if measured.active_units is None else str(measured.active_units),
-            "mi": _number(measured.mutual_information),
-            "nll_error": _number(measured.nll_error),
-            "mi_error": _number(measured.mutual_information_error),
-            "perplexity": _number(measured.perplexity),
+            "mi": as_text(measured.mutual_information),
+            "nll_error": as_text(measured.nll_error),
+            "mi_error": as_text(measured.mutual_information_error),
+            "perplexity": as_text(measured.perplexity),
             "documents": str(len(test)),
-            "train_kl": _number(last.get("latent_rate")),
-            "train_reconstruction": _number(last["reconstruction"]),
-            "validation_kl": _number(last.get("val_latent_rate")),
-            "validation_reconstruction": _number(last["val_reconstruction"]),
+            "train_kl": as_text(last.get("latent_rate")),
+            "train_reconstruction": as_text(last["reconstruction"]),
+            "validation_kl": as_text(last.get("val_latent_rate")),
+            "validation_reconstruction": as_text(last["val_reconstruction"]),
             "preset": preset_of(setting),
             **row,
             "label": setting.label(self._sha256),
@@ -184,7 +185,3 @@ def _details(measured):
 def _write(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-
-
-def _number(value):
-    return "" if value in (None, "") else f"{float(value):.6g}"

@@ -14,7 +14,6 @@ import concurrent.futures
 import multiprocessing
 
 from applications.experiment import csv_tables
-from applications.experiment.command_line import distinct
 from applications.experiment.command_line import nonnegative_number
 from applications.experiment.command_line import positive_number
 from applications.experiment.provenance import describe_run
@@ -168,22 +167,18 @@ def markdown(rows, latency, bandwidth):
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = command_line.make_parser("benchmarks.device_scaling", __doc__)
-    parser.set_defaults(output="results/devices")
-    add = parser.add_argument
-    positive = command_line.positive
-    add("--devices", nargs="+", type=positive, default=[1, 2, 4, 8], metavar="N")
-    add("--batch-size", nargs="+", type=positive, default=[128, 1024], metavar="N",
-        help="of all devices together (default: 128 1024)")  # fmt: skip
-    add("--normalization", nargs="+", choices=("none", "batch", "feature", "instance"),
-        default=["none", "batch", "feature", "instance"])  # fmt: skip
-    add("--steps", type=positive, default=20, metavar="N", help="in an epoch (default: 20)")
-    add("--repeats", type=positive, default=7, metavar="N", help="epochs (default: 7)")
-    add("--latency", type=nonnegative_number, default=5e-6, metavar="S",
-        help="of a message, for the prediction (default: 5e-6)")  # fmt: skip
-    add("--bandwidth", type=positive_number, default=25e9, metavar="B",
-        help="bytes a second between devices, for the prediction (default: 25e9)")  # fmt: skip
-    options = distinct(parser, parser.parse_args(arguments))
+    parser = command_line.make_parser("benchmarks.device_scaling", __doc__, "results/devices")
+    add, positive = parser.add, command_line.positive
+    kinds = ["none", "batch", "feature", "instance"]
+    add("--devices", positive, [1, 2, 4, 8], metavar="N")
+    add("--batch-size", positive, [128, 1024], metavar="N", help="of all devices together")
+    add("--normalization", default=kinds, choices=kinds)
+    add("--steps", positive, 20, metavar="N", help="in an epoch")
+    add("--repeats", positive, 7, metavar="N", help="epochs")
+    add("--latency", nonnegative_number, 5e-6, metavar="S", help="of a message, for the prediction")
+    add("--bandwidth", positive_number, 25e9, metavar="B",
+        help="bytes a second between devices, for the prediction")  # fmt: skip
+    options = parser.parse_args(arguments)
     for size in options.batch_size:
         if any(size % number for number in options.devices):
             parser.error(f"--batch-size {size} is no multiple of each of {options.devices}")

@@ -21,7 +21,6 @@ import numpy as np
 
 from applications.datasets.image_data import ImageData
 from applications.experiment import csv_tables
-from applications.experiment.command_line import distinct
 from applications.experiment.provenance import describe_run
 from applications.experiment.table_command import table_command
 from applications.table1.config import Setting
@@ -107,44 +106,16 @@ def measure_case(case, options):
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = command_line.make_parser("benchmarks.epoch_time", __doc__)
-    parser.set_defaults(output="results/epoch_time")
-    add = parser.add_argument
-    add(
-        "--bottleneck",
-        nargs="+",
-        choices=("none", "vib"),
-        default=["none", "vib"],
-        help="of these classifiers (default: both)",
-    )
-    add(
-        "--batch-size",
-        type=command_line.positive,
-        default=100,
-        metavar="N",
-        help="train on batches of N images (default: 100)",
-    )
-    add(
-        "--train-images",
-        type=command_line.positive,
-        default=60000,
-        metavar="N",
-        help="an epoch has N images (default: 60000)",
-    )
-    add(
-        "--test-images",
-        type=command_line.positive,
-        default=10000,
-        metavar="N",
-        help="attack N images (default: 10000)",
-    )
-    add(
-        "--processor-time",
-        action="store_true",
-        help="count the time that processors spend on it; only where they alone compute",
-    )
+    parser = command_line.make_parser("benchmarks.epoch_time", __doc__, "results/epoch_time")
+    add, positive = parser.add, command_line.positive
+    add("--bottleneck", default=["none", "vib"], choices=("none", "vib"), help="classifiers")
+    add("--batch-size", positive, 100, metavar="N", help="train on batches of N images")
+    add("--train-images", positive, 60000, metavar="N", help="an epoch has N images")
+    add("--test-images", positive, 10000, metavar="N", help="attack N images")
+    parser.add_argument("--processor-time", action="store_true",
+        help="count the processors' time, where they alone compute")  # fmt: skip
     command_line.add_timing(parser, seconds=300.0)
-    return distinct(parser, parser.parse_args(arguments))
+    return parser.parse_args(arguments)
 
 
 @table_command(tables.GOES_ON)

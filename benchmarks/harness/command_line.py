@@ -2,31 +2,23 @@
 
 import argparse
 
+from applications.experiment.command_line import Parser
 from applications.experiment.command_line import nonnegative_number
 from benchmarks.harness.frameworks import BACKEND
 from benchmarks.harness.frameworks import MODES
 
 
-def make_parser(module, description):
-    """Return a parser of arguments that knows --output.
+def make_parser(module, description, output="results/stdplus"):
+    """Return a parser of options that knows --output.
 
     Args:
         module: Name of the module that `python -m` runs.
         description: Of the command, printed as it is.
+        output: Default folder.
     """
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {module}",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(module, description, output)
     if not MODES:
         parser.error(f"KERAS_BACKEND must be jax, tensorflow or torch, not {BACKEND}")
-    parser.add_argument(
-        "--output",
-        default="results/stdplus",
-        metavar="FOLDER",
-        help="write tables and pictures to this folder (default: results/stdplus)",
-    )
     return parser
 
 
@@ -37,20 +29,9 @@ def add_timing(parser, seconds):
         parser: Of `make_parser`.
         seconds: The default of --seconds.
     """
-    parser.add_argument(
-        "--repeats",
-        type=positive,
-        default=15,
-        metavar="N",
-        help="time each function N times in a case (default: 15)",
-    )
-    parser.add_argument(
-        "--seconds",
-        type=nonnegative_number,
-        default=seconds,
-        metavar="S",
-        help=f"end a case after S seconds and 3 repeats at the least (default: {seconds:g})",
-    )
+    parser.add("--repeats", positive, 15, metavar="N", help="time each function N times in a case")
+    parser.add("--seconds", nonnegative_number, seconds, metavar="S",
+               help="end a case after S seconds and 3 repeats at the least")  # fmt: skip
 
 
 def positive(text):

@@ -18,7 +18,7 @@ import numpy as np
 
 from applications.datasets import images
 from applications.experiment import csv_tables
-from applications.experiment.command_line import distinct
+from applications.experiment.command_line import fill
 from applications.experiment.command_line import positive_number
 from applications.experiment.provenance import describe_run
 from applications.experiment.provenance import made_by
@@ -50,28 +50,22 @@ _WHOLE = {
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments, with what they leave open filled in."""
-    parser = command_line.make_parser("benchmarks.precision_stress", __doc__)
-    parser.set_defaults(output="results/precision")
-    positive = command_line.positive
-    add = parser.add_argument
-    add("--whole", action="store_true", help="the whole ladder, 5 seeds, 500 steps, 25 epochs")
-    add("--data-dir", metavar="DIR", help="MNIST's four files (default: digits, without files)")
-    add("--learning-rates", nargs="+", type=positive_number, metavar="RATE")
-    add("--seeds", type=positive, metavar="N", help="seeds 0 to N - 1")
-    add("--steps", type=positive, metavar="N", help="of a run of the stress test")
-    add("--epochs", type=positive, metavar="N", help="of a VIB or VAE by policy")
-    add("--heads", nargs="+", choices=HEADS, default=HEADS, help="default: all")
-    add("--policies", nargs="*", choices=POLICIES, default=POLICIES,
-        help="of the VIB and the VAE (default: all)")  # fmt: skip
-    add("--width", type=positive, default=128, metavar="N", help="of a layer (default: 128)")
-    add("--depth", type=positive, default=4, metavar="N",
-        help="layers of the stressed VAE on each side (default: 4)")  # fmt: skip
-    add("--batch-size", type=positive, default=100, metavar="N", help="default: 100")
-    options = distinct(parser, parser.parse_args(arguments))
-    for name, value in (_WHOLE if options.whole else _SMALL).items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    return options
+    parser = command_line.make_parser("benchmarks.precision_stress", __doc__, "results/precision")
+    add, positive = parser.add, command_line.positive
+    parser.add_argument("--whole", action="store_true",
+                        help="the whole ladder, 5 seeds, 500 steps, 25 epochs")  # fmt: skip
+    add("--data-dir", metavar="DIR", help="MNIST's four files; else digits, without files")
+    add("--learning-rates", positive_number, metavar="RATE", nargs="+")
+    add("--seeds", positive, metavar="N", help="seeds 0 to N - 1")
+    add("--steps", positive, metavar="N", help="of a run of the stress test")
+    add("--epochs", positive, metavar="N", help="of a VIB or VAE by policy")
+    add("--heads", default=HEADS, choices=HEADS)
+    add("--policies", default=POLICIES, choices=POLICIES, nargs="*", help="of the VIB and the VAE")
+    add("--width", positive, 128, metavar="N", help="of a layer")
+    add("--depth", positive, 4, metavar="N", help="layers of the stressed VAE on each side")
+    add("--batch-size", positive, 100, metavar="N")
+    options = parser.parse_args(arguments)
+    return fill(options, _WHOLE if options.whole else _SMALL)
 
 
 @table_command(tables.GOES_ON)

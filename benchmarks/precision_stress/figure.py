@@ -1,10 +1,10 @@
 """The picture of `benchmarks.precision_stress`: bad steps and the loss at the end."""
 
 from applications import extras
+from applications.experiment.csv_tables import grouped
 from benchmarks.precision_stress.model import HEADS
 from benchmarks.precision_stress.report import condition
 from benchmarks.precision_stress.report import final_loss
-from benchmarks.precision_stress.report import grouped
 from benchmarks.precision_stress.report import percent
 
 plt = extras.pyplot()
@@ -61,5 +61,4 @@ def draw(rows, path):
     figure.legend(
         [handles[head] for head in labels], labels, loc="outside upper center", ncols=len(labels)
     )
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    extras.save(figure, path, dpi=110)

@@ -1,10 +1,10 @@
 """The Markdown of `benchmarks.precision_stress`."""
 
-import collections
-
 import numpy as np
 
 from applications.experiment import csv_tables
+from applications.experiment.csv_tables import grouped
+from applications.experiment.csv_tables import numbers
 from benchmarks.precision_stress.steps import SPIKE
 from benchmarks.precision_stress.steps import WINDOW
 
@@ -49,23 +49,15 @@ def condition(row):
     return row["policy"] + (", scaled" if row["loss_scaling"] == "yes" else "")
 
 
-def grouped(rows, *keys):
-    """Return lists of rows by their values of some columns, in the order they came in."""
-    groups = collections.defaultdict(list)
-    for row in rows:
-        groups[tuple(row[key] for key in keys)].append(row)
-    return groups
-
-
 def percent(rows, column):
     """Return the mean of a column of shares, in percent."""
-    return 100.0 * float(np.mean([float(row[column]) for row in rows]))
+    return 100.0 * float(numbers(rows, column).mean())
 
 
 def final_loss(rows):
     """Return the median over rows of the loss at the end, NaN where half of them have none."""
     # A run that ended without a number is the worst.
-    losses = np.array([float(row["final_loss"]) for row in rows])
+    losses = numbers(rows, "final_loss")
     loss = float(np.median(np.where(np.isnan(losses), np.inf, losses)))
     return loss if np.isfinite(loss) else float("nan")
 
@@ -123,7 +115,7 @@ def _policies_table(rows):
     cells = []
     for (model, policy), group in grouped(rows, "model", "policy").items():
         spreads = [
-            _spread([row[column] for row in group], digits)
+            _spread(group, column, digits)
             for column, digits in (("rate_nats", 6), ("test_error", 3), ("test_elbo_nats", 5))
         ]
         cells.append([model, policy, *spreads])
@@ -131,8 +123,8 @@ def _policies_table(rows):
     return csv_tables.markdown_table(header, cells)
 
 
-def _spread(values, digits):
-    if "" in values:
+def _spread(rows, column, digits):
+    if any(row[column] == "" for row in rows):
         return ""
-    values = [float(value) for value in values]
+    values = numbers(rows, column)
     return f"{np.mean(values):.{digits}g} ({np.std(values):.2g})"

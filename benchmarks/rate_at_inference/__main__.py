@@ -15,17 +15,16 @@ started again at the same commit, goes on where it was. The digits take about tw
 MNIST, 20 epochs in all, took 25 minutes on two cores that others used too.
 """
 
-import collections
 import dataclasses
 import functools
 import math
 
-import numpy as np
-
 from applications.datasets import images
 from applications.experiment import csv_tables
-from applications.experiment.command_line import distinct
+from applications.experiment.command_line import fill
 from applications.experiment.command_line import positive_number
+from applications.experiment.csv_tables import grouped
+from applications.experiment.csv_tables import numbers
 from applications.experiment.provenance import describe_run
 from applications.experiment.provenance import made_by
 from applications.experiment.table_command import table_command
@@ -57,20 +56,18 @@ layer keeps; the others are what it might keep instead; "calibrated" is
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments, with what they leave open filled in."""
-    parser = command_line.make_parser("benchmarks.rate_at_inference", __doc__)
-    parser.set_defaults(output="results/rate_at_inference")
-    add = parser.add_argument
-    add("--dataset", choices=tuple(_DEFAULTS), default="digits", help="default: digits")
+    parser = command_line.make_parser(
+        "benchmarks.rate_at_inference", __doc__, "results/rate_at_inference"
+    )
+    add, positive = parser.add, command_line.positive
+    add("--dataset", default="digits", choices=tuple(_DEFAULTS))
     add("--data-dir", metavar="DIR", help="folder with MNIST's four files")
-    add("--normalizations", nargs="+", choices=("batch", "feature"), default=["batch", "feature"])
-    add("--learning-rates", nargs="+", type=positive_number, metavar="RATE")
-    add("--epochs", nargs="+", type=command_line.positive, metavar="N", help="measure after these")
-    add("--seeds", type=command_line.positive, metavar="N", help="seeds 0 to N - 1")
-    options = distinct(parser, parser.parse_args(arguments))
-    for name, value in _DEFAULTS[options.dataset].items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    return options
+    add("--normalizations", default=["batch", "feature"], choices=("batch", "feature"))
+    add("--learning-rates", positive_number, metavar="RATE", nargs="+")
+    add("--epochs", positive, metavar="N", nargs="+", help="measure after these")
+    add("--seeds", positive, metavar="N", help="seeds 0 to N - 1")
+    options = parser.parse_args(arguments)
+    return fill(options, _DEFAULTS[options.dataset])
 
 
 @table_command(tables.GOES_ON)
@@ -121,35 +118,25 @@ def _as_text(row):
 def markdown(rows):
     """Return a table for each normalization and learning rate, from all rows of a CSV file."""
     text = _TEXT.format(**rows[0])
-    for (normalization, rate), group in _grouped(rows, "normalization", "learning_rate").items():
-        numbers = sorted({row["epochs"] for row in group}, key=int)
+    for (normalization, rate), group in grouped(rows, "normalization", "learning_rate").items():
+        epochs = sorted({row["epochs"] for row in group}, key=int)
         cells = [
-            [name, *(_cell(_grouped(of_name, "epochs")[(number,)]) for number in numbers)]
-            for (name,), of_name in _grouped(group, "estimate").items()
+            [name, *(_cell(grouped(of_name, "epochs")[(number,)]) for number in epochs)]
+            for (name,), of_name in grouped(group, "estimate").items()
         ]
         seeds = ", ".join(sorted({row["seed"] for row in group}))
         text += f'\n## "{normalization}", learning rate {rate}, seed {seeds}\n\n'
-        header = ["estimate", *(f"after {number}" for number in numbers)]
+        header = ["estimate", *(f"after {number}" for number in epochs)]
         text += csv_tables.markdown_table(header, cells) + "\n"
     return f"{text}\n{made_by(rows)}\n"
 
 
-def _grouped(rows, *keys):
-    groups = collections.defaultdict(list)
-    for row in rows:
-        groups[tuple(row[key] for key in keys)].append(row)
-    return groups
-
-
 def _cell(rows):
-    def column(name):
-        return [float(row[name]) for row in rows]
-
-    text = f"{np.mean(column('ratio')):.4f}"
+    text = f"{numbers(rows, 'ratio').mean():.4f}"
     if rows[0]["lowest_share"]:
-        lowest, highest = np.min(column("lowest_share")), np.max(column("highest_share"))
+        lowest, highest = numbers(rows, "lowest_share").min(), numbers(rows, "highest_share").max()
         text += f" [{lowest:.2f}, {highest:.2f}]"
-    loss, error = np.mean(column("test_loss")), 100.0 * np.mean(column("test_error"))
+    loss, error = numbers(rows, "test_loss").mean(), 100.0 * numbers(rows, "test_error").mean()
     return f"{text}; {loss:.3f}, {error:.2f} %"
 
 

@@ -202,42 +202,20 @@ def run_exhaustive(options):
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
     parser = command_line.make_parser("benchmarks.stdplus_accuracy", __doc__)
-    add = parser.add_argument
-    add("--exhaustive", action="store_true", help="judge every number, not a sample")
-    add(
-        "--dtypes",
-        nargs="+",
-        choices=DTYPES,
-        help="judge these dtypes (default: all, but float64 with --exhaustive)",
-    )
-    add(
-        "--modes",
-        nargs="+",
-        choices=frameworks.MODES,
-        help="judge these modes of the backend (default: all but compile; with --exhaustive "
-        f"{_EXHAUSTIVE_MODE.get(frameworks.BACKEND)} alone)",
-    )
-    add(
-        "--samples",
-        type=command_line.positive,
-        default=2**17,
-        metavar="N",
-        help="draw N numbers in each interval, a 256th of N in float64 (default: 2^17)",
-    )
-    add("--seed", type=seed, default=0, metavar="N", help="draw them with this seed (default: 0)")
-    add(
-        "--jobs",
-        type=command_line.positive,
-        default=1,
-        metavar="N",
-        help="with --exhaustive, compute in N processes (default: 1)",
-    )
-    add(
-        "--limit",
-        type=command_line.positive,
-        metavar="N",
-        help="with --exhaustive, pause after N chunks of 2^22 numbers (default: never)",
-    )
+    parser.add_argument("--exhaustive", action="store_true",
+                        help="judge every number, not a sample")  # fmt: skip
+    add, positive = parser.add, command_line.positive
+    add("--dtypes", nargs="+", choices=DTYPES,
+        help="judge these dtypes, by default all, but float64 with --exhaustive")  # fmt: skip
+    add("--modes", nargs="+", choices=frameworks.MODES,
+        help="judge these modes of the backend, by default all but compile; with --exhaustive "
+        f"{_EXHAUSTIVE_MODE.get(frameworks.BACKEND)} alone")  # fmt: skip
+    add("--samples", positive, 2**17, metavar="N",
+        help="draw N numbers in each interval, a 256th of N in float64")  # fmt: skip
+    add("--seed", seed, 0, metavar="S", help="draw them with this seed")
+    add("--jobs", positive, 1, metavar="N", help="with --exhaustive, compute in N processes")
+    add("--limit", positive, metavar="N",
+        help="with --exhaustive, pause after N chunks of 2^22 numbers")  # fmt: skip
     options = parser.parse_args(arguments)
     if not options.exhaustive and (options.jobs > 1 or options.limit):
         parser.error("--jobs and --limit go with --exhaustive")

@@ -60,8 +60,7 @@ def draw(tallies, edges, dtype, where, path):
     panel.minorticks_off()
     panel.set_xlabel("x")
     figure.text(0.995, 0.005, where, ha="right", va="bottom", color="0.35", size=7)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    extras.save(figure, path)
 
 
 def _draw_line(panel, tallies, edges, style):

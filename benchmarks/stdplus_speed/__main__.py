@@ -19,7 +19,6 @@ again at the same commit, goes on where it was.
 """
 
 from applications.experiment import csv_tables
-from applications.experiment.command_line import distinct
 from applications.experiment.provenance import describe_run
 from applications.experiment.table_command import table_command
 from applications.training.backends import threads
@@ -50,37 +49,16 @@ _TABLE = {
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
     parser = command_line.make_parser("benchmarks.stdplus_speed", __doc__)
-    add = parser.add_argument
-    add(
-        "--sizes",
-        nargs="+",
-        type=command_line.positive,
-        default=[10**6, 10**7],
-        metavar="N",
-        help="time arrays of N elements, like 1e6 or 2^28 (default: 1e6 1e7)",
-    )
-    add(
-        "--dtypes",
-        nargs="+",
-        choices=DTYPES,
-        default=["float32"],
-        help="time these dtypes (default: float32)",
-    )
-    add(
-        "--modes",
-        nargs="+",
-        choices=frameworks.MODES,
-        default=frameworks.MODES,
-        help="time these modes of the backend (default: all)",
-    )
-    add(
-        "--threads",
-        type=command_line.positive,
-        metavar="N",
-        help="let torch compute on N threads of a CPU (default: as many as it takes)",
-    )
+    add, positive = parser.add, command_line.positive
+    add("--sizes", positive, [10**6, 10**7], metavar="N",
+        help="time arrays of N elements, like 1e6 or 2^28")  # fmt: skip
+    add("--dtypes", default=["float32"], choices=DTYPES, help="time these dtypes")
+    add("--modes", default=frameworks.MODES, choices=frameworks.MODES,
+        help="time these modes of the backend")  # fmt: skip
+    add("--threads", positive, metavar="N",
+        help="let torch compute on N threads of a CPU, by default as many as it takes")  # fmt: skip
     command_line.add_timing(parser, seconds=30.0)
-    options = distinct(parser, parser.parse_args(arguments))
+    options = parser.parse_args(arguments)
     if options.threads and frameworks.BACKEND != "torch":
         parser.error("--threads is for torch; bind other backends to some cores with `taskset`")
     return options

@@ -48,8 +48,7 @@ def draw(rows, path):
     _add_legend(figure, rows, names)
     devices = ", ".join(dict.fromkeys(f"{row['backend']} on {row['device']}" for row in rows))
     figure.supxlabel(f"{devices}. Medians; lines: quartiles. Below 1: faster.", fontsize=9)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    extras.save(figure, path, dpi=110)
 
 
 def _group(row):

@@ -23,7 +23,6 @@ import importlib.metadata
 import itertools
 
 from applications.experiment import csv_tables
-from applications.experiment.command_line import distinct
 from applications.experiment.provenance import describe_run
 from applications.experiment.provenance import made_by
 from applications.experiment.table_command import table_command
@@ -43,58 +42,19 @@ _NLL_CASE = dict(vocabulary_size=10_002, length=22, batch_size=8, batches=2, chu
 
 def parse_arguments(arguments=None):
     """Return the command line's arguments."""
-    parser = command_line.make_parser("benchmarks.text_throughput", __doc__)
-    parser.set_defaults(output="results/text_throughput")
-    add = parser.add_argument
-    add(
-        "--sizes",
-        nargs="+",
-        choices=training.SIZES,
-        default=list(training.SIZES),
-        help="measure models of these sizes (default: all)",
+    parser = command_line.make_parser(
+        "benchmarks.text_throughput", __doc__, "results/text_throughput"
     )
-    add(
-        "--parts",
-        nargs="+",
-        choices=("training", "nll"),
-        default=["training", "nll"],
-        help="measure these (default: both)",
-    )
-    add(
-        "--data",
-        metavar="FOLDER",
-        help="train on Penn Treebank, in FOLDER/ptb (default: random documents of such lengths)",
-    )
-    add(
-        "--batch-size",
-        type=command_line.positive,
-        default=32,
-        metavar="N",
-        help="train on batches of N documents (default: 32)",
-    )
-    add(
-        "--batches",
-        type=command_line.positive,
-        default=16,
-        metavar="N",
-        help="train on N batches in one timing (default: 16)",
-    )
-    add(
-        "--repeats",
-        type=command_line.positive,
-        default=5,
-        metavar="N",
-        help="time each training N times (default: 5)",
-    )
-    add(
-        "--samples",
-        nargs="+",
-        type=command_line.positive,
-        default=[25, 100, 400],
-        metavar="N",
-        help="estimate the NLL with N samples (default: 25 100 400)",
-    )
-    return distinct(parser, parser.parse_args(arguments))
+    add, positive = parser.add, command_line.positive
+    add("--sizes", default=list(training.SIZES), choices=training.SIZES, help="of models")
+    add("--parts", default=["training", "nll"], choices=("training", "nll"), help="measure these")
+    add("--data", metavar="FOLDER",
+        help="train on Penn Treebank in FOLDER/ptb; else on random documents")  # fmt: skip
+    add("--batch-size", positive, 32, metavar="N", help="train on batches of N documents")
+    add("--batches", positive, 16, metavar="N", help="train on N batches in one timing")
+    add("--repeats", positive, 5, metavar="N", help="time each training N times")
+    add("--samples", positive, [25, 100, 400], metavar="N", help="estimate the NLL with N samples")
+    return parser.parse_args(arguments)
 
 
 def measure_training(options, run):

@@ -13,7 +13,7 @@ COMMANDS = [
     ".".join(path.with_suffix("").parts)
     for folder in ("applications", "benchmarks")
     for path in sorted(pathlib.Path(folder).rglob("*.py"))
-    if "argparse.ArgumentParser(" in path.read_text() or "make_parser(" in path.read_text()
+    if "command_line.Parser(" in path.read_text() or "make_parser(" in path.read_text()
     if '__name__ == "__main__"' in path.read_text()
 ]
 # Names and places; any other option is a number, and refuses what is none.
@@ -83,6 +83,27 @@ def test_numbers_out_of_range_are_refused(module, monkeypatch, capsys):
             assert stopped.value.code == 2
             assert f"argument {option}: must be " in error, (option, value)
             assert error.endswith(f", not {value!r}\n"), (option, value)
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_the_help_tells_every_default(module, monkeypatch):
+    for action in options_of(module, monkeypatch):
+        if action.default is not None:
+            assert "(default: " in action.help, action.option_strings
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("", "runs/table1"),
+        ("--preset short", "runs/table1/short"),
+        ("--preset short --output there", "there"),
+    ],
+)
+def test_each_preset_has_a_folder(command, expected):
+    for module in ("applications.table1.__main__", "applications.attributions.__main__"):
+        options = importlib.import_module(module).parse_arguments(command.split())
+        assert options.output == expected
 
 
 @pytest.mark.parametrize("command", COMMANDS_WITH_POLICIES)

@@ -267,10 +267,12 @@ def test_half_moons_are_refused_too(tmp_path, monkeypatch, capsys):
         "benchmarks.stdplus_speed --sizes 1000 1e3",
         "benchmarks.epoch_time --bottleneck vib vib",
         "benchmarks.layer_speed --width 8 8",
+        "benchmarks.stdplus_accuracy --dtypes float32 float32",
     ],
 )
 def test_a_value_given_twice_is_refused(command, capsys):
     module, *arguments = command.split()
+    module += ".__main__" if (ROOT / module.replace(".", "/")).is_dir() else ""
     with pytest.raises(SystemExit) as ended:
         main_module(module).parse_arguments(arguments)
     assert ended.value.code == 2
