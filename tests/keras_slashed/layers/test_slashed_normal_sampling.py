@@ -381,10 +381,8 @@ def test_matrices_that_do_not_fit(arguments, message):
     values = {name: keras.KerasTensor(shape) for name, shape in arguments.items()}
     layer = SlashedNormalSampling()
     layer(keras.KerasTensor((8, 4)))
-    for amplitude in (keras.KerasTensor((8, 4)), keras.KerasTensor((None, 4))):
-        if amplitude.shape[0] or not any(8 in shape or 7 in shape for shape in arguments.values()):
-            with pytest.raises(ValueError, match=message):  # in a symbolic call after the first
-                layer(amplitude, **values)
+    with pytest.raises(ValueError, match=message):  # in a symbolic call after the first
+        layer(keras.KerasTensor((8, 4)), **values)
 
 
 @pytest.mark.parametrize("with_prior", [False, True])
