@@ -315,5 +315,10 @@ def _entry(block, p, q, error):
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
+def main():
+    """Find the coefficients, and write the library's file of them."""
     FILE.write_text(source())
+
+
+if __name__ == "__main__":
+    main()
