@@ -1,4 +1,4 @@
-"""The normal distributions that amplitudes stand for."""
+"""The normal distributions that amplitudes represent."""
 
 from keras_slashed.distributions.multivariate_slashed_normal import MultivariateSlashedNormal
 from keras_slashed.distributions.slashed_normal import SlashedNormal

@@ -1,4 +1,4 @@
-"""AmplitudeDistribution: what both distributions that amplitudes stand for have in common."""
+"""AmplitudeDistribution: the base class of both distributions that amplitudes represent."""
 
 from keras import ops
 
@@ -15,11 +15,11 @@ from keras_slashed.validation import check_num_samples
 
 
 class AmplitudeDistribution:
-    """A normal of an amplitude, `prior_mean + S0 (sqrt(2) a + P stdplus(sqrt(2) b) eps)`.
+    """The normal of an amplitude, `prior_mean + S0 (sqrt(2) a + P stdplus(sqrt(2) b) eps)`.
 
-    A subclass sets `_prior`, that is prior mean, prior standard deviation and S0, of which
-    only one of the last two is no None; `_size`, `_batch` and `_zeros`, which are zeros of
-    the batch's shape; and `_rotation` where it has a P. It defines `_log_prob` and `entropy`.
+    A subclass sets `_prior`: the prior mean, the prior standard deviation and S0, where only one
+    of the last two is not None. It also sets `_size`, `_batch`, `_zeros` (zeros of the batch
+    shape) and, if it has a P, `_rotation`. It defines `_log_prob` and `entropy`.
     """
 
     _rotation = None
@@ -31,46 +31,47 @@ class AmplitudeDistribution:
 
     @property
     def mean(self):
-        """The posterior mean, (..., D), in the amplitude's dtype; D is K without an S0."""
+        """The posterior mean, (..., D), in the dtype of the amplitude. Without an S0, D is K."""
         return cast_in_range(self._mean_of(self._relative_mean), self._amplitude.dtype)
 
     def sample(self, num_samples=None, seed=None):
         """Draw from the posterior.
 
+        In a functional model, use `keras_slashed.layers.SlashedNormalSampling` instead.
+
         Args:
-            num_samples: None, or the number S of draws.
-            seed: An integer, for the same draws in each call, a
-                `keras.random.SeedGenerator`, or None for Keras' own. A compiled
-                function wants a generator. The draws of an integer are independent of
-                `keras.random.normal(shape, seed=seed)`. In a functional model draw with
-                `keras_slashed.layers.SlashedNormalSampling`.
+            num_samples: Integer or None. Number S of draws.
+            seed: Integer, `keras.random.SeedGenerator` or None. An integer gives the same draws in
+                each call, which are independent of `keras.random.normal(shape, seed=seed)`. A
+                compiled function requires a seed generator. None uses the global generator of
+                Keras.
 
         Returns:
-            A tensor of shape `(..., D)`, or `(..., S, D)`, in the amplitude's dtype, where D
-            is K without a scale matrix. Its gradients reach the amplitude, the rotation and
-            the prior.
+            A tensor of shape `(..., D)`, or `(..., S, D)` with `num_samples=S`, in the dtype of the
+            amplitude. Without a scale matrix, D is K. The gradients of the tensor reach the
+            amplitude, the rotation and the prior.
         """
         check_num_samples(num_samples)
-        # A draw for each of the batch, also where only the prior has its axes.
+        # Draw for each entry of the batch, even if only the prior has its axes.
         psi = self._psi + ops.expand_dims(self._zeros, -1)
         z = relative_sample(psi, self._rotation, num_samples, seed)
         z = on_prior(z, *self._prior, samples=num_samples is not None)
         return cast_in_range(z, self._amplitude.dtype)
 
     def log_prob(self, z):
-        """Return the log-density of the posterior, on its own subspace if degenerate.
+        """Return the log-density of the posterior, on its own subspace if it is degenerate.
 
-        A z off the subspace by more than rounding has the density `-inf`, as SciPy
-        has it, and a gradient of 0. On it the density and its gradients are finite: where
-        it divides, a deviation counts as at least `exp(-80)` (in float64 `exp(-700)`), and a
-        distance as at most 2^60 deviations. The logarithms of the deviations themselves never
+        A z that is off the subspace by more than rounding has the log-density `-inf`, as in SciPy,
+        and a gradient of 0. On the subspace the density and its gradients are finite. In divisions,
+        a standard deviation counts as at least `exp(-80)` (`exp(-700)` in float64), and a distance
+        as at most 2^60 standard deviations. The logarithms of the standard deviations never
         underflow.
 
         Args:
-            z: Float tensor of shape `(..., D)`, its leading axes broadcasting with
-                the batch; or draws as `sample` returns them, with their axis S (or
-                several) after those of the batch. Where both fit, it is draws. D is K
-                without a scale matrix.
+            z: Float tensor of shape `(..., D)`, whose leading axes broadcast with the batch. It may
+                also be draws as returned by `sample`, with one axis S or several axes of draws
+                after those of the batch. If both interpretations fit, z is draws. Without a scale
+                matrix, D is K.
 
         Returns:
             A tensor of shape `(...)` in float32 or wider.
@@ -78,17 +79,17 @@ class AmplitudeDistribution:
         return self._log_prob(z, self._relative_mean, self._relative_log_stddev(), self._rotation)
 
     def prior_log_prob(self, z):
-        """Return the log-density of the prior; z and the result as in `log_prob`."""
+        """Return the log-density of the prior. See `log_prob` for z and the result."""
         zeros = ops.zeros_like(self._relative_mean)
         return self._log_prob(z, zeros, zeros, None)
 
     def kl_divergence(self):
-        """Return the rate |psi|^2, (...), in nats, in float32 or wider.
+        """Return the rate `|psi|^2` in nats, of shape (...), in float32 or wider.
 
-        It is the KL divergence between posterior and prior, the two distributions of z, where
-        the prior drops no dimension: no `prior_stddev` is 0, and a scale matrix has full
-        column rank. Elsewhere the divergence is at most the rate: the prior drops part of what
-        was paid for. Eq. 41 is a limit of divergences, not the divergence of the limit.
+        The rate is the KL divergence between posterior and prior, the two distributions of z, if
+        the prior drops no dimension: no `prior_stddev` is 0, and a scale matrix has full column
+        rank. Otherwise the KL divergence is at most the rate, since the prior drops a part of it.
+        Eq. 41 is a limit of divergences and not the divergence of the limit.
         """
         return rate_of(self._psi) + self._zeros
 

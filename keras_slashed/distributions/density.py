@@ -1,4 +1,4 @@
-"""What the densities of both distributions need."""
+"""Functions that the densities of both distributions share."""
 
 import math
 
@@ -9,17 +9,18 @@ from keras_slashed.validation import broadcast
 
 LOG_2_PI = math.log(2.0 * math.pi)
 
-# A distance in standard deviations is at most this, so that its square is in range.
+# A distance in standard deviations is clipped to this, so that its square is in range.
 _LARGEST = 2.0**60
-# A standard deviation counts as at least exp of minus this, where it divides.
+# In divisions, a standard deviation counts as at least exp of minus this.
 _LARGEST_LOG = {"float64": 700.0}
 _LARGEST_LOG_ELSEWHERE = 80.0
 
 
 def standardized(residual, log_stddev):
-    """Return residual / stddev, finite whatever the deviation.
+    """Return `residual / stddev`, which is finite for any standard deviation.
 
-    No quotient: a deviation that underflows to 0 has a logarithm still.
+    It uses the logarithm instead of a division, since the logarithm of a standard deviation that
+    underflows to 0 is still finite.
     """
     dtype = keras.backend.standardize_dtype(residual.dtype)
     bound = _LARGEST_LOG.get(dtype, _LARGEST_LOG_ELSEWHERE)
@@ -28,27 +29,26 @@ def standardized(residual, log_stddev):
 
 
 def log_density(distances, rank, log_determinant):
-    """Return the log-density of a normal at a point of its support.
+    """Return the log-density of a normal distribution at a point of its support.
 
     Args:
-        distances: Independent distances in standard deviations, (..., K).
-        rank: The dimension of the support.
-        log_determinant: Log-volume of the image of a unit cube.
+        distances: Float tensor of shape (..., K). Independent distances in standard deviations.
+        rank: Integer or float tensor. Dimension of the support.
+        log_determinant: Float tensor. Log-volume of the image of a unit cube.
     """
     return -0.5 * (ops.sum(distances * distances, axis=-1) + rank * LOG_2_PI) - log_determinant
 
 
 def entropy_of(rank, log_determinant):
-    """Return the entropy of a normal on its support, in nats."""
+    """Return the entropy of a normal distribution on its support, in nats."""
     return 0.5 * rank * (1.0 + LOG_2_PI) + log_determinant
 
 
 def axes_for_draws(z_shape, batch, size):
-    """Return how many axes to insert into the parameters, before the event's, to meet z.
+    """Return the number of axes to insert before the event axes of the parameters to fit z.
 
-    z broadcasts with the batch as NumPy has it, for which the answer is 0; but where
-    z has more axes and begins with the batch's, it holds draws as `sample` returns
-    them.
+    It is 0 if z broadcasts with the batch as in NumPy. If z has more axes and its first ones fit
+    the batch, z contains draws as returned by `sample`, and it is the number of axes of draws.
     """
     count = len(z_shape) - 1 - len(batch)
     if count > 0 and all(
@@ -62,7 +62,7 @@ def axes_for_draws(z_shape, batch, size):
 
 
 def insert_axes(x, count, event_axes=1):
-    """Insert axes of length 1 before the event's; a scalar or None stays."""
+    """Insert axes of length 1 before the event axes. Return a scalar or None unchanged."""
     if x is None or len(x.shape) < event_axes:
         return x
     for _ in range(count):
@@ -74,7 +74,7 @@ def _check_event_shape(shape, batch, size):
     """Raise a ValueError unless the shape of a `z` fits the batch of a distribution."""
     if len(shape) == 0 or shape[-1] != size or broadcast(tuple(shape[:-1]), batch) is None:
         raise ValueError(
-            f"Argument `z` must have the shape (..., {size}), and leading axes that broadcast with "
-            f"the distribution's batch {tuple(batch)}, or begin with it as draws do. "
-            f"Received: z.shape={tuple(shape)}"
+            f"Argument `z` must have the shape (..., {size}), with leading axes that broadcast "
+            f"with the batch {tuple(batch)} of the distribution, or that start with it, as those "
+            f"of draws do. Received: z.shape={tuple(shape)}"
         )

@@ -1,4 +1,4 @@
-"""MultivariateSlashedNormal: a normal of full covariance, given by an amplitude and a prior."""
+"""MultivariateSlashedNormal: a normal distribution with a full covariance."""
 
 from keras import ops
 
@@ -18,38 +18,39 @@ from keras_slashed.validation import check_vector_shape
 
 
 class MultivariateSlashedNormal(AmplitudeDistribution):
-    """A multivariate normal that carries a rate of |psi|^2 relative to a prior.
+    """A multivariate normal distribution with the rate `|psi|^2` relative to a prior.
 
     `mean = prior_mean + sqrt(2) S0 a` and
-    `covariance = F F^T` with `F = S0 P diag(stdplus(sqrt(2) b))`, where `a` and `b`
-    are the first and the last K entries of the amplitude psi. The prior is
-    `N(prior_mean, S0 S0^T)`, on `{prior_mean + S0 y}`, and so is the posterior.
+    `covariance = F F^T` with `F = S0 P diag(stdplus(sqrt(2) b))`, where `a` and `b` are the
+    first and last K entries of the amplitude psi. The prior is `N(prior_mean, S0 S0^T)`. The
+    support of both prior and posterior is `{prior_mean + S0 y}`.
 
-    S0 may have any sign, be singular, and map K dimensions to D of them, more or
-    fewer. Where its rank is less than D, the distribution is degenerate: `log_prob`
-    and `entropy` are those on its own subspace, of the pseudo-inverse and the
-    pseudo-determinant of the covariance. A singular value of S0 counts as zero up
-    to `max(D, K) eps` times the largest, as in `numpy.linalg.matrix_rank`; eps is
-    1.2e-7 for float32 and narrower amplitudes, 2.2e-16 for float64. The leading axes
-    of all four arguments broadcast to the batch's shape.
+    The scale matrix S0 may have any sign and be singular. It maps K dimensions to D dimensions,
+    where D may be smaller or greater than K. If its rank is less than D, the distribution is
+    degenerate: `log_prob` and `entropy` are those on its own subspace, with the pseudo-inverse
+    and the pseudo-determinant of the covariance. A singular value of S0 counts as zero up to
+    `max(D, K) eps` times the largest, as in `numpy.linalg.matrix_rank`. Here eps is 1.2e-7 for
+    amplitudes in float32 or narrower, and 2.2e-16 for float64. The leading axes of all four
+    arguments broadcast to the batch shape.
 
-    In `log_prob`, with a rank less than K, deviations also count as at least `exp(-40)` (in
-    float64 `exp(-300)`) times the largest. Gradients are finite where the rank of S0 does not
-    change. The gradient by S0 is the one along which the subspace stays: there is no other.
+    In `log_prob` with a rank less than K, standard deviations also count as at least `exp(-40)`
+    (`exp(-300)` in float64) times the largest. Gradients are finite where the rank of S0 does
+    not change. The gradient with respect to S0 is the one at a fixed subspace, since no other
+    exists.
 
     Args:
         amplitude: Float tensor of shape `(..., 2K)`.
-        rotation: The orthogonal P, of shape `(..., K, K)`, as
-            `keras_slashed.ops.householder_rotation` makes it; the identity by
-            default. Whether it is orthogonal is not checked.
-        prior_mean: Prior mean, of a shape that broadcasts with `(..., D)`. 0 by
-            default.
-        prior_scale: The scale matrix S0, of shape `(..., D, K)`. The identity by
-            default.
+        rotation: Float tensor of shape `(..., K, K)`, or None. Orthogonal matrix P, as returned
+            by `keras_slashed.ops.householder_rotation`. The class does not check that it is
+            orthogonal. Defaults to the identity.
+        prior_mean: Float tensor or None. Prior mean, of a shape that broadcasts with
+            `(..., D)`. Defaults to 0.
+        prior_scale: Float tensor of shape `(..., D, K)`, or None. Scale matrix S0. Defaults to
+            the identity.
 
     Raises:
-        ValueError: The amplitude's last axis is not even, a matrix does not fit K,
-            or shapes do not broadcast.
+        ValueError: If the last axis of the amplitude has an odd length, the shape of a matrix
+            does not fit K, or shapes do not broadcast.
 
     Example:
 
@@ -91,7 +92,7 @@ class MultivariateSlashedNormal(AmplitudeDistribution):
                 zeros = zeros + ops.zeros_like(matrix[..., 0, 0])
         if len(self._prior_mean.shape) > 1:
             zeros = zeros + ops.zeros_like(self._prior_mean[..., 0])
-        self._zeros = zeros  # of the batch's shape
+        self._zeros = zeros  # of the batch shape
 
     @property
     def scale(self):
@@ -109,7 +110,7 @@ class MultivariateSlashedNormal(AmplitudeDistribution):
         return scale @ ops.swapaxes(scale, -1, -2)
 
     def entropy(self):
-        """Return the differential entropy on the own subspace, (...), in nats."""
+        """Return the differential entropy on the subspace of the distribution, (...), in nats."""
         log_stddev = self._relative_log_stddev()
         if self._prior_scale is None:
             rank, log_determinant = self._size, ops.sum(log_stddev, axis=-1)
@@ -138,7 +139,7 @@ class MultivariateSlashedNormal(AmplitudeDistribution):
         scale = ScaleMatrix(matrix)
         distances, log_determinant = scale.distances(residual, mean, log_stddev, rotation)
         density = log_density(distances, scale.rank, log_determinant)
-        # Rounding of z itself, and of the computation.
+        # The tolerance includes the rounding of z and that of the computation.
         size = norm(z) + norm(prior_mean)
         spread = scale.largest * (norm(mean) + norm(ops.exp(log_stddev)))
         own = 16.0 * max(matrix.shape[-2:]) * epsilon(matrix)
@@ -148,6 +149,6 @@ class MultivariateSlashedNormal(AmplitudeDistribution):
 
 
 def norm(x):
-    """Return the Euclidean norm over the last axis, of a constant to the derivative."""
+    """Return the Euclidean norm over the last axis, which the derivative treats as a constant."""
     x = ops.stop_gradient(x)
     return ops.sqrt(ops.sum(x * x, axis=-1)) if len(x.shape) > 0 else ops.abs(x)

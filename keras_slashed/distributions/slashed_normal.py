@@ -1,4 +1,4 @@
-"""SlashedNormal: independent normals, given by an amplitude and a prior."""
+"""SlashedNormal: independent normal distributions, defined by an amplitude and a prior."""
 
 from keras import ops
 
@@ -17,27 +17,27 @@ from keras_slashed.validation import check_vector_shape
 
 
 class SlashedNormal(AmplitudeDistribution):
-    """K independent normals whose KL divergence from a prior is |psi|^2.
+    """K independent normal distributions whose KL divergence from a prior is `|psi|^2`.
 
     `mean = prior_mean + sqrt(2) prior_stddev a` and
-    `stddev = |prior_stddev| stdplus(sqrt(2) b)`, where `a` and `b` are the first
-    and the last K entries of the amplitude psi. The K dimensions are one event:
-    densities, entropies and divergences are sums over them, in nats.
+    `stddev = |prior_stddev| stdplus(sqrt(2) b)`, where `a` and `b` are the first and last K
+    entries of the amplitude psi. The K dimensions are one event: log-densities, entropies and
+    KL divergences are sums over them, in nats.
 
-    The leading axes of amplitude and prior broadcast to the batch's shape. Where
-    `prior_stddev` is 0, in some dimensions or all, the distribution is
-    degenerate: `log_prob` and `entropy` are those of its own subspace, the other
-    dimensions.
+    The leading axes of amplitude and prior broadcast to the batch shape. Where `prior_stddev`
+    is 0, in some dimensions or in all, the distribution is degenerate: `log_prob` and `entropy`
+    are those on its own subspace, which consists of the other dimensions.
 
     Args:
         amplitude: Float tensor of shape `(..., 2K)`.
-        prior_mean: Prior mean, of a shape that broadcasts with `(..., K)`. 0 by
-            default.
-        prior_stddev: Prior standard deviation, likewise. 1 by default. Of any
-            sign, and maybe 0; its sign mirrors the mean.
+        prior_mean: Float tensor or None. Prior mean, of a shape that broadcasts with
+            `(..., K)`. Defaults to 0.
+        prior_stddev: Float tensor or None. Prior standard deviation, of a shape that broadcasts
+            with `(..., K)`. Defaults to 1. It may be 0, and it may be negative, which mirrors
+            the mean.
 
     Raises:
-        ValueError: The amplitude's last axis is not even, or shapes do not
+        ValueError: If the last axis of the amplitude has an odd length, or shapes do not
             broadcast.
 
     Example:
@@ -70,17 +70,17 @@ class SlashedNormal(AmplitudeDistribution):
 
     @property
     def stddev(self):
-        """The standard deviations, (..., K), 0 or more, in the amplitude's dtype."""
+        """The standard deviations, (..., K), 0 or more, in the dtype of the amplitude."""
         stddev = ops.abs(self._prior_stddev) * self._relative_stddev
         return cast_in_range(stddev + ops.expand_dims(self._zeros, -1), self._amplitude.dtype)
 
     def entropy(self):
-        """Return the differential entropy on the own subspace, (...), in nats."""
+        """Return the differential entropy on the subspace of the distribution, (...), in nats."""
         log_stddev, is_kept = self._log_stddev(self._relative_log_stddev())
         return entropy_of(_sum(is_kept), _sum(log_stddev)) + self._zeros
 
     def _log_stddev(self, relative):
-        """Return log deviations, 0 where degenerate, and 1 or 0 for what is not."""
+        """Return log standard deviations (0 where degenerate), and 1 or 0 (0 where degenerate)."""
         is_zero = self._prior_stddev == 0.0
         safe = ops.where(is_zero, ops.ones_like(self._prior_stddev), self._prior_stddev)
         log_stddev = ops.log(ops.abs(safe)) + relative
@@ -100,7 +100,7 @@ class SlashedNormal(AmplitudeDistribution):
         )
         distances = is_kept * standardized(z - mean, log_stddev)
         density = log_density(distances, _sum(is_kept), _sum(log_stddev))
-        # A degenerate dimension holds the prior mean alone.
+        # The only value of a degenerate dimension is the prior mean.
         distance = (1.0 - is_kept) * ops.abs(z - prior_mean)
         is_off = distance > 4.0 * rounding * (ops.abs(z) + ops.abs(prior_mean))
         return ops.where(ops.any(is_off, axis=-1), -float("inf"), density)

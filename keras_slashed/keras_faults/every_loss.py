@@ -1,4 +1,4 @@
-"""EveryLoss: what a layer adds to the loss counts, in every call and for that layer alone."""
+"""EveryLoss: count the loss of each call of a layer exactly once."""
 
 import weakref
 
@@ -8,28 +8,28 @@ from keras_slashed.keras_faults.recurrent_call import recurrent_call
 
 
 class EveryLoss:
-    """Mix-in of layers whose `add_loss` loses nothing on JAX, and adds nothing twice.
+    """Mix-in for layers whose `add_loss` must neither lose a loss on JAX nor add one twice.
 
-    On JAX a step of `fit` collects losses while it runs the model's own `call`, and each
-    layer of the model, as it is called, takes back what it added before in the same step
-    (Keras 3.15; issues 21605 and 22395 of Keras). A layer that is called twice would keep
-    the loss of its last call. So here a layer forgets no loss that is still alive: a step
-    begins with none in any case, and one that is gone is forgotten as it goes.
+    On JAX, a step of `fit` collects losses while it runs the `call` of the model. When a layer
+    is called, Keras removes the losses that this layer added earlier in the same step (Keras
+    3.15; issues 21605 and 22395 of Keras). A layer that is called twice would keep only the loss
+    of its last call. This class therefore keeps every loss that still exists. A step starts
+    without losses in any case, and a deleted loss is removed when it is deleted.
 
-    The latter matters in itself, since Keras knows the losses of a layer by their `id`: a
-    loss in the memory of another that is gone would be taken for that other layer's, and
-    be missing from the step, or from all steps of a trace.
+    The removal is also necessary for another reason. Keras identifies the losses of a layer by
+    their `id`. A new loss in the memory of a deleted one would be attributed to the other layer,
+    and would be missing from the step, or from all steps of a trace.
     """
 
     def add_loss(self, loss):
-        """Add a loss, unless a recurrent layer calls for the shape of the outputs alone."""
+        """Add a loss, unless a recurrent layer calls only to find the shape of the outputs."""
         if recurrent_call() == "shape":
             return
         super().add_loss(loss)
         ids = self._ids_of_losses()
         if ids is not None:
             for value in keras.tree.flatten(loss):
-                # At once, before anything else can have its `id`.
+                # Remove the `id` immediately, before another object can have it.
                 weakref.finalize(value, ids.discard, id(value)).atexit = False
 
     def _clear_losses(self):
@@ -42,5 +42,5 @@ class EveryLoss:
             ids.update(alive)
 
     def _ids_of_losses(self):
-        # Private: another Keras may have no such set, and neither fault.
+        # The set is private. A Keras version without it may not have these faults.
         return getattr(self, "_loss_ids", None) if keras.backend.backend() == "jax" else None

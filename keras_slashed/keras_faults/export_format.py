@@ -1,4 +1,4 @@
-"""Whether a layer is called as part of the export of a model, and to which format."""
+"""The format to which a model is exported while it calls a layer."""
 
 import sys
 
@@ -12,7 +12,7 @@ else:
         return False
 
 
-# Keras' modules that export, and the `format` of `model.export` that leads to them.
+# The modules of Keras that export, and the `format` of `model.export` that uses each of them.
 FORMATS = {
     "keras.src.export.litert": "litert",
     "keras.src.export.onnx": "onnx",
@@ -23,15 +23,15 @@ FORMATS = {
 
 
 def export_format():
-    """Return the format that the model around this call is exported to, or None.
+    """Return the format to which the model around this call is exported, or None.
 
-    Keras tells a layer nothing of an export, but the layer is called by the module of
-    Keras that exports, by way of a tracer or not, on every backend. Where several of
-    these modules call, the outermost is what the user asked for: some formats are made
-    of a SavedModel. An exporter that is called without Keras (`torch.export`, say) is
-    not seen.
+    Keras does not inform a layer about an export. However, the module of Keras that exports is
+    one of the callers of the layer, directly or through a tracer, on every backend. If several of
+    these modules are callers, the outermost is the one that the user asked for, since some
+    formats are made from a SavedModel. The function does not detect exporters that are called
+    without Keras, such as `torch.export`.
     """
-    # Exporters are no part of what torch.compile traces, which cannot read frames.
+    # torch.compile cannot read frames, and it does not trace exporters.
     if is_dynamo_compiling():
         return None
     found = None

@@ -1,4 +1,4 @@
-"""How a recurrent layer of Keras calls the cell that a layer is in."""
+"""The way in which a recurrent layer of Keras calls its cell."""
 
 import sys
 
@@ -8,55 +8,56 @@ from keras_slashed.keras_faults.export_format import is_dynamo_compiling
 
 _BACKEND = keras.backend.backend()
 _LOOP = f"keras.src.backend.{_BACKEND}.rnn"
-# Where TensorFlow and JAX trace the body of a loop.
+# The modules in which TensorFlow and JAX trace the body of a loop.
 _TRACERS = ("tensorflow.python.framework.func_graph", "jax._src.lax.control_flow")
 _LOSS_IS_USED = ("train_step", "test_step")
 
 
 def recurrent_call():
-    """Return "traced", "shape" or None, for the call of a layer that calls this.
+    """Return "traced", "shape" or None for the layer call that uses this function.
 
-    - "traced": in the body of a loop over time that TensorFlow or JAX traces. No tensor
-      gets out of it but the cell's outputs and states: no loss, and on JAX no variable.
-    - "shape": Keras wants the shape of the cell's outputs, or dropout masks, and calls the
-      cell on the first step once more than there are steps.
-    - None: any other call, also where the loop runs in Python, as it does unrolled and on
-      PyTorch.
+    - "traced": the call is in the body of a loop over time that TensorFlow or JAX traces. Only
+      the outputs and states of the cell leave the loop. Losses do not, and on JAX variables do
+      not either.
+    - "shape": Keras needs the shape of the cell's outputs, or dropout masks, and makes an extra
+      call of the cell on the first step.
+    - None: any other call. This includes loops that run in Python, such as unrolled loops and
+      those on PyTorch.
 
-    Keras tells a layer nothing of this, but its recurrent layers are among the callers.
+    Keras does not inform a layer about this, but its recurrent layers are among the callers.
     """
     return _callers()[0]
 
 
 def check_recurrent_call(layer, training, draw):
-    """Raise a ValueError where a recurrent layer calls in a way that loses the rate's loss.
+    """Raise a ValueError if a recurrent layer calls in a way that loses the loss of the rate.
 
     Args:
-        layer: The layer that is called.
-        training: Whether it is in training.
-        draw: Whether it draws.
+        layer: Keras layer. The layer that is called.
+        training: Boolean. Whether the layer runs in training mode.
+        draw: Boolean. Whether the layer draws.
     """
     kind, loss_is_used = _callers()
-    # A seed generator is a variable. Without an error each step had the same noise.
+    # A seed generator is a variable. Without an error, each step would have the same noise.
     fails = training or loss_is_used or (draw and _BACKEND == "jax")
     if kind == "traced" and fails:
         raise ValueError(
-            f"The layer {layer.path!r} is called in a recurrent layer's loop over time, out of "
-            "which its loss and its noise do not get on this backend. Expected: a recurrent "
+            f"Layer {layer.path!r} is called in the loop over time of a recurrent layer, which "
+            "discards its loss and the state of its noise on this backend. Expected: a recurrent "
             "layer whose loop is unrolled, `keras.layers.RNN(cell, unroll=True)`. "
             "Received: unroll=False"
         )
 
 
 def _callers():
-    """Return the kind of the call, and whether its loss is used by `fit` or `evaluate`."""
+    """Return the kind of the call, and whether `fit` or `evaluate` uses its loss."""
     kind, traced, in_step = None, False, False
-    # What torch.compile traces cannot read frames.
+    # Code that torch.compile traces cannot read frames.
     frame = None if is_dynamo_compiling() else sys._getframe(2)
     while frame is not None:
         module, function = frame.f_globals.get("__name__") or "", frame.f_code.co_name
         if function == "compute_output_spec":
-            return None, False  # nothing of a symbolic call counts
+            return None, False  # a symbolic call adds no loss and draws no noise
         if function in _LOSS_IS_USED and kind is not None:
             return kind, True
         if module.startswith(_TRACERS):

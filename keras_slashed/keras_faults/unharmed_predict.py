@@ -1,4 +1,4 @@
-"""An error in `predict` leaves a model as it is."""
+"""Protect a model from errors in `predict`."""
 
 import contextlib
 
@@ -7,10 +7,10 @@ import keras
 
 @contextlib.contextmanager
 def unharmed_predict(model):
-    """A context in which `predict` may fail, or be interrupted, and leave the model as it is.
+    """A context in which `predict` may fail or be interrupted without damage to the model.
 
-    On JAX Keras takes the values out of a model's variables for the time of a `predict`, and
-    after an error does not put them back.
+    On JAX, Keras removes the values from the variables of a model during `predict`, and does not
+    restore them after an error.
     """
     if keras.backend.backend() != "jax":
         yield
@@ -19,7 +19,7 @@ def unharmed_predict(model):
     try:
         yield
     except BaseException:
-        model.jax_state_sync()  # where a step was made, whose input is gone
+        model.jax_state_sync()  # after a completed step, whose input no longer exists
         for variable, value in held:
             if variable._value is None:
                 variable.assign(value)

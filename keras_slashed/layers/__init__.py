@@ -1,4 +1,4 @@
-"""Keras layers whose input, an amplitude, is the rate."""
+"""Keras layers that take an amplitude, whose squared norm is the rate."""
 
 from keras_slashed.layers.fixed_rate_vib import FixedRateVIB
 from keras_slashed.layers.inference import set_inference

@@ -1,4 +1,4 @@
-"""AmplitudeLayer: what all layers of an amplitude have in common."""
+"""AmplitudeLayer: the base class of layers that take an amplitude."""
 
 import keras
 from keras import ops
@@ -13,13 +13,13 @@ from keras_slashed.validation import check_mask_shape
 
 
 class AmplitudeLayer(HyperparameterLayer):
-    """A layer of one amplitude, with a mask and a mean of the rates that it sees.
+    """Base class of layers that take one amplitude, support a mask and track the mean rate.
 
-    A subclass checks the shapes of its inputs in `call`, which symbolic calls run too, and
-    in `build` the one that its state depends on.
+    A subclass checks the shapes of all inputs in `call`, which symbolic calls run too. In
+    `build` it checks the shape that its state depends on.
 
     Attributes:
-        rate_tracker: The rate reached, for `RateMonitor`.
+        rate_tracker: `RateTracker`. Records the achieved rate for `RateMonitor`.
     """
 
     def __init__(self, **kwargs):
@@ -28,24 +28,24 @@ class AmplitudeLayer(HyperparameterLayer):
         self.supports_masking = True
 
     def __call__(self, amplitude, *args, **kwargs):
-        # Before Keras counts the inputs: its message has no way out.
+        # Check before Keras counts the inputs, since its message suggests no remedy.
         check_one_amplitude(amplitude)
         return super().__call__(amplitude, *args, **kwargs)
 
     def compute_output_spec(self, *args, **kwargs):
-        # Keras does not trace `call` where there is a `compute_output_shape`.
+        # Keras does not trace `call` if a layer defines `compute_output_shape`.
         args, kwargs = tree.map_structure(_dense, (args, kwargs))
         try:
             return keras.Operation.compute_output_spec(self, *args, **kwargs)
         except ValueError as error:
-            # Keras says before the message that `call` is wrong or a method missing.
+            # Keras prefixes the message with a claim that `call` is wrong or a method is missing.
             raise (error.__context__ or error) from None
 
     def checked(self, amplitude, mask, amplitude_mask):
-        """Return the amplitude of a call as a float tensor, and its mask as one or None."""
+        """Return the amplitude of a call as a float tensor, and its mask as booleans or None."""
         amplitude = to_float_tensor(amplitude)
         check_amplitude_shape(amplitude.shape)
-        # With another tensor beside the amplitude, Keras calls the latter's mask so.
+        # Keras passes the amplitude's mask under this name if the call has other tensors.
         mask = amplitude_mask if mask is None else mask
         if mask is not None:
             mask = ops.cast(ops.convert_to_tensor(mask), "bool")
@@ -53,8 +53,8 @@ class AmplitudeLayer(HyperparameterLayer):
         return amplitude, mask
 
     def _saved_variables(self):
-        # Two layers that share a tracker both have the mean rates in files, as ever, though
-        # they are a weight of one of them.
+        # The mean rates are a weight of only one of two layers that share a tracker. Both
+        # layers save them, so that the layout of saved files does not change.
         variables = super()._saved_variables()
         shared = self.rate_tracker.variable
         if shared is None or any(variable is shared for variable in variables):
@@ -63,5 +63,5 @@ class AmplitudeLayer(HyperparameterLayer):
 
 
 def _dense(x):
-    # To Keras the product of a symbolic tensor and a number is sparse, which it is not.
+    # Keras marks the product of a symbolic tensor and a number as sparse, although it is dense.
     return keras.KerasTensor(x.shape, x.dtype) if getattr(x, "sparse", False) is True else x

@@ -10,63 +10,66 @@ from keras_slashed.ops.floats import clip_amplitude
 
 
 def _read_only(part, name):
-    """Return a property that reads an attribute of one of the layer's two parts."""
+    """Return a property that reads an attribute of one of the layer's two sublayers."""
     return property(lambda self: getattr(getattr(self, part), name))
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
 class FixedRateVIB(AmplitudeLayer):
-    """A variational information bottleneck of a fixed rate.
+    """A variational information bottleneck with a fixed rate.
 
-    `RateNormalization` scales the amplitude to the rate, then
-    `SlashedNormalSampling` draws from its posterior. Put it before the layer
-    that reads the latent, as one puts `Dropout`: the loss needs no KL term and
-    no weight to tune, since the rate is what the layer is told.
+    `RateNormalization` scales the amplitude to the rate, then `SlashedNormalSampling`
+    draws from its posterior. Insert the layer where you would insert `Dropout`, in front
+    of the layer that reads the latent. You set the rate directly: the loss needs no KL
+    term, and there is no KL weight to tune.
 
-    In training the layer draws. At inference it returns the posterior mean,
-    deterministic as `Dropout` is; with `inference="sample"` it draws there too,
-    for predictions averaged over draws.
+    During training the layer draws. At inference it returns the posterior mean, which is
+    deterministic, as `Dropout` is. With `inference="sample"` it also draws at inference,
+    for predictions that are averaged over several draws.
 
-    Every instance counts alike: `sample_weight` and `class_weight` of `fit()` enter neither the
-    mean square, nor the rate's mean in the loss, nor the rate that `RateMonitor` logs. A `mask`
-    leaves instances out of all three.
+    All instances have the same weight. The `sample_weight` and `class_weight` arguments of
+    `fit()` affect neither the mean square, nor the mean rate in the loss, nor the rate that
+    `RateMonitor` logs. A `mask` excludes instances from all three.
 
-    As `Dropout`, the layer has to be told that it is in training: the `call` of a
-    subclassed model takes an argument `training` and passes it on. `RateMonitor` warns
-    where that was forgotten.
+    Like `Dropout`, the layer depends on the `training` argument of its call. In a
+    subclassed model, give `call` a `training` argument and pass it on. `RateMonitor` warns
+    you if you forget it.
 
     Args:
-        rate: Mean rate of an instance: a positive number of nats, or a layer of
-            `keras_slashed.rates` for one that trains, which wants a `kl_weight`
-            too. For a classifier of C classes `log(C)` is a good first choice.
-        normalization: "batch", "instance" or "feature"; see
+        rate: Float, or a layer of `keras_slashed.rates`. Mean rate of an instance in nats. A
+            float must be positive. A layer with a learned rate also requires a `kl_weight`
+            other than 0. For a classifier of C classes, `log(C)` is a good first choice.
+        normalization: String. One of "batch", "instance" or "feature". See
             `RateNormalization`.
-        part: "both", or "mean" to scale the real part only.
-        momentum: Float in [0, 1). Momentum of the moving mean square that inference uses;
-            see `RateNormalization`.
-        num_samples: None, or the number S of draws from each posterior.
-        inference: "mean" or "sample".
-        kl_weight: Weight of the rate in the loss, 0 by default: a fixed rate is
-            a constant.
-        synchronized: Whether, in training on several devices, the mean square is that
-            of the joined batch of all devices; see `RateNormalization`. The noise
-            differs between devices in any case.
-        seed: Integer seed of the noise, from 0 to 2^31 - 1, for reproducible draws. In forked
-            workers of a PyTorch `DataLoader` see `SlashedNormalSampling`; the seed generator
-            is `layer.sampling.seed_generator`.
-        free_bits: Rate in nats that each latent dimension has free in the loss; see
-            `SlashedNormalSampling`.
-        **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
+        part: String. "both" to scale the whole amplitude, or "mean" to scale only its real
+            part.
+        momentum: Float in [0, 1). Momentum of the moving mean square that the layer uses at
+            inference. See `RateNormalization`.
+        num_samples: Integer or None. Number S of draws from each posterior.
+        inference: String. "mean" to return the posterior mean at inference, or "sample" to
+            draw.
+        kl_weight: Float, 0 or more. Weight of the rate in the loss. Defaults to 0, since a
+            fixed rate is a constant.
+        synchronized: Boolean. Whether training on several devices uses the mean square of the
+            joined batch of all devices. See `RateNormalization`. The noise always differs
+            between devices.
+        seed: Integer from 0 to 2^31 - 1, or None. Seed of the noise, for reproducible draws. For
+            the forked workers of a PyTorch `DataLoader`, see `SlashedNormalSampling`. The seed
+            generator is `layer.sampling.seed_generator`.
+        free_bits: Float, 0 or more. Rate in nats up to which the loss does not penalize a
+            latent dimension. See `SlashedNormalSampling`.
+        **kwargs: Base layer keyword arguments, such as `name` and `dtype`.
 
     Call arguments:
         amplitude: Float tensor of shape `(batch, ..., 2K)`.
-        rate: Rates to use in place of the layer's: a scalar, or a tensor of shape
-            `(batch, ...)`, one for each instance; see `RateNormalization`.
-        mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
-            count neither in a mean square nor in the loss, and draw from the prior.
-        training: Whether the layer is in training.
-        amplitude_mask: Another name of `mask`, under which Keras passes the
-            amplitude's own mask on where a rate is given too.
+        rate: Float tensor. Rates that replace the rate of the layer for this call. Either a
+            scalar, or a tensor of shape `(batch, ...)` with one rate for each instance. See
+            `RateNormalization`.
+        mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False do not
+            affect the mean square or the loss, and the layer draws them from the prior.
+        training: Boolean. Whether the layer runs in training mode or in inference mode.
+        amplitude_mask: Boolean tensor. Another name for `mask`. Keras passes the mask of the
+            amplitude under this name if the call also has a rate.
 
     Input shape:
         `(batch, ..., 2K)`: real parts, then imaginary parts.
@@ -75,8 +78,8 @@ class FixedRateVIB(AmplitudeLayer):
         `(batch, ..., K)`, or `(batch, ..., S, K)` with `num_samples=S`.
 
     Raises:
-        ValueError: An argument out of its range, an odd last axis, or rates of
-            another shape.
+        ValueError: If an argument is out of range, the last axis has an odd length, or the
+            rates of a call do not have the required shape.
 
     Example:
 
@@ -105,7 +108,8 @@ class FixedRateVIB(AmplitudeLayer):
     ):
         super().__init__(**kwargs)
         common = {"dtype": self.dtype_policy, "trainable": self.trainable}
-        with keras.name_scope(self.name):  # of the variables that the parts make at once
+        # The sublayers create some variables immediately, which need this layer's name scope.
+        with keras.name_scope(self.name):
             self.rate_normalization = RateNormalization(
                 rate,
                 normalization,
@@ -122,12 +126,12 @@ class FixedRateVIB(AmplitudeLayer):
 
     @property
     def rate(self):
-        """The layer of `keras_slashed.rates` that yields the target, or a number to set it to."""
+        """The `keras_slashed.rates` layer that provides the rate. Assign a number to change it."""
         return self.rate_normalization.rate
 
     @property
     def kl_weight(self):
-        """The weight of the rate in the loss: a scalar variable, or a number to set it to."""
+        """The weight of the rate in the loss, a scalar variable. Assign a number to change it."""
         return self.sampling.kl_weight
 
     @kl_weight.setter
@@ -152,21 +156,21 @@ class FixedRateVIB(AmplitudeLayer):
     free_bits = _read_only("sampling", "free_bits")
 
     def __setattr__(self, name, value):
-        # Not a setter of the property: on PyTorch a layer as a value would bypass it.
+        # A property setter does not suffice: PyTorch bypasses it if the value is a layer.
         if name == "rate":
             self.rate_normalization.rate = value
         else:
             super().__setattr__(name, value)
 
     def build(self, amplitude_shape, **other_shapes):
-        self.sampling.build(amplitude_shape)  # whose variable the mean rates are
+        self.sampling.build(amplitude_shape)  # first: it owns the variable of the mean rates
         self.rate_normalization.build(amplitude_shape)
         self.input_spec = self.rate_normalization.input_spec
 
     def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):
         amplitude, mask = self.checked(amplitude, mask, amplitude_mask)
         psi = self.rate_normalization.normalized(amplitude, rate, mask, training)
-        # What it is scaled to may be out of range again.
+        # The scaled amplitude may be out of range again.
         psi = clip_amplitude(psi, amplitude.dtype)
         return self.sampling.sampled(psi, mask, training)
 
@@ -174,7 +178,7 @@ class FixedRateVIB(AmplitudeLayer):
         return self.sampling.compute_output_shape(amplitude_shape)
 
     def _saved_variables(self):
-        return []  # its parts have them
+        return []  # the sublayers save them
 
     def get_config(self):
         normalization = self.rate_normalization.get_config()

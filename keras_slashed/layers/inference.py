@@ -1,4 +1,4 @@
-"""What all sampling layers of a model do at inference."""
+"""set_inference: switch all sampling layers of a model between sample and posterior mean."""
 
 import keras
 
@@ -6,20 +6,22 @@ from keras_slashed.layers.slashed_normal_sampling import SlashedNormalSampling
 
 
 def set_inference(model, inference):
-    """Have all layers of a model draw at inference, or return the posterior mean.
+    """Set whether the layers of a model draw at inference or return the posterior mean.
 
-    It sets the attribute `inference` of each `SlashedNormalSampling` and `FixedRateVIB` of the
-    model, those in nested models included. The model, and each model in it, forgets the functions
-    that it compiled for `fit`, `evaluate` and `predict`, which would go on as they were traced; the
-    next call compiles them again. Another model that shares the layers keeps its own: call
-    `set_inference` on that one too.
+    The function sets the attribute `inference` of each `SlashedNormalSampling` and
+    `FixedRateVIB` layer in the model, including those in nested models. It then discards the
+    functions that the model and its nested models compiled for `fit`, `evaluate` and `predict`,
+    because these functions would keep the previous behavior. The next call compiles them again.
+    Another model that shares the layers keeps its compiled functions: call `set_inference` on
+    that model too.
 
     Args:
-        model: A `keras.Model`, or any layer.
-        inference: String. "sample", or "mean" for the posterior mean.
+        model: `keras.Model`, or any layer.
+        inference: String. "sample" to draw, or "mean" to return the posterior mean.
 
     Raises:
-        ValueError: `inference` is neither of these, or the model has no such layer.
+        ValueError: If `inference` is neither "sample" nor "mean", or if the model has no such
+            layer.
 
     Example:
 

@@ -1,22 +1,22 @@
-"""What a sampling layer adds to the loss: its rate, as it is or with free bits."""
+"""The loss of a sampling layer: its rate, with or without free bits."""
 
 import keras
 from keras import ops
 
 
 def kl_loss(rates, mask=None):
-    """Return the mean over the rows of the batch of the sum over all other axes.
+    """Return the sum of the rates over all axes but the first, averaged over the rows of the batch.
 
-    A row is an entry of the batch. One of which the mask leaves nothing is no row of the
-    mean: `sum(rates that count) / (number of rows with an instance that counts)`.
+    A row is one entry of the batch. The mean does not include rows that the mask excludes
+    entirely: `sum(rates that count) / (number of rows with an instance that counts)`.
 
     Args:
-        rates: Tensor of shape `(batch, ...)`, in nats.
-        mask: Boolean tensor of that shape, or None. Where it is False a rate does
-            not count.
+        rates: Float tensor of shape `(batch, ...)`. Rates in nats.
+        mask: Boolean tensor of shape `(batch, ...)`, or None. A rate does not count where the
+            mask is False.
 
     Returns:
-        A scalar, float64 where that is Keras' `floatx`, else float32. 0 if there is no row.
+        A scalar in float64 if that is Keras' `floatx`, else in float32. It is 0 if no row counts.
     """
     if mask is not None:
         rates = ops.where(ops.cast(mask, "bool"), rates, 0.0)
@@ -24,19 +24,19 @@ def kl_loss(rates, mask=None):
 
 
 def kl_loss_with_free_bits(psi, free_bits, mask=None):
-    """Return the same for an amplitude, with a rate that each latent dimension has free.
+    """Return the KL loss of an amplitude whose latent dimensions have a free rate each.
 
-    `n sum_k max(free_bits, r_k)`, where `r_k` is the mean rate `a_k^2 + b_k^2` of
-    dimension k over all instances that count, and `n` how many of these there are for
-    each row with one that counts: 1 for an amplitude of shape `(batch, 2K)`.
+    `n sum_k max(free_bits, r_k)`, where `r_k` is the mean rate `a_k^2 + b_k^2` of dimension k
+    over all instances that count. `n` is the number of these instances divided by the number of
+    rows with at least one of them. It is 1 for an amplitude of shape `(batch, 2K)`.
 
     Args:
-        psi: Wide amplitude of shape `(batch, ..., 2K)`, zero where masked.
-        free_bits: Number of nats.
+        psi: Float tensor of shape `(batch, ..., 2K)`. Wide amplitude, zero where masked.
+        free_bits: Float. Free rate of each latent dimension in nats.
         mask: Boolean tensor of shape `(batch, ...)`, or None.
 
     Returns:
-        A scalar, float64 where that is Keras' `floatx`, else float32. 0 if there is no row.
+        A scalar in float64 if that is Keras' `floatx`, else in float32. It is 0 if no row counts.
 
     Reference:
         Kingma et al., Improving Variational Inference with Inverse Autoregressive
@@ -47,7 +47,7 @@ def kl_loss_with_free_bits(psi, free_bits, mask=None):
     counts = ops.ones_like(rates[..., 0])
     if mask is not None:
         counts = ops.cast(mask, rates.dtype)
-    # Both sides of the maximum times the number of instances, which may be 0.
+    # Multiply both sides of the maximum by the number of instances, since it may be 0.
     totals = ops.sum(rates, axis=list(range(len(rates.shape) - 1)))
     free = free_bits * ops.sum(counts)
     total = ops.sum(ops.where(totals < free, free, totals))
@@ -55,8 +55,8 @@ def kl_loss_with_free_bits(psi, free_bits, mask=None):
 
 
 def _number_of_rows(rates, mask):
-    """Return how many rows have an instance that counts, but 1 if there is none."""
-    # Not the batch size as a number: torch.export would take it for a constant.
+    """Return the number of rows with an instance that counts, but at least 1."""
+    # torch.export would treat the batch size as a constant if it were a Python number.
     counts = ops.ones_like(rates) if mask is None else ops.cast(mask, rates.dtype)
     if len(rates.shape) > 1:
         counts = ops.sum(counts, axis=list(range(1, len(rates.shape))))
@@ -65,5 +65,6 @@ def _number_of_rows(rates, mask):
 
 
 def _cast_to_loss(x):
-    # In float64 Keras' own losses are so, and TensorFlow adds no two dtypes.
+    # With floatx float64, Keras losses are float64, and TensorFlow cannot add tensors of
+    # different dtypes.
     return ops.cast(x, "float64" if keras.config.floatx() == "float64" else "float32")

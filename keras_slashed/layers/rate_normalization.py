@@ -1,4 +1,4 @@
-"""RateNormalization: amplitudes scaled to a rate, with running statistics."""
+"""RateNormalization: scale amplitudes to a rate, with a moving mean square for inference."""
 
 import keras
 from keras import ops
@@ -31,100 +31,102 @@ from keras_slashed.validation import check_choice
 from keras_slashed.validation import check_number
 from keras_slashed.validation import check_rate_shape
 
-# Of the weights of batches, which a sum of the largest rates would overflow.
+# Unit of the weights of batches. Without it, a sum of the largest rates would overflow.
 _UNIT = 2.0**-64
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
 class RateNormalization(AmplitudeLayer):
-    """Scale amplitudes so that they carry a rate, as BatchNormalization scales.
+    """Scale amplitudes to a given rate, in the way `BatchNormalization` scales activations.
 
-    `psi <- psi sqrt(rate / s)`, where the mean square `s` is
+    `psi <- psi sqrt(rate / s)`, where the mean square `s` depends on `normalization`:
 
-    - "batch": the mean of `||psi||^2` over all instances of the batch,
-    - "instance": each instance's own `||psi||^2`,
-    - "feature": for each latent dimension k, K times the mean of
-      `a_k^2 + b_k^2` over all instances.
+    - "batch": the mean of `||psi||^2` over all instances of the batch.
+    - "instance": the `||psi||^2` of each instance.
+    - "feature": for each latent dimension k, K times the mean of `a_k^2 + b_k^2` over all
+      instances.
 
-    "batch" and "feature" use the batch's mean square in training and update a
-    moving mean square; at inference they use the moving one:
+    With "batch" and "feature" the layer works differently during training and during inference:
 
-    - in `fit()`, or called with `training=True`: the batch's mean square; the
-      mean rate of the batch is `rate` to rounding;
-    - in `evaluate()` and `predict()`, or called without `training`: the moving
-      mean square, debiased so that it is right from the first training step
-      on. Before that the layer passes amplitudes through unscaled;
-    - frozen (`layer.trainable = False`): as at inference, in `fit()` too.
+    - During training (in `fit()`, or called with `training=True`), it uses the mean square of
+      the batch and updates a moving mean square. The mean rate of the batch is `rate`, to
+      rounding.
+    - During inference (in `evaluate()` and `predict()`, or called without `training`), it uses
+      the moving mean square, which is debiased and therefore right from the first training
+      step on. Before the first step the layer returns amplitudes unscaled.
+    - If the layer is frozen (`layer.trainable = False`), it works as during inference, in
+      `fit()` too.
 
-    All axes but the last are alike: each position of a sequence is an instance.
+    All axes but the last are equivalent: each position of a sequence is an instance.
 
-    Every instance counts alike: `sample_weight` and `class_weight` of `fit()` weight losses and
-    metrics, and never reach a layer. To leave instances out of the mean square pass a `mask`,
-    or rates of the call, which weight it.
+    All instances have the same weight. The `sample_weight` and `class_weight` arguments of
+    `fit()` weight losses and metrics and do not reach any layer. To exclude instances from the
+    mean square, pass a `mask`. To weight them, pass rates in the call.
 
-    The moving mean square lags behind amplitudes that grow in training, so that the mean
-    rate at inference is close to `rate` but not equal to it: somewhat higher while the
-    learning rate is high. `keras_slashed.calibration.calibrate` sets it to the mean square
-    of a data set; the rate at inference is then `rate` on these data, to rounding.
+    The moving mean square lags behind amplitudes that grow during training. The mean rate at
+    inference is therefore close to `rate`, and somewhat higher while the learning rate is high.
+    `keras_slashed.calibration.calibrate` sets the moving mean square to the mean square of a
+    data set. The rate at inference on these data is then `rate`, to rounding.
 
-    A NaN in one instance makes the whole batch NaN in training with "batch", and its latent
-    dimension with "feature"; with "instance", at inference or under a mask it stays in its
-    row. What a mask leaves out is the prior in any case. An infinity counts as the largest
-    amplitude. A batch with a NaN or an infinity leaves the moving mean square as it is.
+    With "batch", a NaN in one instance makes the whole batch NaN during training. With
+    "feature" it affects its latent dimension. With "instance", at inference or under a mask it
+    affects only its own row. Masked positions are always the prior. An infinity counts as the
+    largest amplitude. A batch with a NaN or an infinity does not change the moving mean square.
 
-    On several devices `synchronized=True` makes every number what one device would
-    compute on the joined batch: amplitudes, gradients and the moving mean square, which
-    is then the same on all devices. Without it:
+    With `synchronized=True`, training on several devices computes exactly what one device would
+    compute on the joined batch: amplitudes, gradients, and the moving mean square, which is then
+    the same on all devices. With `synchronized=False` the behavior depends on the backend:
 
-    - TensorFlow, under a `tf.distribute` strategy: each replica normalizes its own
-      share of the batch; the moving mean square is the mean of the replicas';
-    - PyTorch, in processes under `DistributedDataParallel`: each process normalizes
-      its own batch and keeps its own moving mean square, which drift apart, and the
-      saved one is that of the process that saves. `True` adds up over the default
-      process group, in which all processes must take the same steps;
-    - JAX, under a `keras.distribution`: a step sees the joined batch in any case, and
+    - TensorFlow, under a `tf.distribute` strategy: each replica normalizes its own part of the
+      batch. The moving mean square is the mean over the replicas.
+    - PyTorch, in processes under `DistributedDataParallel`: each process normalizes its own
+      batch and updates its own moving mean square. These drift apart, and a saved file contains
+      that of the process that saves. `synchronized=True` adds up over the default process
+      group, in which all processes must take the same steps.
+    - JAX, under a `keras.distribution`: a step always uses the joined batch, so that
       `synchronized` changes nothing.
 
     Args:
-        rate: Mean rate of an instance: a positive number of nats, or a layer of
-            `keras_slashed.rates`, whose weights become this layer's. A number
-            becomes a `FixedRate`. Afterwards the attribute `rate` is that layer, and
-            setting it to a number changes a fixed rate, in compiled functions too.
-        normalization: "batch", "instance" or "feature".
-        part: "both", or "mean" to scale the real part only; the imaginary
-            part passes through and its square adds to the rate.
-        momentum: Float in [0, 1). Momentum of the moving mean square, which inference
-            alone uses. A larger one lags further behind amplitudes that grow, a smaller
-            one follows the noise of single batches; `benchmarks/rate_at_inference/__main__.py`
+        rate: Float, or a layer of `keras_slashed.rates`. Mean rate of an instance in nats. A
+            float must be positive, and becomes a `FixedRate`. The weights of a given layer
+            become weights of this layer. The attribute `rate` is the rate layer. Assign a
+            number to `rate` to change a fixed rate, in compiled functions too.
+        normalization: String. One of "batch", "instance" or "feature".
+        part: String. "both" to scale the whole amplitude, or "mean" to scale only the real
+            part. The imaginary part then stays as it is, and its square adds to the rate.
+        momentum: Float in [0, 1). Momentum of the moving mean square, which the layer uses only
+            at inference. A larger momentum lags further behind amplitudes that grow. A smaller
+            one follows the noise of single batches. `benchmarks/rate_at_inference/__main__.py`
             measures both.
-        synchronized: Whether, in training on several devices, "batch" and "feature"
-            take the mean square of the joined batch of all devices: one collective a
-            step, of 3 numbers for "batch" and K + 2 for "feature", and a backward one.
-            See below.
-        **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
+        synchronized: Boolean. Whether training on several devices uses the mean square of the
+            joined batch of all devices, with "batch" and "feature". A step then takes one
+            collective of 3 numbers for "batch" or K + 2 numbers for "feature", and one in the
+            backward pass. See above.
+        **kwargs: Base layer keyword arguments, such as `name` and `dtype`.
 
     Call arguments:
         amplitude: Float tensor of shape `(batch, ..., 2K)`.
-        rate: Rates to use in place of the layer's: a scalar, or a tensor of shape
-            `(batch, ...)`, one for each instance, none negative. With "instance"
-            each instance has that rate. With "batch" and "feature" the rates are
-            weights: the mean square counts instance i by `r_i`, whose amplitude
-            is scaled by `sqrt(r_i / s)`, and the mean rate is the mean of the r_i.
-        mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
-            count in no mean square and come out as zero amplitudes, the prior.
-        training: Whether to use and update with the batch's mean square.
-        amplitude_mask: Another name of `mask`, under which Keras passes the
-            amplitude's own mask on where a rate is given too.
+        rate: Float tensor. Rates that replace the rate of the layer for this call, none of them
+            negative. Either a scalar, or a tensor of shape `(batch, ...)` with one rate `r_i` for
+            each instance. With "instance", instance i has the rate `r_i`. With "batch" and
+            "feature", the mean square `s` weights instance i by `r_i`, the layer scales its
+            amplitude by `sqrt(r_i / s)`, and the mean rate is the mean of the `r_i`.
+        mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False do not affect
+            the mean square. Their output is a zero amplitude, which is the prior.
+        training: Boolean. Whether to normalize by the mean square of the batch and to update
+            the moving mean square with it.
+        amplitude_mask: Boolean tensor. Another name for `mask`. Keras passes the mask of the
+            amplitude under this name if the call also has a rate.
 
     Input shape:
         `(batch, ..., 2K)`: real parts, then imaginary parts.
 
     Output shape:
-        The same.
+        Same as the input shape.
 
     Raises:
-        ValueError: An argument out of its range, an odd last axis, or rates of
-            another shape.
+        ValueError: If an argument is out of range, the last axis has an odd length, or the
+            rates of a call do not have the required shape.
 
     Example:
 
@@ -171,8 +173,7 @@ class RateNormalization(AmplitudeLayer):
         num_latents = amplitude_shape[-1] // 2
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: amplitude_shape[-1]})
         if self.normalization != "instance":
-            # Sums of a moving mean square and of the weight it has gathered:
-            # their quotient is debiased.
+            # The quotient of the moving mean square and its accumulated weight is debiased.
             self.moving_mean_square = self._add_statistic(
                 "moving_mean_square", () if self.normalization == "batch" else (num_latents,)
             )
@@ -180,7 +181,7 @@ class RateNormalization(AmplitudeLayer):
         self.rate_tracker.build(self)
 
     def _add_statistic(self, name, shape):
-        # A float16 or bfloat16 policy would lose small updates.
+        # Small updates would be lost in float16 or bfloat16.
         dtype = "float64" if self.variable_dtype == "float64" else "float32"
         return self.add_weight(
             shape=shape,
@@ -193,7 +194,7 @@ class RateNormalization(AmplitudeLayer):
         )
 
     def __setattr__(self, name, value):
-        # Not a property: on PyTorch a layer as a value would bypass its setter.
+        # A property does not suffice: PyTorch bypasses its setter if the value is a layer.
         if name == "rate" and hasattr(self, "rate"):
             self._assign_rate(value)
         else:
@@ -202,9 +203,10 @@ class RateNormalization(AmplitudeLayer):
     def _assign_rate(self, value):
         if not isinstance(self.rate, FixedRate) or isinstance(value, keras.layers.Layer):
             raise ValueError(
-                "The attribute `rate` can be set to a number of nats, in a layer whose rate is "
-                f"fixed. The rate of layer {self.name!r} is a {type(self.rate).__name__}. "
-                f"Received: rate={value!r}. For another kind of rate, make a new layer."
+                "The attribute `rate` can only be set to a number of nats, and only in a layer "
+                f"with a fixed rate. The rate of layer {self.name!r} is a "
+                f"{type(self.rate).__name__}. For another kind of rate, create a new layer. "
+                f"Received: rate={value!r}"
             )
         self.rate.assign(value)
 
@@ -217,7 +219,7 @@ class RateNormalization(AmplitudeLayer):
         return amplitude
 
     def normalized(self, amplitude, rate, mask, training):
-        """Return a checked amplitude at the rate, wide: in float32 or float64, not rounded."""
+        """Return a checked amplitude scaled to the rate, in float32 or float64 and not rounded."""
         if rate is None:
             rate = self.rate()
         else:
@@ -249,13 +251,13 @@ class RateNormalization(AmplitudeLayer):
         return scale_to_rate(psi, rate, mean_square, self.normalization, dtype)
 
     def _update_moving_mean_square(self, mean_square, counts):
-        """Let a batch enter the average, unless it has nothing to say or is not finite."""
+        """Update the moving mean square, unless no instance counts or the batch is not finite."""
         mean_square = ops.cast(mean_square, self.moving_mean_square.dtype)
-        # As latent dimensions share the weight, all of them count or none.
+        # Latent dimensions share the weight, so that either all of them count or none.
         counts = ops.logical_and(counts, ops.all(ops.isfinite(mean_square)))
         old = ops.convert_to_tensor(self.moving_mean_square)
         old_weight = ops.convert_to_tensor(self.moving_weight)
-        # A file of earlier days may hold a NaN: the average starts over.
+        # A file of an earlier version may contain a NaN. The average then starts over.
         sound = ops.all(ops.isfinite(old))
         start, start_weight = ops.where(sound, old, 0.0), ops.where(sound, old_weight, 0.0)
         step = 1.0 - self.momentum
@@ -265,7 +267,7 @@ class RateNormalization(AmplitudeLayer):
         self.moving_weight.assign(ops.where(counts, new_weight, old_weight))
 
     def _recorded_mean_square(self, amplitude, psi, mask, rate):
-        """Return a batch's mean square, NaN where one entry is not finite, and its weight."""
+        """Return the mean square of a batch (NaN if an entry is not finite) and its weight."""
         kind = self.normalization, self.part, mask
         mean_square = mean_of(*total_square(psi, *kind, relative_rate(rate, mask)))
         flaws = _number_of_flaws(amplitude, self.part, mask, mean_square.dtype)
@@ -275,7 +277,7 @@ class RateNormalization(AmplitudeLayer):
         return mean_square, weight if of_each else weight * _UNIT
 
     def _debiased_scale(self, psi, rate, dtype):
-        """Return the scale by the moving mean square, or 1 where there is none yet."""
+        """Return the scale from the moving mean square, or 1 before the first training step."""
         weight = ops.convert_to_tensor(self.moving_weight)
         seen = weight > 0.0
         mean_square = ops.convert_to_tensor(self.moving_mean_square)
@@ -307,9 +309,9 @@ class RateNormalization(AmplitudeLayer):
 
 
 def _number_of_flaws(amplitude, part, mask, dtype):
-    """Return how many entries that a mean square is of are infinite or NaN."""
+    """Return the number of infinite or NaN entries among those of a mean square."""
     flaws = ops.logical_not(ops.isfinite(unmasked(amplitude, mask)))
     if part == "mean":
         flaws = flaws[..., : amplitude.shape[-1] // 2]
-    # A sum, to be added up over devices together with the squares.
+    # A sum of floats, so that one collective adds it up together with the squares.
     return ops.sum(ops.cast(flaws, dtype))

@@ -1,4 +1,4 @@
-"""A layer's mean rate over an epoch, for `RateMonitor` to read."""
+"""The mean rate of a layer over an epoch, which `RateMonitor` reads."""
 
 import keras
 from keras import ops
@@ -7,24 +7,23 @@ from keras_slashed.backend import sum_over_mirrored_replicas
 from keras_slashed.keras_faults.recurrent_call import recurrent_call
 from keras_slashed.layers.recording import is_recording
 
-# The mean, before there is any: a rate is not negative.
+# Marks a mean before the first call. No rate is negative.
 _NOT_CALLED = -1.0
 
 
 class RateTracker:
-    """The mean of the rates a layer sees, in training and at inference apart.
+    """The mean rate of a layer, tracked separately for training and inference.
 
-    The mean is a non-trainable weight of the layer, written in `call` and read
-    between epochs: the one way that works on every backend without a train step
-    of one's own (a `keras.metrics.Metric` updated in `call` fails on JAX). On several
-    devices it is over the joined batches, but in processes of PyTorch, of which each
-    has its own mean over its own instances.
+    The mean is a non-trainable weight of the layer. The layer updates it in `call`, and
+    callbacks read it between epochs. This is the only way that works on every backend without
+    a custom train step: updating a `keras.metrics.Metric` in `call` fails on JAX. On several
+    devices the mean is over the joined batches. PyTorch processes are an exception: each has its
+    own mean over its own instances.
 
     Attributes:
-        at_inference: Whether inference is counted too. Off unless a
-            `RateMonitor` is at work: a served or exported layer should not
-            write to a variable.
-        variable: The weight that holds the means, or None before `build`.
+        at_inference: Boolean. Whether to track inference too. It is False unless a
+            `RateMonitor` runs, since a served or exported layer should not write to a variable.
+        variable: The weight that contains the means, or None before `build`.
     """
 
     def __init__(self):
@@ -32,14 +31,13 @@ class RateTracker:
         self.variable = None
 
     def build(self, layer):
-        """Add the weight to a layer, unless one that shares the tracker has it."""
+        """Add the weight to a layer, unless a layer that shares the tracker already has it."""
         if self.variable is not None:
             return
         # Rows: training, inference. Columns: mean rate, or -1 before the first call, and
-        # number of instances, which is still 0 after calls where all are masked. A running
-        # mean rather than a sum, which in float32 drifts by 1e-6 over 60,000 instances.
-        # With "mean", replicas of a distributed step, which all compute the same, write it
-        # to the one variable they share.
+        # number of instances, which is still 0 after calls where all are masked. A float32 sum
+        # instead of a running mean would drift by 1e-6 over 60,000 instances. With "mean", all
+        # replicas of a distributed step write the same values to the variable that they share.
         self.variable = layer.add_weight(
             shape=(2, 2),
             initializer=keras.initializers.Constant([[_NOT_CALLED, 0.0], [_NOT_CALLED, 0.0]]),
@@ -51,7 +49,7 @@ class RateTracker:
         )
 
     def update(self, rates, mask, training):
-        """Count one batch of rates, of any shape, those that the mask leaves in."""
+        """Include a batch of rates of any shape, except those that the mask excludes."""
         if not training and (not self.at_inference or is_recording()):
             return
         if recurrent_call() == "shape":
@@ -74,7 +72,7 @@ class RateTracker:
         self.variable.assign(ops.stack(rows))
 
     def reset(self, training):
-        """Start anew: for training, or for inference."""
+        """Reset the mean for training or for inference."""
         if self.variable is None:
             return
         means = ops.convert_to_numpy(self.variable.value).copy()
@@ -82,7 +80,7 @@ class RateTracker:
         self.variable.assign(means)
 
     def result(self, training):
-        """Return the mean rate since the last reset in nats, or None without any."""
+        """Return the mean rate since the last reset in nats, or None if there is none."""
         if self.variable is None:
             return None
         mean, count = ops.convert_to_numpy(self.variable.value)[0 if training else 1]

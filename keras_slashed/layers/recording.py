@@ -1,22 +1,22 @@
-"""What layers see at inference, recorded for whoever calls the model around them."""
+"""Records of what layers compute at inference, for code that calls the model around them."""
 
 import collections
 import contextlib
 import threading
 
-# Of one thread each: TensorFlow traces the replicas of a step by turns, in threads.
+# One for each thread, since TensorFlow traces the replicas of a step in alternating threads.
 _thread = threading.local()
 
 
 @contextlib.contextmanager
 def recording():
-    """A context in which `record` keeps what it is given.
+    """A context in which `record` stores values.
 
-    Tensors of a traced call must not leave it: enter the context and take the records
-    within the one call.
+    Tensors of a traced call must not leave it. Enter the context and read the records within
+    the same call.
 
     Yields:
-        A dict with the list of the records of each layer, in the order of its calls.
+        A dict from each layer to the list of its records, in the order of its calls.
     """
     before = getattr(_thread, "records", None)
     _thread.records = records = collections.defaultdict(list)
@@ -27,11 +27,11 @@ def recording():
 
 
 def is_recording():
-    """Return whether this call is made to record something, and should count as none."""
+    """Return whether this call only records values, so that statistics should not include it."""
     return getattr(_thread, "records", None) is not None
 
 
 def record(layer, function):
-    """Keep `function()` as a record of a layer; without a `recording` do nothing."""
+    """Store `function()` as a record of a layer. Outside of `recording`, do nothing."""
     if is_recording():
         _thread.records[layer].append(function())

@@ -1,4 +1,4 @@
-"""SlashedNormalSampling: a sample of the posterior, and its rate as a loss."""
+"""SlashedNormalSampling: a sample of the posterior, with its rate as a loss."""
 
 import keras
 import numpy as np
@@ -33,94 +33,94 @@ INFERENCES = ("sample", "mean")
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
 class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
-    """Draw from the normal posterior of an amplitude; add its rate to the loss.
+    """Draw from the normal posterior of an amplitude, and add its rate to the loss.
 
-    `z = prior_mean + S0 (sqrt(2) a + P stdplus(sqrt(2) b) eps)`, with `eps`
-    standard normal noise and `a`, `b` the first and last K entries of the
-    amplitude; S0 is `prior_stddev`, entry by entry, or the matrix `prior_scale`,
-    and P the matrix `rotation`. The rate paid is `sum(a^2 + b^2)`, whatever the
-    prior: exactly `KL(posterior || prior)`, of which an S0 that drops dimensions
-    leaves less. `kl_weight` times the mean over the batch of this rate, summed
-    over all other axes, goes to `add_loss`, in every call of the layer. With a mask
-    the mean is over the rows that have an instance that counts. `sample_weight` and
-    `class_weight` of `fit()`, which never reach a layer, do not weight it. Keras divides its own
-    losses by the number of entries that count: for a loss of each position of a sequence
-    a `kl_weight` of 1 over the mean number of positions is the evidence lower bound of
-    one position.
+    `z = prior_mean + S0 (sqrt(2) a + P stdplus(sqrt(2) b) eps)`, where `eps` is standard
+    normal noise and `a`, `b` are the first and last K entries of the amplitude. `S0` is
+    `prior_stddev`, entry by entry, or the matrix `prior_scale`. `P` is the matrix `rotation`.
 
-    A prior and a rotation may come from other layers, for a hierarchy of latents
-    or a prior made by a network. The loss never depends on them: they learn
-    through z alone. They may have any sign and may be 0.
+    The rate is `sum(a^2 + b^2)`, whatever the prior. It is exactly `KL(posterior || prior)`,
+    unless `S0` drops dimensions: the KL divergence is then less than the rate. In every call
+    the layer passes `kl_weight` times the rate, summed over all axes but the first and averaged
+    over the batch, to `add_loss`. With a mask, the average is over the rows that have an
+    instance that counts. The `sample_weight` and `class_weight` arguments of `fit()` do not
+    reach any layer and do not weight this loss. Keras divides its own losses by the number of
+    entries that count. If your loss is one for each position of a sequence, a `kl_weight` of 1
+    over the mean number of positions gives the evidence lower bound of one position.
 
-    The layer draws in training. At inference it draws too by default, so that
-    the validation loss of a VAE is its evidence lower bound; with
-    `inference="mean"` it returns the posterior mean, for serving and export.
-    `model.export` to a SavedModel draws as well, beginning with the same noise each time
-    the file is loaded; to other formats it raises a ValueError unless `inference` is
-    "mean".
+    A prior and a rotation may come from other layers, for a hierarchy of latents or for a prior
+    that a network computes. The loss of this layer never depends on them: they learn through z
+    alone. They may have any sign and may be 0.
 
-    `kl_weight` and `inference` are attributes that can be set on a layer in use:
+    The layer draws during training. By default it also draws at inference, so that the
+    validation loss of a VAE is minus its evidence lower bound. With `inference="mean"` it
+    returns the posterior mean, for serving and export. A SavedModel written by `model.export`
+    can draw too, and starts with the same noise each time the file is loaded. Exporting to
+    another format raises a ValueError unless `inference` is "mean".
 
-    - `layer.kl_weight = 0.5`, or `layer.kl_weight.assign(0.5)`, holds from the next step on,
-      in compiled functions too. It is a hyperparameter and not a weight: `get_config` reports
+    You can set the attributes `kl_weight` and `inference` at any time:
+
+    - `layer.kl_weight = 0.5`, or `layer.kl_weight.assign(0.5)`, takes effect in the next step,
+      in compiled functions too. It is a hyperparameter and not a weight: `get_config` returns
       its present value, and neither `load_weights` nor `set_weights` changes it. Annealing
-      callbacks multiply it by a factor in training alone, so that `val_loss` counts the KL
+      callbacks multiply it by a factor during training only, so that `val_loss` includes the KL
       with the full weight in every epoch.
-    - `layer.inference = "mean"` holds for functions that are traced afterwards. A model that has
-      predicted before keeps the function it compiled then; use
-      `keras_slashed.layers.set_inference(model, "mean")`.
+    - `layer.inference = "mean"` takes effect in functions that are traced afterward. A model
+      that has already predicted keeps its compiled function. Use
+      `keras_slashed.layers.set_inference(model, "mean")` instead.
 
-    In the cell of a recurrent layer, on TensorFlow and JAX, the loop over time has to be
-    unrolled, `keras.layers.RNN(cell, unroll=True)`: no loss gets out of another loop.
+    In the cell of a recurrent layer on TensorFlow and JAX, unroll the loop over time with
+    `keras.layers.RNN(cell, unroll=True)`, because other loops discard the loss.
 
     Args:
-        kl_weight: Float, 0 or more. Weight of the rate in the loss (beta of a beta-VAE).
-        num_samples: None, or the number S of draws from each posterior.
-        inference: "sample" or "mean".
-        seed: Integer seed of the noise, from 0 to 2^31 - 1, for reproducible draws. Two layers with
-            the same seed draw the same noise. So do the forked workers of a PyTorch
-            `DataLoader` whose data set calls the layer, with any seed and in every epoch:
-            each has a copy of the layer. Have `worker_init_fn` seed that copy,
-            `layer.seed_generator.state.assign(words)` with
+        kl_weight: Float, 0 or more. Weight of the rate in the loss (the beta of a beta-VAE).
+        num_samples: Integer or None. Number S of draws from each posterior.
+        inference: String. "sample" to draw at inference, or "mean" to return the posterior
+            mean.
+        seed: Integer from 0 to 2^31 - 1, or None. Seed of the noise, for reproducible draws. Two
+            layers with the same seed draw the same noise. The forked workers of a PyTorch
+            `DataLoader` whose data set calls the layer also draw the same noise, with any seed
+            and in every epoch, since each worker has a copy of the layer. Seed that copy in
+            `worker_init_fn` by `layer.seed_generator.state.assign(words)` with
             `words = np.random.SeedSequence(torch.initial_seed()).generate_state(2)`.
-        free_bits: Rate in nats that each latent dimension has free: in the loss its
-            mean rate over the batch (and over all other axes but the last) counts
-            as `max(free_bits, mean rate)`. Below it nothing pushes the rate down,
-            and nothing up.
-        **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
+        free_bits: Float, 0 or more. Rate in nats up to which the loss does not penalize a
+            latent dimension. In the loss, the mean rate of a dimension over the batch and over
+            all other axes but the last counts as `max(free_bits, mean rate)`. Below
+            `free_bits`, the loss pushes the rate neither down nor up.
+        **kwargs: Base layer keyword arguments, such as `name` and `dtype`.
 
     Call arguments:
         amplitude: Float tensor of shape `(batch, ..., 2K)`.
-        prior_mean: Prior mean, broadcastable to `(batch, ..., K)`, or to
-            `(batch, ..., D)` with a prior scale; 0 if None.
-        prior_stddev: Prior standard deviation, broadcastable to
-            `(batch, ..., K)`; 1 if None.
-        prior_scale: Instead of `prior_stddev`, a matrix S0 of the prior's
-            covariance `S0 S0^T`: shape `(D, K)` or `(batch, ..., D, K)`. It may
-            be singular, and D may be smaller or greater than K.
-        rotation: An orthogonal matrix of shape `(K, K)` or `(batch, ..., K, K)`,
-            as `keras_slashed.ops.householder_rotation` makes it; whether it is
-            orthogonal is not checked. The identity if None.
-        mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False
-            add nothing to the loss, whatever they hold; a row of such positions alone
-            does not count in its mean.
-        training: Whether the layer is in training.
-        amplitude_mask: Another name of `mask`, under which Keras passes the
-            amplitude's own mask on where a prior is given too.
+        prior_mean: Float tensor or None. Prior mean, broadcastable to `(batch, ..., K)`, or to
+            `(batch, ..., D)` with a prior scale. Defaults to 0.
+        prior_stddev: Float tensor or None. Prior standard deviation, broadcastable to
+            `(batch, ..., K)`. Defaults to 1.
+        prior_scale: Float tensor or None. Matrix `S0` of the prior's covariance `S0 S0^T`, used
+            instead of `prior_stddev`. Its shape is `(D, K)` or `(batch, ..., D, K)`. It may be
+            singular, and D may be smaller or greater than K.
+        rotation: Float tensor or None. Orthogonal matrix of shape `(K, K)` or
+            `(batch, ..., K, K)`, as returned by `keras_slashed.ops.householder_rotation`. The
+            layer does not check that it is orthogonal. Defaults to the identity.
+        mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False add nothing to
+            the loss, whatever their values. The average does not include a row in which all
+            positions are masked.
+        training: Boolean. Whether the layer runs in training mode or in inference mode.
+        amplitude_mask: Boolean tensor. Another name for `mask`. Keras passes the mask of the
+            amplitude under this name if the call also has a prior.
 
     Input shape:
         `(batch, ..., 2K)`: real parts, then imaginary parts.
 
     Output shape:
-        `(batch, ..., K)`, or `(batch, ..., S, K)` with `num_samples=S`; with a
-        prior scale D instead of K.
+        `(batch, ..., K)`, or `(batch, ..., S, K)` with `num_samples=S`. With a prior scale, D
+        replaces K.
 
     Raises:
-        ValueError: An argument out of its range, an odd last axis, a prior,
-            rotation or mask whose shape does not fit the amplitude's, or both
-            `prior_stddev` and `prior_scale`. In a loop over time that is not unrolled,
-            on TensorFlow and JAX: the loss or the noise would be lost. In an export to
-            a format that cannot draw: `inference` is "sample".
+        ValueError: If an argument is out of range, the last axis has an odd length, the shape of
+            a prior, rotation or mask does not fit that of the amplitude, or both `prior_stddev`
+            and `prior_scale` are given. On TensorFlow and JAX, also if the layer is called in a
+            loop over time that is not unrolled, which would discard the loss or the noise. In
+            an export to a format that cannot draw, also if `inference` is "sample".
 
     Example:
 
@@ -154,9 +154,9 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
         check_seed(seed)
         self._told_kl_weight = float(kl_weight)
         self._kl_weight = self.add_scalar("kl_weight", kl_weight)
-        # What annealing callbacks multiply the weight by, in training.
+        # Annealing callbacks set this factor, which multiplies the weight during training.
         self.kl_annealing_factor = self.add_scalar("kl_annealing_factor", 1.0)
-        # The factor that a `GECO` callback has found: training resumes from it.
+        # The factor of a `GECO` callback, from which a resumed training continues.
         self.geco_factor = 1.0
         self.num_samples = num_samples
         self._inference = inference
@@ -166,7 +166,7 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
 
     @property
     def kl_weight(self):
-        """The weight of the rate in the loss: a scalar variable, or a number to set it to."""
+        """The weight of the rate in the loss, a scalar variable. Assign a number to change it."""
         return self._kl_weight
 
     @kl_weight.setter
@@ -216,7 +216,7 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
         prior_scale=None,
         rotation=None,
     ):
-        """Return what `call` does, for a wide amplitude and other inputs that fit it."""
+        """Return the output of `call` for a wide amplitude and other inputs that fit it."""
         draw = training or self.inference == "sample"
         if draw and not training:
             self._check_export_draws()
@@ -240,15 +240,16 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
         return cast_in_range(z, self.compute_dtype)  # a float16 sample is rounded once
 
     def _check_export_draws(self):
-        # Only a SavedModel keeps the state of the noise. What came of other formats, else,
-        # was an error from inside a converter, a file that no runtime reads or, for a
-        # fixed batch size, the same noise in every call.
+        # Only a SavedModel keeps the state of the noise. Without this check, other formats
+        # give an error inside a converter, a file that no runtime can read or, with a fixed
+        # batch size, the same noise in every call.
         format = export_format()
         if format not in (None, "tf_saved_model"):
             raise ValueError(
-                f"The layer {self.path!r} draws at inference, which a model exported with "
-                f"format={format!r} cannot. Expected: inference='mean', for the posterior mean "
-                "(set the attribute `inference` of this layer), or format='tf_saved_model'. "
+                f"Layer {self.path!r} draws at inference, but a model exported with "
+                f"format={format!r} cannot draw. Expected: inference='mean' to return the "
+                "posterior mean (set the attribute `inference` of this layer), or "
+                "format='tf_saved_model'. "
                 f"Received: inference={self.inference!r}, format={format!r}"
             )
 
@@ -288,8 +289,8 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
 def _check_shapes(amplitude, prior_mean, prior_stddev, prior_scale, rotation):
     if prior_stddev is not None and prior_scale is not None:
         raise ValueError(
-            "Only one of `prior_stddev` and `prior_scale` may be given: the former is the "
-            "diagonal of the latter. Received both"
+            "Only one of `prior_stddev` and `prior_scale` may be given, since `prior_stddev` is "
+            "a diagonal `prior_scale`. Received both"
         )
     if prior_scale is not None:
         check_matrix_shape("prior_scale", prior_scale, amplitude)

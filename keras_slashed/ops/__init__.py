@@ -1,4 +1,4 @@
-"""Functions of an amplitude, its rate, and rotations."""
+"""Functions of amplitudes: posteriors, rates, normalization and rotations."""
 
 from keras_slashed.ops.amplitude import amplitude_to_normal
 from keras_slashed.ops.amplitude import normal_to_amplitude

@@ -1,4 +1,4 @@
-"""Amplitudes and the normals they stand for (Eq. 10 to 16)."""
+"""Amplitudes and the normal distributions that they represent (Eq. 10 to 16)."""
 
 import math
 
@@ -21,25 +21,26 @@ _SQRT_2 = math.sqrt(2.0)
 
 
 def amplitude_to_normal(amplitude, prior_mean=None, prior_stddev=None):
-    """Return the mean and the standard deviation of an amplitude's posterior.
+    """Convert an amplitude to the mean and standard deviation of its posterior.
 
     `mean = prior_mean + sqrt(2) prior_stddev a` and
-    `stddev = |prior_stddev| stdplus(sqrt(2) b)`, where `a` and `b` are the first
-    and the last K entries of the amplitude. Its KL divergence from the prior is
-    the squared norm of the amplitude, whatever the prior.
+    `stddev = |prior_stddev| stdplus(sqrt(2) b)`, where `a` and `b` are the first and last K
+    entries of the amplitude. The KL divergence of the posterior from the prior is the squared
+    norm of the amplitude, whatever the prior.
 
     Args:
         amplitude: Float tensor of shape `(..., 2K)`.
-        prior_mean: Prior mean, broadcastable to `(..., K)`. 0 by default.
-        prior_stddev: Prior standard deviation, broadcastable to `(..., K)`. 1
-            by default. Of any sign: it also mirrors the mean.
+        prior_mean: Float tensor or None. Prior mean, broadcastable to `(..., K)`. Defaults
+            to 0.
+        prior_stddev: Float tensor or None. Prior standard deviation, broadcastable to
+            `(..., K)`. Defaults to 1. It may be negative, which mirrors the mean.
 
     Returns:
-        Two tensors `(mean, stddev)` of shape `(..., K)` in the amplitude's
-        dtype, computed in float32 or wider.
+        Two tensors `(mean, stddev)` of shape `(..., K)` in the dtype of the amplitude, computed
+        in float32 or wider.
 
     Raises:
-        ValueError: The amplitude's last axis is not even, or a prior does not
+        ValueError: If the last axis of the amplitude has an odd length, or a prior does not
             broadcast to `(..., K)`.
 
     Example:
@@ -70,32 +71,34 @@ def relative_normal(psi):
 
 
 def relative_log_stddev(psi):
-    """Return the logarithm of `relative_normal`'s deviation, which does not underflow."""
+    """Return the logarithm of the standard deviation of `relative_normal`, without underflow."""
     _, imaginary = ops.split(psi, 2, axis=-1)
     return LogStdplus.of_wide(_SQRT_2 * imaginary)
 
 
 def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
-    """Return the amplitude of a normal posterior: `amplitude_to_normal`'s inverse.
+    """Convert the mean and standard deviation of a posterior to its amplitude.
 
     `a = (mean - prior_mean) / (sqrt(2) prior_stddev)` and
-    `b = stdplus_inverse(stddev / |prior_stddev|) / sqrt(2)`.
+    `b = stdplus_inverse(stddev / |prior_stddev|) / sqrt(2)`. This is the inverse of
+    `amplitude_to_normal`.
 
     Args:
         mean: Float tensor of shape `(..., K)`.
-        stddev: Positive tensor of a shape that broadcasts with `mean`.
-        prior_mean: Prior mean, broadcastable to `(..., K)`. 0 by default.
-        prior_stddev: Prior standard deviation, not zero, broadcastable to
-            `(..., K)`. 1 by default.
+        stddev: Float tensor. Positive, with a shape that broadcasts with `mean`.
+        prior_mean: Float tensor or None. Prior mean, broadcastable to `(..., K)`. Defaults
+            to 0.
+        prior_stddev: Float tensor or None. Prior standard deviation, not 0, broadcastable to
+            `(..., K)`. Defaults to 1.
 
     Returns:
-        A tensor of shape `(..., 2K)` in the dtype of `mean`, clipped to the
-        range of `rate`: a standard deviation of 0, whose amplitude is -inf,
-        has a finite one that stands for 0 as well.
+        A tensor of shape `(..., 2K)` in the dtype of `mean`, clipped to the range of `rate`.
+        A standard deviation of 0 has the amplitude -inf. The clipped amplitude is finite and
+        still represents a standard deviation of 0.
 
     Raises:
-        ValueError: `mean` is a scalar, does not broadcast with `stddev`, or a
-            prior does not broadcast to `(..., K)`.
+        ValueError: If `mean` is a scalar or does not broadcast with `stddev`, or a prior does
+            not broadcast to `(..., K)`.
 
     Example:
 
@@ -129,20 +132,20 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
 
 
 def rate(amplitude):
-    """Return the rate: KL(posterior || prior) in nats, the squared norm.
+    """Compute the rate of an amplitude, `KL(posterior || prior)` in nats.
 
-    `rate = sum_k (a_k^2 + b_k^2)`.
+    `rate = sum_k (a_k^2 + b_k^2)`, the squared norm of the amplitude.
 
     Args:
         amplitude: Float tensor of shape `(..., 2K)`.
 
     Returns:
-        A tensor of shape `(...)`, one rate for each amplitude, in float32 or
-        wider. Entries whose square could overflow count as the largest
-        amplitude, 2^52, or 2^12 in float16.
+        A tensor of shape `(...)` with one rate for each amplitude, in float32 or wider. An
+        entry whose square could overflow counts as the largest amplitude, which is 2^52, or
+        2^12 in float16.
 
     Raises:
-        ValueError: The last axis is not even.
+        ValueError: If the last axis has an odd length.
 
     Example:
 
@@ -173,7 +176,7 @@ def _check_same_latents(mean_shape, stddev_shape):
         1 in (one, other) or may_be_equal(one, other) for one, other in aligned
     ):
         raise ValueError(
-            "Arguments `mean` and `stddev` must broadcast together, and `mean` must have a last "
-            f"axis, of the K latent dimensions. Received: mean.shape={tuple(mean_shape)}, "
+            "Arguments `mean` and `stddev` must broadcast together, and the last axis of `mean` "
+            f"must be that of the K latent dimensions. Received: mean.shape={tuple(mean_shape)}, "
             f"stddev.shape={tuple(stddev_shape)}"
         )

@@ -1,4 +1,4 @@
-"""How tensors enter the computations: as floats, wide enough, in range."""
+"""Conversion of inputs to float tensors that are wide enough and in range."""
 
 import keras
 import numpy as np
@@ -7,9 +7,9 @@ from keras import ops
 from keras_slashed.one_tensor import check_one_amplitude
 from keras_slashed.validation import check_amplitude_shape
 
-# An amplitude beyond this is clipped to it. Its square, the sum of many such
-# squares, the gradient of a rate and a sample then stay finite in the dtype the
-# amplitude came in. In float16 that is a rate of 1.7e7 nats in one entry.
+# Amplitudes are clipped to this range. The square of an amplitude, the sum of many such
+# squares, the gradient of a rate and a sample then stay finite in the original dtype of
+# the amplitude. In float16 the largest amplitude has a rate of 1.7e7 nats in one entry.
 _LARGEST_AMPLITUDE = {"float16": 2.0**12}
 _LARGEST_ELSEWHERE = 2.0**52
 _EPSILON = {
@@ -23,7 +23,7 @@ _EPSILON = {
 def to_float_tensor(x):
     """Return x as a tensor of a float dtype (integers become `floatx`)."""
     if isinstance(x, keras.Variable):
-        # TensorFlow in eager mode takes no Keras variable in a custom gradient.
+        # In eager mode, custom gradients of TensorFlow do not accept Keras variables.
         x = x.value
     if not isinstance(x, keras.KerasTensor):
         x = ops.convert_to_tensor(x)
@@ -33,10 +33,10 @@ def to_float_tensor(x):
 
 
 def to_amplitude(x):
-    """Return x as a tensor of a float dtype, of shape `(..., 2K)`.
+    """Return x as a float tensor of shape `(..., 2K)`.
 
     Raises:
-        ValueError: It is several tensors, or the last axis is not even.
+        ValueError: If x is several tensors, or its last axis has an odd length.
     """
     check_one_amplitude(x)
     x = to_float_tensor(x)
@@ -46,39 +46,39 @@ def to_amplitude(x):
 
 def at_least_float32(x):
     """Cast a float tensor to float32, unless it is float64 already."""
-    # Not `keras.backend.result_type`: on JAX and torch it turns float64 into
-    # float32, and so do `ops.maximum` and `ops.minimum`.
+    # `keras.backend.result_type`, `ops.maximum` and `ops.minimum` would convert float64 to
+    # float32 on JAX and torch.
     dtype = keras.backend.standardize_dtype(x.dtype)
     return x if dtype == "float64" else ops.cast(x, "float32")
 
 
 def epsilon(*tensors):
-    """Return the distance of 1 from the next number, in the coarsest of the tensors' dtypes."""
+    """Return the distance from 1 to the next number in the coarsest of the tensors' dtypes."""
     return max(_EPSILON[keras.backend.standardize_dtype(x.dtype)] for x in tensors)
 
 
 def widen_amplitude(amplitude):
-    """Return an amplitude, a float tensor, in float32 or float64, clipped to a safe range.
+    """Return an amplitude as float32 or float64, clipped to a safe range.
 
-    Squares and sums of float16 overflow from 256 on, those of float32 from 1.8e19 on. This
-    is done once to an amplitude: what computes on a wide one calls it `psi`, and neither
-    converts nor checks it.
+    Squares and sums overflow from 256 on in float16, and from 1.8e19 on in float32. Each
+    amplitude is widened only once. Functions that take a wide amplitude call it `psi`, and
+    neither convert nor check it.
     """
     return clip_amplitude(at_least_float32(amplitude), amplitude.dtype)
 
 
 def clip_amplitude(amplitude, dtype):
-    """Clip an amplitude, of whatever dtype, to the range that is safe in `dtype`."""
+    """Clip an amplitude of any dtype to the range that is safe in `dtype`."""
     dtype = keras.backend.standardize_dtype(dtype)
     largest = _LARGEST_AMPLITUDE.get(dtype, _LARGEST_ELSEWHERE)
     return ops.clip(amplitude, -largest, largest)
 
 
 def finite_rate(rate):
-    """Return a tensor of rates in float32 or float64, with its largest number for infinity.
+    """Return a tensor of rates in float32 or float64, with infinity replaced by the largest number.
 
-    Under a policy of float16, Keras casts the rates that a layer is given, of which those
-    from 65,520 nats on become infinite.
+    With a float16 policy, Keras casts the rates that a layer receives. Rates from 65,520 nats on
+    then become infinite.
     """
     rate = at_least_float32(rate)
     largest = float(np.finfo(keras.backend.standardize_dtype(rate.dtype)).max)
@@ -86,7 +86,7 @@ def finite_rate(rate):
 
 
 def cast_in_range(x, dtype):
-    """Cast to a dtype; what float16 cannot hold becomes its largest number."""
+    """Cast to a dtype. Values beyond the range of float16 become its largest number."""
     if keras.backend.standardize_dtype(dtype) == "float16":
         x = ops.clip(x, -65504.0, 65504.0)
     return ops.cast(x, dtype)

@@ -7,35 +7,35 @@ from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.validation import broadcast
 
-# The gradient by a vector grows as one over its length. Below these lengths it is
-# held, so that it stays finite in the dtype the vectors came in.
+# The gradient with respect to a vector grows as the reciprocal of its length. It is limited
+# below these lengths, to stay finite in the original dtype of the vectors.
 _SHORTEST = {"float64": 2.0**-900, "float16": 2.0**-10}
 _SHORTEST_ELSEWHERE = 2.0**-100
-# Whatever is no normal number is zero for some processors and not for others.
+# Some processors treat subnormal numbers as 0 and others do not, so all of them count as 0.
 _ZERO = {"float64": 2.0**-1021}
 _ZERO_ELSEWHERE = 2.0**-125
 
 
 def householder_rotation(vectors):
-    """Return the orthogonal matrix that is a product of Householder reflections.
+    """Compute an orthogonal matrix as a product of Householder reflections.
 
-    `P = H_1 H_2 ... H_R` with `H_r = I - 2 v_r v_r^T / |v_r|^2`. R = K reach every
-    orthogonal matrix but for a sign of its determinant, `(-1)^R`; R = 0 is the
-    identity. A vector of zeros reflects nothing: its factor is the identity. It
-    takes R steps of K^2 operations each; `apply_householder` needs R steps of K.
+    `P = H_1 H_2 ... H_R` with `H_r = I - 2 v_r v_r^T / |v_r|^2`. With R = K, the product can be
+    any orthogonal matrix whose determinant is `(-1)^R`. With R = 0 it is the identity. For a
+    vector of zeros the factor is the identity. The function takes R steps of K^2 operations
+    each. `apply_householder` takes R steps of K operations.
 
     Args:
-        vectors: Float tensor of shape `(..., R, K)`, with known R and K, R at most
-            K. Any scale: the lengths do not matter.
+        vectors: Float tensor of shape `(..., R, K)`, with known R and K, and R at most K. Only
+            the directions of the vectors matter, not their lengths.
 
     Returns:
-        A tensor of shape `(..., K, K)` in the dtype of `vectors`, orthogonal to its
-        rounding; computed in float32 or wider. Differentiable; the gradient by a
-        vector of zeros is zero, and by a tiny one (2^-100, in float16 2^-10) it is
-        held finite.
+        A tensor of shape `(..., K, K)` in the dtype of `vectors`, orthogonal to the rounding of
+        that dtype and computed in float32 or wider. It is differentiable. The gradient with
+        respect to a vector of zeros is zero. With respect to a vector shorter than 2^-100
+        (2^-10 in float16) it is limited to a finite value.
 
     Raises:
-        ValueError: Fewer than two axes, unknown R or K, or R greater than K.
+        ValueError: If there are fewer than two axes, R or K is unknown, or R is greater than K.
 
     Example:
 
@@ -54,21 +54,22 @@ def householder_rotation(vectors):
 
 
 def apply_householder(vectors, x, transpose=False):
-    """Return `P x`, or `P^T x`, without forming the matrix P.
+    """Multiply a vector by a product of Householder reflections, without computing the matrix.
 
-    P is `householder_rotation(vectors)`; this takes R steps of K operations.
+    The result is `P x`, or `P^T x` with `transpose=True`, where `P` is
+    `householder_rotation(vectors)`. The function takes R steps of K operations.
 
     Args:
-        vectors: Float tensor of shape `(..., R, K)`, as in `householder_rotation`.
-        x: Float tensor of shape `(..., K)`. The leading axes of both broadcast.
-        transpose: Whether to apply `P^T`, the inverse, instead.
+        vectors: Float tensor of shape `(..., R, K)`, as for `householder_rotation`.
+        x: Float tensor of shape `(..., K)`. Its leading axes broadcast with those of `vectors`.
+        transpose: Boolean. Whether to apply `P^T`, the inverse of `P`, instead.
 
     Returns:
-        A tensor of shape `(..., K)` in the dtype of `x`, computed in float32 or
-        wider.
+        A tensor of shape `(..., K)` in the dtype of `x`, computed in float32 or wider.
 
     Raises:
-        ValueError: As for `householder_rotation`, or an `x` that does not fit.
+        ValueError: If `vectors` is invalid as for `householder_rotation`, or the shape of `x`
+            does not fit.
 
     Example:
 
@@ -89,7 +90,7 @@ def apply_householder(vectors, x, transpose=False):
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
 class HouseholderRotation(keras.Operation):
-    """`householder_rotation` as one step of a functional model."""
+    """The function `householder_rotation` as an operation of a functional model."""
 
     def call(self, vectors):
         return self.compute(vectors)
@@ -98,7 +99,7 @@ class HouseholderRotation(keras.Operation):
     def compute(vectors):
         dtype = vectors.dtype
         wide = at_least_float32(vectors)
-        # Rows of P are P^T applied to rows of the identity.
+        # Applying P^T to the rows of the identity gives the rows of P.
         identity = ops.eye(vectors.shape[-1], dtype=wide.dtype)
         rotation = _reflect(ops.expand_dims(wide, -3), identity, dtype, transpose=True)
         return ops.cast(rotation, dtype)
@@ -110,7 +111,7 @@ class HouseholderRotation(keras.Operation):
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
 class ApplyHouseholder(keras.Operation):
-    """`apply_householder` as one step of a functional model."""
+    """The function `apply_householder` as an operation of a functional model."""
 
     def __init__(self, transpose=False, *, name=None):
         super().__init__(name=name)
@@ -133,13 +134,13 @@ class ApplyHouseholder(keras.Operation):
 
 
 def _reflect(vectors, x, dtype, transpose):
-    """Apply the reflections in vectors, which came in `dtype`, to x (..., K).
+    """Apply the reflections in `vectors`, whose original dtype is `dtype`, to x (..., K).
 
-    Products and sums rather than matrix products, which some accelerators round to
+    It uses products and sums instead of matrix products, which some accelerators round to
     ten bits.
     """
     count = vectors.shape[-2]
-    if count == 0:  # nothing but the leading axes of the vectors
+    if count == 0:  # only broadcast to the leading axes of the vectors
         return x + ops.expand_dims(ops.sum(vectors, axis=(-2, -1)), -1)
     vectors = _rescaled(vectors, dtype)
     squares = ops.sum(vectors * vectors, axis=-1, keepdims=True)
@@ -151,9 +152,9 @@ def _reflect(vectors, x, dtype, transpose):
 
 
 def _rescaled(vectors, dtype):
-    """Scale each vector so that its largest entry is 1, and its square in range.
+    """Scale each vector so that its largest entry is 1 and its square is in range.
 
-    The scale is a constant to the derivative, as a reflection depends on no scale.
+    The derivative treats the scale as a constant, since a reflection does not depend on it.
     """
     wide = keras.backend.standardize_dtype(vectors.dtype)
     dtype = keras.backend.standardize_dtype(dtype)
@@ -162,8 +163,8 @@ def _rescaled(vectors, dtype):
     is_zero = largest < _ZERO.get(wide, _ZERO_ELSEWHERE)
     scaled = ops.where(is_zero, 0.0, fixed / ops.where(is_zero, 1.0, largest))
     shortest = _SHORTEST.get(dtype, _SHORTEST_ELSEWHERE)
-    # The difference is zero, with the slope of `vectors / largest`. (A number as small
-    # as this is 0 in the float32 that `ops.where` makes of it on torch.)
+    # The last summand is zero, with the slope of `vectors / largest`. The threshold is a
+    # tensor, since `ops.where` on torch would round such a small number to 0 in float32.
     length = ops.where(largest < shortest, ops.ones_like(largest) * shortest, largest)
     return scaled + (vectors - fixed) / length
 
@@ -173,7 +174,7 @@ def _check_reflections_shape(shape):
     if len(shape) < 2 or shape[-2] is None or not shape[-1] or shape[-2] > shape[-1]:
         raise ValueError(
             "Argument `vectors` must have the shape (..., R, K): R vectors of K entries, one for "
-            "each reflection, both numbers known and R at most K. "
+            "each reflection, with both numbers known and R at most K. "
             f"Received: vectors.shape={tuple(shape)}"
         )
 
@@ -185,7 +186,7 @@ def _check_reflected_shape(shape, vectors_shape):
         batch = broadcast(tuple(shape[:-1]), tuple(vectors_shape[:-2]))
     if batch is None:
         raise ValueError(
-            f"Argument `x` must have the shape (..., {vectors_shape[-1]}), and leading axes that "
+            f"Argument `x` must have the shape (..., {vectors_shape[-1]}), with leading axes that "
             f"broadcast with those of `vectors`. Received: x.shape={tuple(shape)}, "
             f"vectors.shape={tuple(vectors_shape)}"
         )

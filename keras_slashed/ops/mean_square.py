@@ -1,4 +1,4 @@
-"""The mean square of amplitudes: what a normalization to a rate divides by."""
+"""The mean square of amplitudes, by which a normalization divides."""
 
 import numbers
 
@@ -8,18 +8,19 @@ from keras_slashed.backend import sum_over_replicas
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import finite_rate
 
-# What is added up of each replica's largest rate, which may be the largest number.
+# The sum over replicas adds up this share of each largest rate, so that it cannot overflow.
 _SHARE = 2.0**-12
-# XLA multiplies by the reciprocal, which must not be so small that it counts as 0.
+# XLA multiplies by the reciprocal, which would count as 0 if it were too small.
 _LARGEST_UNIT = 2.0**124
 
 
 def amplitude_mean_square(psi, normalization, part="both", mask=None, rate=None):
-    """Return the mean square that `normalize_rate` divides by.
+    """Return the mean square by which `normalize_rate` divides.
 
-    Over instances, for a wide amplitude of shape `(..., 2K)`, zero where masked: a scalar
-    for "batch", shape `(K,)` for "feature"; 0 if all are masked. For "instance" each one's
-    own square, `(..., 1)`. Weighted by the rate, where that has one for each instance.
+    The mean is over the instances of a wide amplitude of shape `(..., 2K)`, which is zero where
+    masked. The result is a scalar for "batch" and has shape `(K,)` for "feature". It is 0 if all
+    instances are masked. If there is a rate for each instance, the rates weight the mean. For
+    "instance" the result is the square of each instance, of shape `(..., 1)`.
     """
     if normalization == "instance":
         return ops.sum(_squares(psi, part), axis=-1, keepdims=True)
@@ -30,8 +31,9 @@ def amplitude_mean_square(psi, normalization, part="both", mask=None, rate=None)
 def total_square(psi, normalization, part="both", mask=None, rate=None):
     """Return the weighted sum of squares over instances, and the sum of their weights.
 
-    For "batch" two scalars, for "feature" one of shape `(K,)` and a scalar. An
-    instance weighs 1, or its rate where that has one for each, or 0 where masked.
+    The first is a scalar for "batch" and has shape `(K,)` for "feature". The second is a scalar.
+    The weight of an instance is 1, or its rate if there is a rate for each instance, or 0 where
+    masked.
     """
     square = _squares(psi, part)
     weight = None
@@ -41,19 +43,20 @@ def total_square(psi, normalization, part="both", mask=None, rate=None):
     if mask is not None:
         mask = ops.cast(mask, square.dtype)
         weight = mask if weight is None else weight * mask
-    # One sum: of two, with rows on several devices, XLA sends the K numbers between them.
+    # Only one sum: if there were two and the rows were on several devices, XLA would exchange
+    # K numbers between the devices.
     axis = None if normalization == "batch" else list(range(len(square.shape) - 1))
     total = ops.sum(square, axis=axis)
-    # Not `ops.mean`: on torch it computes float64 in float32.
+    # `ops.mean` would compute float64 in float32 on torch.
     if weight is None:
         return total, ops.cast(ops.size(square), square.dtype) / square.shape[-1]
     return total, ops.sum(weight)
 
 
 def joined_total_square(total, weight):
-    """Return what `total_square` is of the batches of all replicas together.
+    """Return the `total_square` of the joined batch of all replicas.
 
-    One collective: of 2 numbers for "batch", of K + 1 for "feature".
+    It takes one collective, of 2 numbers for "batch" and of K + 1 for "feature".
     """
     joined = ops.concatenate([ops.reshape(total, (-1,)), ops.reshape(weight, (1,))])
     joined = sum_over_replicas(joined)
@@ -61,28 +64,30 @@ def joined_total_square(total, weight):
 
 
 def mean_of(total, weight):
-    """Return the mean square of a `total_square`; 0 where nothing has a weight."""
+    """Return the mean square of a `total_square`, or 0 if the total weight is 0."""
     return total / ops.where(weight > 0.0, weight, 1.0)
 
 
 def relative_rate(rate, mask=None, synchronized=False):
-    """Return rates of instances in units of about their largest; any other rate as it is.
+    """Return the rates of instances relative to about their largest, and any other rate unchanged.
 
-    A mean square weighted by either is the same, and its gradients are, but the squares
-    times rates of 1e30 overflow in a sum, and rates of 1e-40 leave no weight.
+    Both weightings give the same mean square and the same gradients. Without this scaling, the
+    sum of squares weighted by rates of 1e30 would overflow, and rates of 1e-40 would leave no
+    weight.
 
     Args:
-        rate: None, a number or a tensor.
-        mask: Boolean tensor of the shape of the rates, or None. Where it is False a rate
-            does not count, and is 0.
-        synchronized: Whether all replicas have one unit: one collective of a number.
+        rate: Number, float tensor or None.
+        mask: Boolean tensor of the shape of the rates, or None. Where it is False, the rate
+            does not count, and the result is 0.
+        synchronized: Boolean. Whether all replicas use the same unit, which takes one
+            collective of one number.
     """
     if not is_of_each_instance(rate):
         return rate
     weights = ops.abs(finite_rate(rate))
     if mask is not None:
         weights = ops.where(ops.cast(mask, "bool"), weights, 0.0)
-    # A batch without rows has no maximum of its own.
+    # `initial` is the maximum of a batch without rows.
     unit = ops.cast(ops.max(ops.stop_gradient(weights), initial=0.0), weights.dtype)
     if synchronized:
         unit = sum_over_replicas(unit * _SHARE)
@@ -90,9 +95,9 @@ def relative_rate(rate, mask=None, synchronized=False):
 
 
 def unmasked(amplitude, mask):
-    """Return the amplitude with zeros where the mask is False, in gradients as well.
+    """Return the amplitude with zeros where the mask is False, with gradients of zero there.
 
-    `where` rather than a product, so that what is masked may even be NaN.
+    `where` instead of a product also removes NaN from masked positions.
     """
     if mask is None:
         return amplitude
@@ -100,7 +105,7 @@ def unmasked(amplitude, mask):
 
 
 def is_of_each_instance(rate):
-    """Return whether a rate, None, a number or a tensor, has one for each instance."""
+    """Return whether a rate (None, a number or a tensor) has a value for each instance."""
     return rate is not None and not isinstance(rate, numbers.Number) and len(rate.shape) > 0
 
 

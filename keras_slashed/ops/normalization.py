@@ -1,4 +1,4 @@
-"""Scaling amplitudes to a rate (section 4.2 of the paper, Eq. 20)."""
+"""Scaling of amplitudes to a rate (section 4.2 of the paper, Eq. 20)."""
 
 import math
 import numbers
@@ -27,42 +27,42 @@ def normalize_rate(
 ):
     """Scale amplitudes so that their mean rate is `rate`.
 
-    - "batch": `psi sqrt(rate N) / ||psi||_F` over all N instances: their mean
-      rate is `rate`, shared out among them as the encoder likes.
-    - "instance": `psi sqrt(rate) / ||psi||`: each instance has the rate `rate`.
-    - "feature": `psi_k sqrt(rate / K) / sqrt(mean |psi_k|^2)`: each latent
-      dimension k (`a_k` and `b_k` together) has the mean rate `rate / K`.
+    - "batch": `psi sqrt(rate N) / ||psi||_F` over all N instances. Their mean rate is `rate`,
+      and the encoder determines how the instances share it.
+    - "instance": `psi sqrt(rate) / ||psi||`. Each instance has the rate `rate`.
+    - "feature": `psi_k sqrt(rate / K) / sqrt(mean |psi_k|^2)`. Each latent dimension k (`a_k` and
+      `b_k` together) has the mean rate `rate / K`.
 
-    The leading axes of the amplitude are all alike instances.
+    All leading axes of the amplitude are equivalent: each of their positions is an instance.
 
     Args:
         amplitude: Float tensor of shape `(..., 2K)`.
-        rate: Target rate in nats: a positive number, or a tensor: a scalar, or
-            of shape `(...)`, a rate r_i for each instance. With "instance" each has
-            then that rate itself. With "batch" and "feature" it is a weight: the
-            mean square is the one weighted by r_i, instance i is scaled by
-            `sqrt(r_i)`, and the mean rate is the mean of the r_i.
-        normalization: "batch", "instance" or "feature".
-        part: "both" scales the whole amplitude; "mean" scales the real part
-            alone to `rate`, and the imaginary part passes through and adds its
-            own square to the rate (Table 2, "Mean only").
-        mean_square: A mean square of the raw amplitudes (of their real parts
-            for `part="mean"`) to use in place of this batch's: a scalar,
-            `mean ||psi||^2`, for "batch"; of shape `(K,)`, `mean |psi_k|^2`, for
-            "feature". What `RateNormalization` keeps for inference.
-        mask: Boolean tensor of shape `(...)`. Instances where it is False are
-            left out: they count in no mean square, and come out as zeros, that
-            is as the prior, at no rate, whatever they or other instances hold.
+        rate: Float or float tensor. Target rate in nats. A float must be positive. A tensor is
+            either a scalar, or has shape `(...)` with a rate `r_i` for each instance. With
+            "instance", instance i then has the rate `r_i`. With "batch" and "feature", the mean
+            square weights instance i by `r_i`, its amplitude is scaled by `sqrt(r_i)`, and the
+            mean rate is the mean of the `r_i`.
+        normalization: String. One of "batch", "instance" or "feature".
+        part: String. "both" scales the whole amplitude. "mean" scales only the real part to
+            `rate`. The imaginary part then stays as it is, and its square adds to the rate
+            (Table 2, "Mean only").
+        mean_square: Float tensor or None. Mean square of the raw amplitudes (of their real
+            parts with `part="mean"`) that replaces the mean square of this batch. A scalar
+            `mean ||psi||^2` for "batch", or shape `(K,)` with `mean |psi_k|^2` for "feature".
+            `RateNormalization` keeps such a mean square for inference.
+        mask: Boolean tensor of shape `(...)`, or None. Instances where it is False do not
+            affect the mean square. Their output is zero, which is the prior at no rate,
+            whatever the values of any instance.
 
     Returns:
-        A tensor of the shape and dtype of `amplitude`, computed in float32 or
-        wider. Norms are clamped at 1e-10 (2^-10 for float16) before they
-        divide: a zero amplitude stays zero, with a finite gradient.
+        A tensor of the shape and dtype of `amplitude`, computed in float32 or wider. Norms are
+        clamped at 1e-10 (2^-10 for float16) before the division, so that a zero amplitude stays
+        zero and has a finite gradient.
 
     Raises:
-        ValueError: `rate` is a number and not positive and finite, an unknown
-            `normalization` or `part`, an odd last axis, a `mask`,
-            `mean_square` or tensor `rate` that does not fit.
+        ValueError: If `rate` is a number that is not positive and finite, `normalization` or
+            `part` is unknown, the last axis has an odd length, or the shape of `mask`,
+            `mean_square` or a tensor `rate` does not fit.
 
     Example:
 
@@ -97,17 +97,17 @@ def normalize_rate(
 
 
 def scale_to_rate(psi, rate, mean_square, normalization, dtype):
-    """Return what a wide amplitude, which came in `dtype`, is multiplied by.
+    """Return the factor that scales a wide amplitude, whose original dtype is `dtype`, to the rate.
 
-    Of a shape that broadcasts to `(..., K)` for "feature", else to `(..., 1)`.
+    Its shape broadcasts to `(..., K)` for "feature", otherwise to `(..., 1)`.
     """
     if normalization == "feature":
         rate = rate / (psi.shape[-1] // 2)
     dtype = keras.backend.standardize_dtype(dtype)
-    # float16 holds neither a smaller norm nor, as the reciprocal, its gradient.
+    # float16 cannot represent a smaller norm, nor its gradient, which is the reciprocal.
     smallest = 2.0**-20 if dtype == "float16" else 1e-20
-    # rsqrt of the clamped square: unlike sqrt(rate / x), its derivative does
-    # not overflow at the clamp.
+    # Unlike that of sqrt(rate / x), the derivative of rsqrt of the clamped square does not
+    # overflow at the clamp.
     scale = _root(rate, psi.dtype) * ops.rsqrt(
         ops.where(mean_square < smallest, smallest, mean_square)
     )
@@ -115,7 +115,7 @@ def scale_to_rate(psi, rate, mean_square, normalization, dtype):
 
 
 def scaled(psi, scale, normalization, part, mask):
-    """Return a wide amplitude, zero where masked, times a scale, or its real part alone."""
+    """Return a wide amplitude, zero where masked, with all or only its real part scaled."""
     if part == "mean":
         real, imaginary = ops.split(psi, 2, axis=-1)
         psi = ops.concatenate([real * scale, imaginary], axis=-1)
@@ -123,24 +123,24 @@ def scaled(psi, scale, normalization, part, mask):
         if normalization == "feature":
             scale = ops.concatenate([scale, scale], axis=-1)
         psi = psi * scale
-    # What is masked is 0 already, but not times a scale of NaN.
+    # Masked entries are 0 already, but a scale of NaN would make them NaN.
     return unmasked(psi, mask)
 
 
-# The largest amplitude times this is finite. It is the gradient at zero as well, which
-# thousands of nats would overflow in float16.
+# The product of the largest amplitude and this scale is finite. The scale is also the gradient
+# at zero, which would overflow in float16 at a rate of thousands of nats.
 _LARGEST_SCALE = {"float16": 2.0**15, "float64": 2.0**900}
 _LARGEST_SCALE_ELSEWHERE = 2.0**75
 
-# A smaller rate from a tensor has a root without a slope, which would be infinite at 0.
+# The root of a smaller rate from a tensor has no gradient, since it would be infinite at 0.
 _SMALLEST_SLOPED_RATE = 1e-12
 
 
 def _root(rate, dtype):
-    """Return the square root of the rate, a column if it has one for each instance."""
+    """Return the square root of the rate, as a column if there is a rate for each instance."""
     if isinstance(rate, numbers.Number):
         return math.sqrt(rate)
-    # Wide first: a float32 rate would else round the root of float64 amplitudes.
+    # Cast first, since the root of a float32 rate is not exact enough for float64 amplitudes.
     rate = ops.cast(finite_rate(rate), dtype)
     is_small = ops.logical_not(rate >= _SMALLEST_SLOPED_RATE)
     small = ops.sqrt(ops.where(rate > 0.0, ops.stop_gradient(rate), 0.0))
@@ -152,14 +152,15 @@ def _given_mean_square(mean_square, normalization, num_latents):
     expected = {"batch": (), "feature": (num_latents,)}
     if normalization not in expected:
         raise ValueError(
-            'Argument `mean_square` goes with normalization "batch" or "feature": '
-            '"instance" takes the norm of each instance itself.'
+            'Argument `mean_square` requires the normalization "batch" or "feature", since '
+            '"instance" uses the norm of each instance. '
+            f'Received: normalization="{normalization}"'
         )
     mean_square = to_float_tensor(mean_square)
     if tuple(mean_square.shape) != expected[normalization]:
         raise ValueError(
             f"Argument `mean_square` must have the shape {expected[normalization]} "
-            f'for normalization "{normalization}". '
+            f'with normalization "{normalization}". '
             f"Received: mean_square.shape={tuple(mean_square.shape)}"
         )
     return mean_square

@@ -1,6 +1,6 @@
-"""Draws of a posterior: relative to a standard normal prior, then on the prior (Eq. 22).
+"""Samples of a posterior, first relative to a standard normal prior, then to any prior (Eq. 22).
 
-The layer and the distributions share what is here.
+The layer and the distributions share these functions.
 """
 
 import numbers
@@ -13,10 +13,10 @@ from keras_slashed.ops.stream_seed import stream_seed
 
 
 def relative_sample(psi, rotation=None, num_samples=None, seed=None, draw=True):
-    """Return `sqrt(2) a + P (stdplus(sqrt(2) b) eps)` of a wide amplitude.
+    """Return `sqrt(2) a + P (stdplus(sqrt(2) b) eps)` for a wide amplitude.
 
-    Of shape (..., K), or (..., S, K) with `num_samples=S`. Without `draw`, eps is 0. An
-    integer seed is that of a stream of this package's own, and a generator is used as it is.
+    The shape is (..., K), or (..., S, K) with `num_samples=S`. With `draw=False`, eps is 0. An
+    integer seed starts a random stream of this package. A seed generator is used as it is.
     """
     mean, stddev = relative_normal(psi)
     if num_samples is not None:
@@ -34,9 +34,9 @@ def relative_sample(psi, rotation=None, num_samples=None, seed=None, draw=True):
 
 
 def on_prior(x, prior_mean=None, prior_stddev=None, prior_scale=None, samples=False):
-    """Return `prior_mean + S0 x`, with S0 the scale matrix or diag(prior_stddev).
+    """Return `prior_mean + S0 x`, where S0 is the scale matrix or `diag(prior_stddev)`.
 
-    With `samples` x has an axis for draws, which the priors lack, before its last.
+    With `samples=True`, x has an axis for draws before its last one, and the priors do not.
     """
 
     def aligned(prior):
@@ -53,9 +53,9 @@ def on_prior(x, prior_mean=None, prior_stddev=None, prior_scale=None, samples=Fa
 
 
 def apply_matrix(matrix, x, samples=False):
-    """Multiply (..., D, K) with (..., K), or with each of (..., S, K) with `samples`."""
+    """Multiply (..., D, K) by (..., K), or by each of (..., S, K) with `samples=True`."""
     transposed = ops.swapaxes(matrix, -1, -2)
-    # Not `ops.matmul`, which on torch turns float64 into float32.
+    # `ops.matmul` would convert float64 to float32 on torch.
     if samples or (len(matrix.shape) == 2 and len(x.shape) > 1):
         return x @ transposed
     return ops.squeeze(ops.expand_dims(x, -2) @ transposed, -2)

@@ -1,4 +1,4 @@
-"""Noise that differs between the replicas of a step on several devices."""
+"""A seed generator whose noise differs between the replicas of a distributed step."""
 
 import keras
 from keras import ops
@@ -6,23 +6,24 @@ from keras import ops
 from keras_slashed.backend import replica_index
 from keras_slashed.ops.stream_seed import stream_seed
 
-# Far apart, so that no replica draws what a layer with the next seed draws on another.
+# A large step, so that no replica draws the same noise as another replica of a layer with the
+# next seed.
 _STEP = 0x9E3779B1
 
 
 class ReplicaSeedGenerator(keras.random.SeedGenerator):
-    """A seed generator whose seeds differ between replicas, while its state does not.
+    """A seed generator with different seeds in each replica, but the same state in all of them.
 
-    Replicas start from one state and advance it alike: under TensorFlow's
-    `MirroredStrategy`, and under PyTorch's `DistributedDataParallel`, which copies the
-    state of rank 0 to all, each would draw the same noise for its share of the batch.
-    On one device, and on JAX, where the noise of the joined batch is drawn at once, all
-    seeds are those of the first replica.
+    Replicas start from the same state and advance it in the same way. This happens under
+    TensorFlow's `MirroredStrategy`, and under PyTorch's `DistributedDataParallel`, which copies
+    the state of rank 0 to all ranks. With the same seeds, each replica would draw the same noise
+    for its part of the batch. On one device all seeds are those of the first replica. So they
+    are on JAX, which draws the noise of the joined batch at once.
 
     Args:
-        seed: Integer of 0 to 2**31 - 1, of a stream that is not
-            `keras.random.SeedGenerator(seed)`'s; or None for one that Keras draws.
-        **kwargs: As for `keras.random.SeedGenerator`.
+        seed: Integer from 0 to 2^31 - 1, or None. An integer starts a stream that differs from
+            that of `keras.random.SeedGenerator(seed)`. With None, Keras draws the seed.
+        **kwargs: Keyword arguments of `keras.random.SeedGenerator`.
     """
 
     def __init__(self, seed=None, **kwargs):
@@ -37,7 +38,7 @@ class ReplicaSeedGenerator(keras.random.SeedGenerator):
         index = replica_index()
         if isinstance(index, int) and index == 0:
             return seed
-        # In 64 bits, then back to 31: some backends keep seeds in signed integers.
+        # Compute in 64 bits and return 31 bits, since some backends use signed integers.
         first, second = ops.unstack(ops.cast(seed, "int64"))
         first = (first + ops.cast(index, "int64") * _STEP) % (2**31 - 1)
         return ops.cast(ops.stack([first, second]), seed.dtype)

@@ -1,12 +1,12 @@
-"""Direct formulas of stdplus, its logarithm, its inverse and their derivatives.
+"""Direct formulas for stdplus, its logarithm, its inverse and their derivatives.
 
-Elementwise functions of float32 or float64 tensors, without iteration. With
+They are elementwise functions of float32 or float64 tensors, without iteration. With
 `y = stdplus(x)` and `s = log y`, the defining equation is `y^2 - 1 - 2 s = x^2`
 (Eq. 13).
 
-Each is put together of a left, a centre and a right piece. Every piece is computed
-for every element. Where that could give a NaN or an infinity that a derivative
-would carry on, the argument is first moved into the piece's own interval.
+Each function consists of a left, a center and a right piece. All pieces are computed for
+every element. If a piece could give a NaN or an infinity that would enter a derivative,
+the argument is first moved into the interval of the piece.
 """
 
 from keras import ops
@@ -14,11 +14,11 @@ from keras.backend import standardize_dtype
 
 from keras_slashed.ops.stdplus_coefficients import COEFFICIENTS
 
-# To the left of it stdplus is 0, in float64 too, and -x^2 / 2 its logarithm.
+# To the left of this, stdplus is 0, in float64 too, and its logarithm is -x^2 / 2.
 _ZERO = -40.0
-# From here on stdplus(x) = x to rounding.
+# From here on, stdplus(x) = x to rounding.
 _FAR = {"float32": 2.0**17, "float64": 2.0**30}
-# Numbers of so many binary places have exact squares over the left tail.
+# Over the left tail, numbers with this many binary places have exact squares.
 _PLACES = {"float32": 2.0**8, "float64": 2.0**20}
 _UP = 2.0**40
 _INFINITY = float("inf")
@@ -35,10 +35,10 @@ def stdplus(x):
     left = x < start
     right_x = ops.clip(x, start, end)
 
-    # exp turns a rounding of its argument, which is up to 90 in float32, into a
-    # relative error. So x = head + rest, where -(head^2 + 1) / 2 is exact. Rounded
-    # towards 0, for exp_head to be a normal number where y is one; not by `ops.ceil`,
-    # which returns float32 for float64.
+    # exp converts a rounding error of its argument, which is up to 90 in float32, to a
+    # relative error. So x = head + rest, where -(head^2 + 1) / 2 is exact. The head is
+    # rounded toward 0, so that exp_head is a normal number where y is one. `ops.ceil` would
+    # return float32 for float64.
     left_x = ops.clip(x, _ZERO, -0.5)
     head = ops.round(left_x * _PLACES[dtype] + 0.5) * (1.0 / _PLACES[dtype])
     rest = 0.5 * (head - left_x) * (head + left_x)
@@ -48,9 +48,10 @@ def stdplus(x):
     of_t = _rational(blocks["LEFT"], root_t * root_t)
     q = _divide(_select(left, of_t, _right_rational(right_x)))
 
-    # exp_head (1 + expm1_rest) (1 + q) or 1 + x + x q, both as first + scale
-    # (offset + factor q). First is the larger part: only the last sum rounds much.
-    # Near the end of the range the smaller part is subnormal, which some flush to 0.
+    # Both exp_head (1 + expm1_rest) (1 + q) and 1 + x + x q are computed as
+    # first + scale (offset + factor q). The first part is the larger one, so that only the
+    # last sum has a noticeable rounding error. Near the end of the range the smaller part is
+    # subnormal, and some processors flush it to 0. The factor _UP prevents this.
     scale = ops.where(left, exp_head * _UP, 1.0)
     positive = x >= 0.0
     first = ops.where(left, scale, ops.where(positive, x, 1.0 + x))
@@ -67,7 +68,7 @@ def stdplus(x):
 
 
 def _right_rational(x):
-    """Return q, as a fraction, of `stdplus(x) = 1 + x + x q`."""
+    """Return the q of `stdplus(x) = 1 + x + x q` as a fraction."""
     blocks = COEFFICIENTS[_dtype(x)]
     if "CENTRE" not in blocks:
         return _rational(blocks["RIGHT"], x)
@@ -77,7 +78,7 @@ def _right_rational(x):
 
 
 def _newton(x, y):
-    """Return Newton's step of log y at x > 1, as a fraction, and log y."""
+    """Return Newton's step for log y at x > 1 as a fraction, and log y."""
     s = ops.log(y)
     return (1.0 + 2.0 * s - (y - x) * (y + x), 2.0 * (y - 1.0) * (y + 1.0)), s
 
@@ -87,8 +88,8 @@ def stdplus_derivative(x, y):
     block = COEFFICIENTS[_dtype(x)]["DERIVATIVE_CENTRE"]
     far = _FAR[_dtype(x)]
     left, right = x < block.start, x > block.end
-    # In forms that round but once much: -x y + x y^3 / (y^2 - 1) on the left,
-    # 1 + (1 - y (y - x)) / (y^2 - 1) on the right, 5/8 + q in the centre.
+    # These forms have only one noticeable rounding error: -x y + x y^3 / (y^2 - 1) on the
+    # left, 1 + (1 - y (y - x)) / (y^2 - 1) on the right, 5/8 + q in the center.
     near_x = ops.clip(x, _ZERO, far)
     near_y = ops.where(x < far, y, far)
     product = near_x * near_y
@@ -135,7 +136,7 @@ def log_stdplus(x):
     left_x = ops.clip(x, _ZERO, block.start)
     t = ops.exp(-1.0 - left_x * left_x)
     of_t = _rational(blocks["LOG_LEFT"], t)
-    # log y by a Newton step, which mends the rounding of y as well
+    # The Newton step for log y also corrects the rounding error of y.
     near_x = ops.clip(x, block.end, _FAR[dtype])
     right_x = _clip(blocks["RIGHT"], near_x)
     step, log_y = _newton(near_x, near_x + (1.0 + right_x * _divide(_right_rational(right_x))))
@@ -153,7 +154,7 @@ def log_stdplus_derivative(x, s):
     left, right = x < block.start, x > block.end
     on_left = (-x, 1.0 - ops.exp(2.0 * ops.where(left, s, -1.0)))
     right_x = ops.where(right, x, 1.0)
-    # x / (x^2 + 2 s), without the square that overflows
+    # x / (x^2 + 2 s), without the square, which would overflow
     on_right = (ops.ones_like(x), right_x + 2.0 * ops.clip(s, 0.0, 1024.0) / right_x)
     on_centre = _rational(block, _clip(block, x))
     first = ops.where(left | right, ops.zeros_like(x), 0.75)
@@ -200,7 +201,7 @@ def stdplus_inverse_derivative(y, x):
     """Return `(y^2 - 1) / (x y)`, which is 0/0 at 1, from y and stdplus_inverse(y)."""
     far = _FAR[_dtype(y)]
     block = COEFFICIENTS[_dtype(y)]["INVERSE_CENTRE"]
-    # In the centre x = (y - 1) (5/4 + numerator / denominator).
+    # In the center, x = (y - 1) (5/4 + numerator / denominator).
     numerator, denominator = _rational(block, _clip(block, y))
     on_centre = ((y + 1.0) * denominator, y * (1.25 * denominator + numerator))
     zero, beyond = y == 0.0, y > far
@@ -214,7 +215,7 @@ def stdplus_inverse_second_derivative(y, x):
     """Return the second derivative of the inverse from y and stdplus_inverse(y)."""
     block = COEFFICIENTS[_dtype(y)]["INVERSE_SECOND_DERIVATIVE_CENTRE"]
     centre, zero, infinite = _inside(block, y), y == 0.0, y == _INFINITY
-    # 2 (1 - s - (1 + s) / y^2) / x^3, in factors: XLA makes one of several divisors
+    # 2 (1 - s - (1 + s) / y^2) / x^3, in factors, since XLA combines several divisors into one
     moved = centre | zero | infinite
     other_y = ops.where(moved, 3.0, y)
     s = ops.log(other_y)
@@ -234,7 +235,7 @@ def _dtype(x):
 
 
 def _rational(block, x):
-    """Return numerator and denominator at an x of the block's interval."""
+    """Return the numerator and denominator at an x in the interval of the block."""
     u = x - block.start if block.start else x
     return _polynomial(block.numerator, u), _polynomial(block.denominator, u)
 
@@ -255,12 +256,12 @@ def _clip(block, x):
 
 
 def _near_zero(block, x):
-    """Return x in the block's interval and 0 elsewhere; unlike clip, with a derivative."""
+    """Return x in the interval of the block, otherwise 0. Unlike clip, it has a derivative."""
     return ops.where((x < block.start) | (x > block.end), 0.0, x)
 
 
 def _select(condition, one, other):
-    """Select numerator and denominator: one division is enough."""
+    """Select numerators and denominators, so that one division suffices."""
     return tuple(ops.where(condition, a, b) for a, b in zip(one, other))
 
 

@@ -1,4 +1,4 @@
-"""stdplus, its logarithm and its inverse, elementwise (Eq. 13, appendix A)."""
+"""Elementwise operations stdplus, its logarithm and its inverse (Eq. 13, appendix A)."""
 
 import keras
 from keras import ops
@@ -10,10 +10,10 @@ from keras_slashed.ops.floats import to_float_tensor
 
 
 def _differentiable(function, derivative, second_derivative):
-    """Join a function of x, its derivative of (x, y) and the next one of (x, y).
+    """Combine a function of x with its first and second derivative, both functions of (x, y).
 
-    Derivatives beyond are those of the operations of the last. It gets its y from x
-    anew, so that they see that y depends on x.
+    Higher derivatives are those of the operations of the second derivative. It computes y from
+    x again, so that higher derivatives include the dependence of y on x.
     """
     slope = with_derivative(derivative, lambda x, y, _: second_derivative(x, value(x)))
     value = with_derivative(function, slope)
@@ -34,7 +34,7 @@ _stdplus_inverse = _differentiable(
 
 
 class _Elementwise(keras.Operation):
-    """An elementwise function, computed in float32 or wider and rounded once."""
+    """An elementwise function that is computed in float32 or wider and rounded once."""
 
     kernel = None
 
@@ -47,7 +47,7 @@ class _Elementwise(keras.Operation):
 
     @classmethod
     def of_wide(cls, x):
-        """Return the function of a tensor that is in float32 or wider."""
+        """Apply the function to a tensor in float32 or wider."""
         return cls()(x) if isinstance(x, keras.KerasTensor) else cls.kernel(x)
 
     def compute_output_spec(self, x):
@@ -74,19 +74,17 @@ def stdplus(x):
     """Map any real number to a standard deviation.
 
     `y = stdplus(x)` is the `y > 0` with `log(y^2) - y^2 = -x^2 - 1` and
-    `sign(y - 1) = sign(x)`: the standard deviation of a centred normal whose KL
-    divergence from N(0, 1) is `x^2 / 2` nats. It grows like `x` on the right,
-    falls like `exp(-(x^2 + 1) / 2)` on the left, and `stdplus(0) = 1`.
+    `sign(y - 1) = sign(x)`. It is the standard deviation of a centered normal whose KL
+    divergence from N(0, 1) is `x^2 / 2` nats. It grows like `x` on the right, falls like
+    `exp(-(x^2 + 1) / 2)` on the left, and `stdplus(0) = 1`.
 
     Args:
-        x: A tensor, Keras variable, `KerasTensor`, NumPy array or number of
-            any shape and any float dtype. float16 and bfloat16 are computed
-            in float32 and rounded.
+        x: Float tensor of any shape. It may also be a Keras variable, `KerasTensor`, NumPy
+            array or number. float16 and bfloat16 are computed in float32 and rounded.
 
     Returns:
-        A tensor of the shape and dtype of `x`. `stdplus(-inf) = 0`,
-        `stdplus(inf) = inf`, NaN stays NaN. Differentiable to every order; on
-        JAX in forward mode too.
+        A tensor of the shape and dtype of `x`. `stdplus(-inf)` is 0, `stdplus(inf)` is inf, and
+        NaN stays NaN. It is differentiable to every order, on JAX in forward mode too.
 
     Example:
 
@@ -100,15 +98,16 @@ def stdplus(x):
 
 
 def log_stdplus(x):
-    """Return the natural logarithm of `stdplus(x)`, accurate near 0 and far left.
+    """Compute the natural logarithm of `stdplus(x)`, accurately near 0 and far to the left.
 
     Args:
-        x: As in `keras_slashed.ops.stdplus`.
+        x: Float tensor of any shape. It may also be a Keras variable, `KerasTensor`, NumPy
+            array or number. float16 and bfloat16 are computed in float32 and rounded.
 
     Returns:
-        A tensor of the shape and dtype of `x`: about `x / sqrt(2)` near 0 and
-        `-(x^2 + 1) / 2` far to the left, where it becomes -inf when that
-        leaves the range of the dtype.
+        A tensor of the shape and dtype of `x`. It is about `x / sqrt(2)` near 0 and about
+        `-(x^2 + 1) / 2` far to the left, and becomes -inf where that is out of the range of the
+        dtype.
 
     Example:
 
@@ -122,18 +121,17 @@ def log_stdplus(x):
 
 
 def stdplus_inverse(y):
-    """Return the `x` with `stdplus(x) = y`.
+    """Compute the inverse of stdplus: the `x` with `stdplus(x) = y`.
 
-    `x = sign(y - 1) sqrt(y^2 - 1 - 2 log y)`, computed without the
-    cancellation near `y = 1`.
+    `x = sign(y - 1) sqrt(y^2 - 1 - 2 log y)`, computed without cancellation near `y = 1`.
 
     Args:
-        y: A positive tensor, Keras variable, `KerasTensor`, NumPy array or
-            number of any shape and float dtype.
+        y: Float tensor of any shape, positive. It may also be a Keras variable, `KerasTensor`,
+            NumPy array or number.
 
     Returns:
-        A tensor of the shape and dtype of `y`. 0 gives -inf, inf gives inf, a
-        negative number gives NaN.
+        A tensor of the shape and dtype of `y`. 0 gives -inf, inf gives inf, and a negative
+        number gives NaN.
 
     Example:
 
@@ -150,5 +148,5 @@ def _apply(operation, x):
     x = to_float_tensor(x)
     if isinstance(x, keras.KerasTensor):
         return operation()(x)
-    # Making an operation counts a name up, which has torch.compile compile anew.
+    # Creating an operation increments a name counter, which makes torch.compile recompile.
     return operation.compute(x)

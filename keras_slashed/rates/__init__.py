@@ -1,4 +1,4 @@
-"""Rate budgets: where the rate that a layer is told comes from."""
+"""Rate budgets: layers that provide the target rate of another layer."""
 
 from keras_slashed.rates.committed_rate import CommittedRate
 from keras_slashed.rates.fixed_rate import FixedRate

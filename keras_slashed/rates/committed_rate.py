@@ -1,4 +1,4 @@
-"""CommittedRate: a rate that trains above a minimum."""
+"""CommittedRate: a learned rate with a minimum."""
 
 import keras
 
@@ -8,24 +8,25 @@ from keras_slashed.validation import check_rate
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
 class CommittedRate(TrainableRate):
-    """A rate of at least a minimum: `minimum + |d|` with a trainable scalar d.
+    """A learned rate with a minimum: `minimum + |d|` with a trainable scalar d.
 
-    The bottleneck cannot collapse below the minimum, and spends more where the loss
-    repays it: give the layer a `kl_weight` (1 for a VAE), or more costs nothing.
+    The bottleneck cannot collapse below the minimum. It carries more where that lowers the loss
+    enough. Give the layer that uses the rate a `kl_weight` (1 for a VAE), since otherwise a
+    higher rate costs nothing.
 
     Args:
-        minimum: Positive number of nats, delta_0.
-        initial: Value of d to begin with, positive: at 0, `|d|` has no slope.
-        **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
+        minimum: Float. Positive minimum of the rate in nats, delta_0.
+        initial: Float. Positive initial value of d in nats. At 0, `|d|` would have no slope.
+        **kwargs: Base layer keyword arguments, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: None; call it as `rate()`.
+        inputs: None. Call the layer as `rate()`.
 
     Output shape:
         A scalar.
 
     Raises:
-        ValueError: An argument is not a positive, finite number.
+        ValueError: If an argument is not a positive, finite number.
 
     Example:
 

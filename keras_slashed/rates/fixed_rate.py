@@ -1,4 +1,4 @@
-"""FixedRate: a rate that does not train."""
+"""FixedRate: a rate that is not trained."""
 
 import keras
 from keras import ops
@@ -10,30 +10,30 @@ from keras_slashed.validation import check_rate
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
 class FixedRate(HyperparameterLayer):
-    """A fixed rate: what a number given as `rate` becomes.
+    """A fixed rate. Layers convert a number passed as `rate` to this layer.
 
-    A fixed rate is a hyperparameter. It can be changed without compiling again, with
-    `layer.rate = 3.0` on a layer made with `rate=2.3`, or with `layer.rate.assign(3.0)`; `float`
-    reads it, and `get_config` reports the present value. It is not a weight: neither
+    A fixed rate is a hyperparameter. You can change it without compiling again, by
+    `layer.rate = 3.0` on a layer created with `rate=2.3`, or by `layer.rate.assign(3.0)`. `float`
+    reads it, and `get_config` returns its present value. It is not a weight: neither
     `load_weights` nor `set_weights` changes it.
 
     Args:
         rate: Float. Positive number of nats.
-        **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
+        **kwargs: Base layer keyword arguments, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: None; call it as `rate()`.
+        inputs: None. Call the layer as `rate()`.
 
     Output shape:
         A scalar.
 
     Attributes:
-        value: Scalar variable, the rate in nats.
-        warmup_factor: Scalar variable by which the rate is multiplied while
-            `keras_slashed.callbacks.RateWarmup` runs, otherwise 1.
+        value: Scalar variable. The rate in nats.
+        warmup_factor: Scalar variable. The factor by which
+            `keras_slashed.callbacks.RateWarmup` multiplies the rate while it runs, otherwise 1.
 
     Raises:
-        ValueError: `rate` is not a positive, finite number.
+        ValueError: If `rate` is not a positive, finite number.
 
     Example:
 
@@ -66,7 +66,7 @@ class FixedRate(HyperparameterLayer):
             rate: Float. Positive number of nats.
 
         Raises:
-            ValueError: `rate` is not a positive, finite number.
+            ValueError: If `rate` is not a positive, finite number.
         """
         check_rate("rate", rate)
         self._told = float(rate)

@@ -1,4 +1,4 @@
-"""LearnableRate: a rate that is a trainable scalar."""
+"""LearnableRate: a learned rate without a minimum."""
 
 import keras
 
@@ -8,29 +8,29 @@ from keras_slashed.validation import check_number
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
 class LearnableRate(TrainableRate):
-    """A rate that trains freely, from a large start: `|d|` with a trainable scalar d.
+    """A learned rate that starts large: `|d|` with a trainable scalar d.
 
-    Decouples learning how much to carry from learning what. With normalization
-    "batch" the KL in the loss equals this one parameter exactly; the layer needs a
-    `kl_weight` (1 for a VAE), or the rate has no price.
+    The layer separates how much a latent carries from what it carries. With normalization
+    "batch", the KL in the loss is exactly this one parameter. Give the layer that uses the rate
+    a `kl_weight` (1 for a VAE), since otherwise the rate costs nothing.
 
-    Adam moves a parameter by about the learning rate in a step, however large it
-    is: 80 nats want 80,000 steps at 1e-3 to fall to 0. `scale` has the rate move that
-    many times faster: `d = scale v`, where v is what trains.
+    Adam changes a parameter by about the learning rate in each step, whatever its size. With a
+    learning rate of 1e-3, a rate of 80 nats needs 80,000 steps to fall to 0. `scale` makes the
+    rate change that many times faster: `d = scale v`, where v is the trained variable.
 
     Args:
-        initial: Positive number of nats to begin with.
-        scale: Positive number, the nats of one unit of the trained variable.
-        **kwargs: As for any `keras.layers.Layer` (`name`, `dtype`, ...).
+        initial: Float. Positive initial rate in nats.
+        scale: Float. Positive number of nats for one unit of the trained variable.
+        **kwargs: Base layer keyword arguments, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: None; call it as `rate()`.
+        inputs: None. Call the layer as `rate()`.
 
     Output shape:
         A scalar.
 
     Raises:
-        ValueError: An argument is not a positive, finite number.
+        ValueError: If an argument is not a positive, finite number.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""TrainableRate: what the rates that train have in common."""
+"""TrainableRate: the base class of learned rates."""
 
 import keras
 from keras import ops
@@ -9,9 +9,9 @@ from keras_slashed.validation import check_rate
 
 
 class TrainableRate(keras.layers.Layer):
-    """A rate `minimum + scale |v|` with a trainable scalar v, which begins at `initial / scale`.
+    """A rate `minimum + scale |v|` with a trainable scalar v, which starts at `initial / scale`.
 
-    A subclass says what v is called, and has a minimum or a scale of its own.
+    A subclass sets the name of v, and has its own minimum or scale.
     """
 
     WEIGHT = "value"
@@ -22,7 +22,7 @@ class TrainableRate(keras.layers.Layer):
         self.initial = float(initial)
         self.minimum = float(minimum)
         self.scale = float(scale)
-        # The first value of the variable, which is in float32.
+        # The initial value of the variable must be finite in float32 too.
         check_rate("initial / scale", self.initial / self.scale)
 
     def build(self, input_shape=None):

@@ -494,7 +494,7 @@ def test_mean_square_of_another_shape(normalization, shape, expected):
 
 
 def test_mean_square_for_instances():
-    with pytest.raises(ValueError, match=r'`mean_square` goes with .*"batch" or "feature"'):
+    with pytest.raises(ValueError, match=r'`mean_square` requires .*"batch" or "feature"'):
         normalize_rate(np.ones(SHAPE), 1.0, "instance", mean_square=1.0)
 
 
