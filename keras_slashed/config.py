@@ -1,4 +1,4 @@
-"""Choices that hold for the whole process."""
+"""Settings for the whole process."""
 
 import os
 
@@ -10,15 +10,18 @@ class _State:
 
 
 def enable_kernel_compilation():
-    """Let elementwise kernels be compiled where the framework fuses nothing.
+    """Enable the compilation of elementwise kernels where the framework does not fuse operations.
 
-    That is the default. In eager mode PyTorch and TensorFlow, and TensorFlow in
-    graph mode without XLA, run array operation by array operation, each of them a
-    pass over memory, and stdplus has some eighty. With a compiler at hand it runs
-    as one: on TensorFlow by XLA, on PyTorch by `torch.compile`, which needs a C++
-    compiler on a CPU, some seconds at the first call, and is asked for tensors of
-    16,384 elements and more. Where compiling fails the operations are run one by
-    one, once and for all. JAX compiles in any case.
+    This is the default. PyTorch and TensorFlow in eager mode, and TensorFlow in graph mode
+    without XLA, run one array operation after another. Each is a pass over memory, and stdplus
+    consists of about eighty. If a compiler is available, stdplus runs as one kernel instead:
+
+    - On TensorFlow, XLA compiles it.
+    - On PyTorch, `torch.compile` compiles it for tensors of 16,384 elements or more. This takes
+      some seconds at the first call, and on a CPU it requires a C++ compiler.
+    - JAX always compiles.
+
+    If a compilation fails, the operations run one by one from then on.
 
     Example:
 
@@ -30,14 +33,14 @@ def enable_kernel_compilation():
 
 
 def disable_kernel_compilation():
-    """Run elementwise kernels operation by operation where nothing else fuses them.
+    """Run elementwise kernels operation by operation where the framework does not fuse them.
 
-    So does the environment variable `KERAS_SLASHED_COMPILE=0`, from the start.
-    See `keras_slashed.config.enable_kernel_compilation`.
+    To do so from the start, set the environment variable `KERAS_SLASHED_COMPILE=0`. See
+    `keras_slashed.config.enable_kernel_compilation`.
     """
     _State.kernel_compilation = False
 
 
 def is_kernel_compilation_enabled():
-    """Return whether elementwise kernels may be compiled."""
+    """Return whether the compilation of elementwise kernels is enabled."""
     return _State.kernel_compilation

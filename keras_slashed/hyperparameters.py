@@ -1,4 +1,4 @@
-"""Hyperparameters of a layer: scalars that can change without retracing, and are not weights."""
+"""Hyperparameters of a layer: scalars that can change without retracing and are not weights."""
 
 import keras
 import numpy as np
@@ -6,31 +6,32 @@ from keras import ops
 
 
 def constant(value):
-    """Return an initializer of a number: that of Keras rounds it to float32 on TensorFlow."""
+    """Return an initializer for a number. That of Keras rounds it to float32 on TensorFlow."""
     return lambda shape, dtype=None: ops.full(shape, value, dtype)
 
 
 class HyperparameterLayer(keras.layers.Layer):
-    """A layer some of whose variables are not weights.
+    """A layer with some variables that are not weights.
 
-    A compiled function reads a hyperparameter from a variable, so that assigning to it takes
-    effect at once. But unlike a weight it belongs to the code and not to the file: `weights`,
-    `get_weights` and `set_weights` leave it out (and with them
-    `EarlyStopping(restore_best_weights=True)`), `load_weights` does not change it, and
-    `get_config` reports its present value. What a callback changes for the length of one
-    training is neither saved nor in the configuration.
+    Compiled functions read a hyperparameter from a variable, so that an assignment takes effect
+    immediately. Unlike a weight, a hyperparameter belongs to the code and not to the file.
+    `weights`, `get_weights` and `set_weights` do not include it, and therefore neither does
+    `EarlyStopping(restore_best_weights=True)`. `load_weights` does not change it, and
+    `get_config` returns its present value. A value that a callback changes for the duration of
+    one training is neither saved nor part of the configuration.
 
-    A weights file holds the hyperparameters too, where versions before held them as weights:
-    the places of all other entries stay as they were, and each version reads the other's files.
+    A weights file also contains the hyperparameters, since earlier versions saved them as
+    weights. All other entries keep their positions, so that each version can read the files of
+    the other.
 
-    Subclasses name the attributes that hold such variables.
+    Subclasses list the names of the attributes with such variables.
     """
 
     HYPERPARAMETERS = ()
     TRAINING_STATE = ()
 
     def add_scalar(self, name, value, dtype="float32"):
-        """Add a scalar variable that does not train, in its own dtype whatever the policy."""
+        """Add a non-trainable scalar variable with the given dtype, whatever the dtype policy."""
         return self.add_weight(
             shape=(),
             initializer=constant(value),
@@ -74,10 +75,10 @@ class HyperparameterLayer(keras.layers.Layer):
 
 
 def number_of(variable, told):
-    """Return the value of a scalar variable: `told` itself, if that is what it holds.
+    """Return the value of a scalar variable, exactly `told` if the variable contains that number.
 
-    The variable rounds what it was told. A number that was assigned to it since is returned with
-    as few digits as tell it from its neighbors, 0.1 rather than 0.10000000149.
+    The variable rounds the number that was assigned to it. Any other value is returned with as
+    few digits as distinguish it from its neighbors, 0.1 instead of 0.10000000149.
     """
     value = np.asarray(ops.convert_to_numpy(variable))[()]
     return told if value == value.dtype.type(told) else float(str(value))

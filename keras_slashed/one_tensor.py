@@ -1,4 +1,4 @@
-"""Refusals of several tensors where one is expected: Keras would stack them into one."""
+"""Errors for several tensors where one is expected, which Keras would otherwise stack."""
 
 import numbers
 
@@ -6,36 +6,36 @@ import keras
 from keras import tree
 
 _AMPLITUDE_OF_A_NORMAL = (
-    "The amplitude of a mean `z_mean` and the logarithm of a variance `z_log_var` is "
+    "To convert a mean `z_mean` and a log-variance `z_log_var` to an amplitude, use "
     "`keras_slashed.ops.normal_to_amplitude(z_mean, keras.ops.exp(z_log_var / 2))`. "
 )
 
 
 def check_one_tensor(name, value, hint=""):
-    """Raise a ValueError if a value is several tensors; nested numbers are one."""
+    """Raise a ValueError if a value is several tensors. Nested numbers count as one tensor."""
     if isinstance(value, dict) or not all(map(_is_number, _entries(value))):
         _refuse(name, value, hint)
 
 
 def check_one_amplitude(value):
-    """Raise a ValueError if several tensors came where an amplitude is expected."""
+    """Raise a ValueError if a value is several tensors instead of one amplitude."""
     check_one_tensor("amplitude", value, _AMPLITUDE_OF_A_NORMAL)
 
 
 def check_one_amplitude_shape(shape):
-    """Raise a ValueError for the shapes of several tensors, as Keras gives them to a layer."""
+    """Raise a ValueError if a shape, as Keras passes it to a layer, is that of several tensors."""
     if isinstance(shape, dict) or any(isinstance(part, (tuple, list, dict)) for part in shape):
         tensors = tree.map_shape_structure(keras.KerasTensor, shape)
         _refuse("amplitude", tensors, _AMPLITUDE_OF_A_NORMAL)
 
 
 def check_one_output(name, function, outputs):
-    """Raise a ValueError if a function, which may be a Keras model, returned several outputs.
+    """Raise a ValueError if a function or Keras model returned several outputs.
 
     Args:
-        name: What the function is called as an argument.
-        function: The function.
-        outputs: What it returned.
+        name: String. Name of the function as an argument.
+        function: Callable. The function.
+        outputs: Tensor or nested structure of tensors. The outputs of the function.
     """
     if not isinstance(outputs, (dict, list, tuple)):
         return
@@ -45,7 +45,7 @@ def check_one_output(name, function, outputs):
     if hasattr(function, "output"):
         choice = f"keras.Model({name}.input, {name}.output{key})"
     raise ValueError(
-        f"`{name}` must return one tensor. Choose an output, as `{choice}` does. "
+        f"`{name}` must return one tensor. Select one output, for example by `{choice}`. "
         + (_AMPLITUDE_OF_A_NORMAL if name == "encoder" else "")
         + f"Received: {_described(outputs, getattr(function, 'output_names', ()))}"
     )
@@ -66,7 +66,7 @@ def _is_number(entry):
 
 
 def _described(value, names=()):
-    """Return the kind of a structure, and name and shape of each tensor in it."""
+    """Return the type of a structure, and the name and shape of each tensor in it."""
     leaves = tree.flatten_with_path(value)
     keys = [".".join(map(str, path)) for path, _ in leaves]
     if len(names) == len(keys):

@@ -1,16 +1,16 @@
-"""The one way to matplotlib, which the library does not require."""
+"""Access to matplotlib, which the library does not require."""
 
 
 def make_figure(**options):
-    """Return a new `matplotlib.figure.Figure`, with its options.
+    """Create a `matplotlib.figure.Figure` with the given options.
 
-    Not one of pyplot's: nothing global is changed, and nothing has to be closed.
+    It does not use pyplot. It changes no global state, and the figure need not be closed.
 
     Raises:
-        ImportError: There is no matplotlib.
+        ImportError: If matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError("A picture needs matplotlib: pip install matplotlib") from error
+        raise ImportError("Plotting requires matplotlib: pip install matplotlib") from error
     return Figure(**options)

@@ -1,4 +1,4 @@
-"""Checks of arguments: what came, and what was expected."""
+"""Checks of arguments, whose errors name the expected and the received value."""
 
 import numbers
 import operator
@@ -9,7 +9,7 @@ from keras_slashed.one_tensor import check_one_amplitude_shape
 
 NORMALIZATIONS = ("batch", "instance", "feature")
 PARTS = ("both", "mean")
-# The variables that numbers become are float32: beyond this they would be infinite.
+# Numbers are stored in float32 variables, in which larger ones would be infinite.
 _LARGEST = float(np.finfo("float32").max)
 
 
@@ -21,16 +21,16 @@ def check_choice(name, value, choices):
 
 
 def check_number(name, value, minimum=None, maximum=None, *, above=None, below=None, of_what=""):
-    """Raise a ValueError unless it is a finite number within bounds.
+    """Raise a ValueError unless a value is a finite number within bounds.
 
     Args:
-        name: What the argument is called.
-        value: What was given.
-        minimum: The least number that is allowed.
-        maximum: The greatest.
-        above: A number that it must be more than.
-        below: A number that it must be less than.
-        of_what: What is counted: "of nats".
+        name: String. Name of the argument.
+        value: The received value.
+        minimum: Number or None. The value must be at least this.
+        maximum: Number or None. The value must be at most this.
+        above: Number or None. The value must be more than this.
+        below: Number or None. The value must be less than this.
+        of_what: String. Unit of the number in the message, for example "of nats".
     """
     bounds = [
         ("at least", minimum, operator.ge),
@@ -55,12 +55,12 @@ def check_number(name, value, minimum=None, maximum=None, *, above=None, below=N
 
 
 def check_rate(name, value):
-    """Raise a ValueError unless a number is a positive, finite rate."""
+    """Raise a ValueError unless a value is a positive, finite number of nats."""
     check_number(name, value, above=0, of_what="of nats")
 
 
 def check_positive_integer(name, value):
-    """Raise a ValueError unless it is an integer of at least 1."""
+    """Raise a ValueError unless a value is an integer of at least 1."""
     if not _is_integer(value) or value < 1:
         raise ValueError(
             f"Argument `{name}` must be a positive integer. Received: {name}={value!r}"
@@ -68,7 +68,7 @@ def check_positive_integer(name, value):
 
 
 def check_num_samples(value):
-    """Raise a ValueError unless it is None or a positive integer."""
+    """Raise a ValueError unless a value is None or a positive integer."""
     if value is not None and (not _is_integer(value) or value < 1):
         raise ValueError(
             "Argument `num_samples` must be None or a positive integer. "
@@ -77,11 +77,11 @@ def check_num_samples(value):
 
 
 def check_seed(value):
-    """Raise a ValueError unless it is None or an integer that every backend has as a seed."""
-    # 31 bits: some backends keep a seed in signed integers.
+    """Raise a ValueError unless a value is None or a valid seed on every backend."""
+    # 31 bits, since some backends store a seed in a signed integer.
     if value is not None and (not _is_integer(value) or not 0 <= value < 2**31):
         raise ValueError(
-            "Argument `seed` must be None or an integer of 0 to 2**31 - 1. "
+            "Argument `seed` must be None or an integer from 0 to 2**31 - 1. "
             f"Received: seed={value!r}"
         )
 
@@ -91,29 +91,29 @@ def check_amplitude_shape(shape):
     check_one_amplitude_shape(shape)
     if len(shape) == 0 or not shape[-1] or shape[-1] % 2:
         raise ValueError(
-            "An amplitude must have the shape (..., 2K): a last axis of known, even "
-            "length, the real parts and then the imaginary parts of K latent "
+            "An amplitude must have the shape (..., 2K). Its last axis, of known and even "
+            "length, contains the real parts and then the imaginary parts of K latent "
             f"dimensions. Received: amplitude.shape={tuple(shape)}"
         )
 
 
 def check_prior_shape(name, shape, amplitude_shape, prior_scale_shape=None):
-    """Raise a ValueError unless a shape broadcasts to `(..., K)`, or with a scale `(..., D)`."""
+    """Raise a ValueError unless a shape broadcasts to `(..., K)`, or to `(..., D)` with a scale."""
     scaled = prior_scale_shape is not None
     size = prior_scale_shape[-2] if scaled else amplitude_shape[-1] // 2
     expected = (*amplitude_shape[:-1], size)
     if not _may_broadcast_to(shape, expected):
         raise ValueError(
-            f"Argument `{name}` must broadcast to the posterior's shape {expected}, "
-            f"from an amplitude of shape {tuple(amplitude_shape)}. "
+            f"Argument `{name}` must broadcast to the shape {expected} of the posterior of an "
+            f"amplitude of shape {tuple(amplitude_shape)}. "
             f"Received: {name}.shape={tuple(shape)}"
         )
 
 
 def check_matrix_shape(name, shape, amplitude_shape, square=False, any_batch=False):
-    """Raise a ValueError unless a shape is `(..., D, K)`, or with `square` `(..., K, K)`.
+    """Raise a ValueError unless a shape is `(..., D, K)`, or `(..., K, K)` with `square=True`.
 
-    With `any_batch` its leading axes may exceed those of the amplitude.
+    With `any_batch=True`, the leading axes need not broadcast to those of the amplitude.
     """
     size = amplitude_shape[-1] // 2
     if (
@@ -127,50 +127,50 @@ def check_matrix_shape(name, shape, amplitude_shape, square=False, any_batch=Fal
         raise ValueError(
             f"Argument `{name}` must be a matrix (..., {rows}, {size}) for the {size} latent "
             f"dimensions of an amplitude of shape {tuple(amplitude_shape)}, with leading axes "
-            f"that broadcast with the amplitude's. Received: {name}.shape={tuple(shape)}"
+            f"that broadcast with those of the amplitude. Received: {name}.shape={tuple(shape)}"
         )
 
 
 def check_vector_shape(name, shape, size):
-    """Raise a ValueError unless the last axis of a shape is `size`, or 1, or missing."""
+    """Raise a ValueError unless the last axis of a shape has length `size` or 1, or is missing."""
     if len(shape) > 0 and shape[-1] not in (1, size):
         raise ValueError(
-            f"Argument `{name}` must have a last axis of {size} dimensions, or broadcast to it. "
+            f"Argument `{name}` must have a last axis of length {size} or broadcast to it. "
             f"Received: {name}.shape={tuple(shape)}"
         )
 
 
 def check_batches(**shapes):
-    """Return the shape that shapes broadcast to; raise a ValueError if they do not."""
+    """Return the shape to which shapes broadcast. Raise a ValueError if they do not."""
     batch = ()
     for shape in shapes.values():
         batch = broadcast(batch, tuple(shape))
         if batch is None:
             received = ", ".join(f"{name}: {tuple(shape)}" for name, shape in shapes.items())
             raise ValueError(
-                "The leading axes of an amplitude, its rotation, its prior and a `z` must "
+                "The leading axes of an amplitude, its rotation, its prior and `z` must "
                 f"broadcast together. Received leading axes: {received}"
             )
     return batch
 
 
 def check_mask_shape(shape, amplitude_shape):
-    """Raise a ValueError unless a mask has the amplitude's leading axes."""
+    """Raise a ValueError unless a mask has the leading axes of the amplitude."""
     expected = tuple(amplitude_shape[:-1])
     if not may_be_same_shape(shape, expected):
         raise ValueError(
-            "Argument `mask` must have the amplitude's shape without its last axis, "
+            "Argument `mask` must have the shape of the amplitude without its last axis, "
             f"{expected}. Received: mask.shape={tuple(shape)}"
         )
 
 
 def check_rate_shape(shape, amplitude_shape):
-    """Raise a ValueError unless a rate is a scalar, or one for each instance."""
+    """Raise a ValueError unless a rate is a scalar or has a value for each instance."""
     expected = tuple(amplitude_shape[:-1])
     if len(shape) and not may_be_same_shape(shape, expected):
         raise ValueError(
-            "Argument `rate` must be a scalar, or have the amplitude's shape without its last "
-            f"axis, {expected}. Received: rate.shape={tuple(shape)}"
+            "Argument `rate` must be a scalar, or have the shape of the amplitude without its "
+            f"last axis, {expected}. Received: rate.shape={tuple(shape)}"
         )
 
 
@@ -182,24 +182,24 @@ def _may_broadcast_to(shape, expected):
 
 
 def broadcast(shape, other):
-    """Return the shape that two broadcast to, or None if they do not."""
+    """Return the shape to which two shapes broadcast, or None if they do not."""
     length = max(len(shape), len(other))
     result = []
     for one, two in zip((1,) * (length - len(shape)) + shape, (1,) * (length - len(other)) + other):
         if 1 not in (one, two) and not may_be_equal(one, two):
             return None
-        # An unknown length may be 1, but not beside another.
+        # An unknown length may be 1, but is the other length if that is known and not 1.
         result.append(two if one in (1, None) and two != 1 else one)
     return tuple(result)
 
 
 def may_be_same_shape(shape, expected):
-    """Compare two shapes, whose lengths may be unknown."""
+    """Return whether two shapes may be the same, where lengths may be unknown."""
     return len(shape) == len(expected) and all(map(may_be_equal, shape, expected))
 
 
 def may_be_equal(length, other):
-    """Compare the lengths of two axes, either of which may be unknown."""
+    """Return whether the lengths of two axes may be the same, where either may be unknown."""
     return length is None or other is None or length == other
 
 

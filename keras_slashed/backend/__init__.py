@@ -1,22 +1,27 @@
-"""What each Keras backend needs of its own; only the active one is imported.
+"""Code that is specific to each Keras backend. Only the active one is imported.
 
-The modules named after a backend define `with_derivative(function, derivative)`:
-the elementwise `function(x, *others)`, fused into one kernel where the framework
-can, with `derivative(x, *others, y)` as its derivative by x in every
-differentiation mode and to every order that the framework offers. The others are
-functions of x themselves, whose share is in that derivative. It may take the value
-of y from the forward pass, but its own derivative has to get y from x anew.
-They define `input_gradient(function, x)` too: the gradient at the tensor x, and what
-else there is, of a function that returns `(scalar, auxiliary)`.
+The modules that are named after a backend define two functions.
 
-The modules `replicas_*` define what a step on several devices needs:
-`sum_over_replicas(x)` adds up a tensor over all devices that share a step, by the
-framework's own collective, differentiable; `sum_over_mirrored_replicas(x)` does so
-only where these devices write to the same variables, and
-`gather_from_mirrored_replicas(x)` joins its rows there; `replica_index()` tells the
-devices apart. On a single device they return `x`, `x`, `x` and 0. In `kept_losses(layer)`,
-a context, a layer may do any of this, or assign to variables, at no loss of the losses
-that were added before.
+- `with_derivative(function, derivative)` returns the elementwise `function(x, *others)`, fused
+  into one kernel where the framework can do so. `derivative(x, *others, y)` is its derivative
+  with respect to x, in every differentiation mode and to every order that the framework
+  supports. The others are functions of x, and the derivative includes their contribution. It
+  may use the value of y from the forward pass, but its own derivative must compute y from x
+  again.
+- `input_gradient(function, x)`, for a function that returns `(scalar, auxiliary)`, returns the
+  gradient at the tensor x and the auxiliary output.
+
+The modules `replicas_*` define the functions for a step on several devices.
+
+- `sum_over_replicas(x)` adds up a tensor over all devices that share a step, by a
+  differentiable collective of the framework.
+- `sum_over_mirrored_replicas(x)` does so only if these devices write to the same variables.
+- `gather_from_mirrored_replicas(x)` concatenates the rows of such devices.
+- `replica_index()` returns a different number on each device.
+- `kept_losses(layer)` is a context in which a layer may call these functions or assign to
+  variables without losing the losses that were added before.
+
+On a single device the first four return `x`, `x`, `x` and 0.
 """
 
 import keras
@@ -34,7 +39,7 @@ elif keras.backend.backend() == "torch":
     from keras_slashed.backend.torch import input_gradient
     from keras_slashed.backend.torch import with_derivative
 else:
-    # NumPy and OpenVINO infer and never differentiate.
+    # NumPy and OpenVINO only run inference, without derivatives.
     from keras_slashed.backend import replicas_global as _replicas
     from keras_slashed.backend.numpy import input_gradient
     from keras_slashed.backend.numpy import with_derivative

@@ -4,14 +4,14 @@ import jax
 
 
 def with_derivative(function, derivative):
-    """Give an elementwise function its derivative, forward and reverse mode.
+    """Define the derivative of an elementwise function, in forward and reverse mode.
 
-    `custom_jvp` rather than `custom_vjp` (which is what
-    `keras.ops.custom_gradient` uses): JAX transposes it for reverse mode, so
-    `grad`, `jvp`, `jacfwd`, `hessian` and `vmap` all work, nested as well.
+    It uses `custom_jvp` instead of `custom_vjp`, which `keras.ops.custom_gradient` uses. JAX
+    transposes it for reverse mode, so that `grad`, `jvp`, `jacfwd`, `hessian` and `vmap` all
+    work, nested too.
 
-    Called outside of `jit`, function and derivative compile as one each, not
-    operation by operation; inside, they melt into what is compiled there.
+    Outside of `jit`, function and derivative are each compiled as a whole. Inside of `jit`, they
+    become part of the compiled code around them.
     """
     function = jax.custom_jvp(jax.jit(function, inline=True))
     derivative = jax.jit(derivative, inline=True)

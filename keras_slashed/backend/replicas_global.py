@@ -1,13 +1,13 @@
-"""Replicas where none is seen: a program sees whole batches, on one device or on all."""
+"""Replicas on backends whose programs use the joined batch, on one device or on several."""
 
 import contextlib
 
 
 def sum_over_replicas(x):
-    """Return x as it is: the batch that it was summed over is the joined one.
+    """Return x unchanged, since it is a sum over the joined batch.
 
-    So it is on JAX under a `keras.distribution`, where the compiler puts the
-    collectives in; and the NumPy backend has one device.
+    On JAX under a `keras.distribution`, the compiler inserts the collectives. The NumPy backend
+    has one device.
     """
     return x
 
@@ -17,10 +17,10 @@ gather_from_mirrored_replicas = sum_over_replicas
 
 
 def kept_losses(layer):
-    """Return a context that does nothing: no other replica is in this process."""
+    """Return a context that does nothing, since there is no other replica in this process."""
     return contextlib.nullcontext()
 
 
 def replica_index():
-    """Return 0: there is one stream of noise, over the joined batch."""
+    """Return 0, since one stream of noise serves the joined batch."""
     return 0

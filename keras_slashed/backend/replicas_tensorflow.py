@@ -1,4 +1,4 @@
-"""Replicas of a `tf.distribute` strategy, as `MirroredStrategy` runs them."""
+"""Replicas of a `tf.distribute` strategy such as `MirroredStrategy`."""
 
 import contextlib
 
@@ -6,20 +6,20 @@ import tensorflow as tf
 
 
 def sum_over_replicas(x):
-    """Return the sum of a tensor over all replicas, whose gradient is summed alike."""
+    """Return the sum of a tensor over all replicas, whose gradient is also summed over them."""
     context = tf.distribute.get_replica_context()
-    # None in a strategy's scope outside of its `run`, as where a model is built.
+    # It is None in the scope of a strategy outside of `run`, for example when a model is built.
     if context is None or context.num_replicas_in_sync == 1:
         return x
     return context.all_reduce(tf.distribute.ReduceOp.SUM, x)
 
 
-# All replicas write to one mirrored variable, and step together.
+# All replicas write to one mirrored variable and take their steps together.
 sum_over_mirrored_replicas = sum_over_replicas
 
 
 def gather_from_mirrored_replicas(x):
-    """Return the rows of all replicas, one replica after another."""
+    """Return the rows of all replicas, in the order of the replicas."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return x
@@ -28,17 +28,18 @@ def gather_from_mirrored_replicas(x):
 
 @contextlib.contextmanager
 def kept_losses(layer):
-    """Keep what `add_loss` gathered in this replica while the replicas wait for one another.
+    """Keep the losses of this replica while the replicas wait for one another.
 
-    They run in threads, one at a time, which take turns where they exchange numbers: all of
-    them call the same layers, and each clears the losses of the model as it begins, those of
-    a replica that waits as well. That one would lack their gradient, and count the others'.
+    The replicas run in threads, one at a time, which alternate where they exchange numbers. All
+    of them call the same layers. Each replica clears the losses of the model when it starts,
+    including those of a waiting replica. Without this context, the waiting replica would lose
+    the gradient of its own losses and would count those of the others.
     """
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         yield
         return
-    model = layer._get_call_context().entry_layer  # private: nothing public leads there
+    model = layer._get_call_context().entry_layer  # private, since there is no public access
     before = [(part, list(part._losses)) for part in model._flatten_layers()]
     yield
     for part, losses in before:
@@ -47,7 +48,7 @@ def kept_losses(layer):
 
 
 def replica_index():
-    """Return the number of this replica among all: an integer or a scalar tensor."""
+    """Return the index of this replica, an integer or a scalar tensor."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return 0

@@ -1,4 +1,4 @@
-"""Replicas in processes of their own, as `DistributedDataParallel` runs them."""
+"""Replicas in separate processes, as in `DistributedDataParallel`."""
 
 import contextlib
 
@@ -7,15 +7,15 @@ from torch import distributed
 
 
 def sum_over_replicas(x):
-    """Return the sum of a tensor over the default process group, gradient included."""
-    # On the meta device are the shapes of a symbolic call, in one process perhaps.
+    """Return the sum of a tensor over the default process group, with its gradient."""
+    # Tensors on the meta device belong to a symbolic call, possibly in only one process.
     if _number_of_processes() == 1 or x.device.type == "meta":
         return x
     return _Sum.apply(x)
 
 
 def sum_over_mirrored_replicas(x):
-    """Return x as it is: no process writes to the variables of another."""
+    """Return x unchanged, since no process writes to the variables of another one."""
     return x
 
 
@@ -23,7 +23,7 @@ gather_from_mirrored_replicas = sum_over_mirrored_replicas
 
 
 def kept_losses(layer):
-    """Return a context that does nothing: no other replica is in this process."""
+    """Return a context that does nothing, since there is no other replica in this process."""
     return contextlib.nullcontext()
 
 
@@ -39,7 +39,7 @@ def _number_of_processes():
 
 
 class _Sum(torch.autograd.Function):
-    # What `torch.distributed.nn.functional.all_reduce` does, deprecated in PyTorch 2.13.
+    # Like `torch.distributed.nn.functional.all_reduce`, which PyTorch 2.13 deprecates.
     @staticmethod
     def forward(ctx, x):
         x = x.clone(memory_format=torch.contiguous_format)

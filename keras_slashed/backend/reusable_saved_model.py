@@ -1,21 +1,21 @@
-"""A Keras model on TensorFlow as a reusable SavedModel, as TensorFlow Hub defines it."""
+"""Write a Keras model on TensorFlow as a reusable SavedModel, as defined by TensorFlow Hub."""
 
 import keras
 import tensorflow as tf
 
 from keras_slashed.backend.tensorflow import saving
 
-# Kinds of the last call, whose loss `regularization_losses` return.
+# Modes of the last call, whose loss `regularization_losses` returns.
 _NONE, _INFERENCE, _TRAINING = range(3)
 
 
 def save(model, filepath, input_signature):
-    """Write a model, for `keras_slashed.export.save_reusable`.
+    """Write a model for `keras_slashed.export.save_reusable`.
 
     Args:
-        model: A built `keras.Model`.
-        filepath: String. The folder to write.
-        input_signature: Structure of `keras.InputSpec`, that of the model's inputs.
+        model: `keras.Model`. A built model.
+        filepath: String. Path of the folder to write.
+        input_signature: Structure of `keras.InputSpec`. Signature of the inputs of the model.
     """
     functions = _Functions(model, keras.tree.map_structure(_tensor_spec, input_signature))
     reusable = tf.train.Checkpoint()
@@ -23,8 +23,8 @@ def save(model, filepath, input_signature):
     reusable.regularization_losses = functions.regularization_losses()
     reusable.trainable_variables = [v.value for v in model.trainable_variables]
     reusable.variables = reusable.trainable_variables + functions.states
-    # Not among the variables: what fine-tunes the model must not take the last call for
-    # weights. Lookup tables are no variables either.
+    # The last call is not among the variables, since fine-tuning must not treat it as weights.
+    # Lookup tables are not variables either.
     reusable.last_call = functions.last_call()
     reusable.tables = [
         resource
@@ -38,10 +38,10 @@ def save(model, filepath, input_signature):
 class _Functions:
     """The functions of a reusable SavedModel.
 
-    `regularization_losses` are functions without arguments, but what layers add to the loss
-    depends on the inputs. So a call keeps its inputs, and the previous values of the states
-    that it changes, those of the noise above all. The function computes the loss from them
-    again: the same value, with a gradient with respect to all weights.
+    `regularization_losses` are functions without arguments, but the losses that layers add depend
+    on the inputs. Each call therefore stores its inputs, and the previous values of the states
+    that it changes, mainly those of the noise. The function computes the loss from them again. It
+    has the same value, and a gradient with respect to all weights.
     """
 
     def __init__(self, model, signature):
@@ -58,17 +58,17 @@ class _Functions:
         }
 
     def _traced_forward(self, training):
-        """Return a function of inputs and states, without side effects.
+        """Return a function of inputs and states without side effects.
 
-        It returns outputs, new values of the states that change, and the sum of the losses.
+        It returns the outputs, the new values of the states that change, and the sum of the losses.
         """
         variables = self._model.non_trainable_variables
 
         def forward(inputs, states):
             scope = keras.StatelessScope(zip(variables, states), collect_losses=True)
             before = [scope.get_current_value(v) for v in variables]
-            # Called, not by `stateless_call`: there a layer that is called twice has the
-            # loss of its last call alone.
+            # With `stateless_call`, a layer that is called twice would keep only the loss of
+            # its last call.
             with scope:
                 outputs = self._model(inputs, training=training)
             after = [scope.get_current_value(v) for v in variables]
@@ -83,7 +83,7 @@ class _Functions:
         return forward
 
     def traced_call(self):
-        """Return `__call__`, traced for all its choices."""
+        """Return `__call__`, traced for all combinations of its flags."""
         call = tf.function(self._call, autograph=False)
         for training in (True, False):
             for return_loss in (False, True):
@@ -94,7 +94,7 @@ class _Functions:
         states = [tf.convert_to_tensor(state) for state in self.states]
         outputs, changes, loss = self._forward[training](inputs, states)
         if self._adds_losses:
-            # A loss that is returned must not count a second time.
+            # A returned loss must not count twice.
             self._kind.assign(_NONE if return_loss else _TRAINING if training else _INFERENCE)
         if self._adds_losses and not return_loss:
             keras.tree.map_structure(lambda kept, x: kept.assign(x), self._inputs, inputs)
@@ -105,13 +105,13 @@ class _Functions:
         return (outputs, loss) if return_loss else outputs
 
     def last_call(self):
-        """Return the variables in which a call is kept."""
+        """Return the variables that store the last call."""
         if not self._adds_losses:
             return []
         return [self._kind, *keras.tree.flatten(self._inputs), *self._before.values()]
 
     def regularization_losses(self):
-        """Return the functions without arguments."""
+        """Return the functions without arguments that compute losses."""
         losses = []
         if self._adds_losses:
             losses.append(self._loss_of_last_call)
@@ -120,7 +120,8 @@ class _Functions:
         return [tf.function(loss, input_signature=[], autograph=False) for loss in losses]
 
     def _loss_of_last_call(self):
-        # Read here: TensorFlow makes no gradient of a branch by a variable of unknown shape.
+        # Read the inputs outside of the branches, since TensorFlow cannot compute the gradient
+        # of a branch with respect to a variable of unknown shape.
         inputs = keras.tree.map_structure(tf.stop_gradient, self._inputs)
         states = [tf.convert_to_tensor(self._before.get(i, x)) for i, x in enumerate(self.states)]
 
@@ -131,7 +132,7 @@ class _Functions:
                 lambda: _sum([]),
             )
 
-        # Not one `tf.switch_case`: of its gradient TensorFlow logs that types differ.
+        # For the gradient of a single `tf.switch_case`, TensorFlow would log that types differ.
         return loss_if(_TRAINING, training=True) + loss_if(_INFERENCE, training=False)
 
     def _loss_of_weights(self):
@@ -143,12 +144,12 @@ def _tensor_spec(spec):
 
 
 def _empty_variable(spec):
-    # Without a value a variable of unknown shape cannot be saved.
+    # A variable of unknown shape cannot be saved without a value.
     value = tf.zeros([size or 0 for size in spec.shape], spec.dtype)
     return tf.Variable(value, trainable=False, shape=spec.shape)
 
 
 def _sum(losses):
-    # In float64 Keras' own losses are so.
+    # With floatx float64, Keras losses are float64.
     dtype = "float64" if keras.config.floatx() == "float64" else "float32"
     return sum((tf.cast(loss, dtype) for loss in losses), tf.zeros((), dtype))

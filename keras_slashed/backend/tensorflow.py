@@ -9,9 +9,9 @@ from keras_slashed.config import is_kernel_compilation_enabled
 
 
 def with_derivative(function, derivative):
-    """Give an elementwise function its derivative.
+    """Define the derivative of an elementwise function.
 
-    The backward rule is made of differentiable operations, so tapes nest.
+    The backward pass consists of differentiable operations, so that gradient tapes nest.
     """
     fused = _fused(function)
 
@@ -20,9 +20,9 @@ def with_derivative(function, derivative):
         def of_x(x):
             inputs = (x, *others)
             if tf.executing_eagerly():
-                # Else a tape would keep what the function computes on its way, and
-                # `tf.autodiff.ForwardAccumulator` would differentiate that instead,
-                # as it does in graph mode, where it knows no custom gradient.
+                # Otherwise a tape would keep the intermediate results of the function, and
+                # `tf.autodiff.ForwardAccumulator` would differentiate these. In graph mode it
+                # does so in any case, since it ignores custom gradients there.
                 inputs = tuple(tf.stop_gradient(value) for value in inputs)
             y = fused(*inputs)
             return y, lambda upstream: upstream * slope(x, *others, y)
@@ -44,11 +44,11 @@ class _Saving:
 
 @contextlib.contextmanager
 def saving():
-    """A context for writing a SavedModel: derivatives have no custom derivative of their own.
+    """A context for writing a SavedModel, without custom derivatives of second and higher order.
 
-    TensorFlow saves custom derivatives of the first order alone. A model that it loads then
-    has no second order at all, and fails under a nested or persistent tape. In this context
-    the second order is that of the operations that the first consists of.
+    TensorFlow saves only custom derivatives of the first order. Otherwise a loaded model would
+    have no second derivative, and would fail under a nested or persistent tape. In this context
+    the second derivative is that of the operations of the first one.
     """
     _Saving.now = True
     try:
@@ -58,11 +58,11 @@ def saving():
 
 
 def _fused(function):
-    """Return the function as one XLA kernel, in eager and in graph mode.
+    """Return the function as one XLA kernel, in eager mode and in graph mode.
 
-    `jit_scope` rather than `jit_compile`: it is a wish, which a runtime without XLA
-    may ignore (that of an exported model, say), and after too many different shapes
-    TensorFlow itself goes back to single operations.
+    It uses `jit_scope` instead of `jit_compile`. A runtime without XLA may ignore the scope, for
+    example that of an exported model. After too many different shapes, TensorFlow itself returns
+    to single operations.
     """
 
     def clustered(*inputs):
@@ -73,7 +73,7 @@ def _fused(function):
 
     @functools.cache
     def graph(*dtypes):
-        # Of any shape: traced once, without TensorFlow's warnings of retracing.
+        # A signature of any shape is traced once, without retracing warnings of TensorFlow.
         signature = [tf.TensorSpec(None, dtype) for dtype in dtypes]
         return tf.function(clustered, input_signature=signature, autograph=False)
 

@@ -9,18 +9,18 @@ import torch
 
 from keras_slashed.config import is_kernel_compilation_enabled
 
-# Fewer elements are not worth the seconds that a first compilation takes.
+# With fewer elements, the seconds of a first compilation do not pay off.
 _FEWEST_ELEMENTS = 2**14
-# What torch.compile warns of at its first use: deprecations within torch.
+# torch.compile warns of deprecations within torch at its first use.
 _DEPRECATIONS = ("ignore", None, DeprecationWarning, re.compile(r"torch\."), 0)
 _logger = logging.getLogger(__name__)
 
 
 def with_derivative(function, derivative):
-    """Give an elementwise function its derivative, forward and reverse mode.
+    """Define the derivative of an elementwise function, in forward and reverse mode.
 
-    `setup_context` and `generate_vmap_rule` make it work under `torch.func`,
-    where `keras.ops.custom_gradient` fails.
+    With `setup_context` and `generate_vmap_rule` it works under `torch.func`, where
+    `keras.ops.custom_gradient` fails.
     """
     fused = _fused(function)
 
@@ -48,15 +48,15 @@ def with_derivative(function, derivative):
 
     def slope(*inputs_and_y):
         if torch.compiler.is_compiling():
-            # It traces no custom function within another, nor second derivatives.
+            # torch.compile cannot trace nested custom functions or second derivatives.
             return getattr(derivative, "function", derivative)(*inputs_and_y)
         *inputs, y = inputs_and_y
-        # Detached: torch would send y a gradient of 0, which times an infinite
-        # derivative is NaN.
+        # Detach y, since torch would otherwise pass it a gradient of 0, which becomes NaN when
+        # multiplied by an infinite derivative.
         return derivative(*inputs, y.detach())
 
     def differentiable(*inputs):
-        if torch.compiler.is_compiling():  # it traces no forward mode
+        if torch.compiler.is_compiling():  # torch.compile cannot trace forward mode
             return Elementwise.apply(*inputs)
         return ElementwiseWithForwardMode.apply(*inputs)
 
@@ -65,12 +65,12 @@ def with_derivative(function, derivative):
 
 
 class _Compiler:
-    works = True  # until it is seen to fail
+    works = True  # until a compilation fails
 
 
 def _fused(function):
-    """Return the function as one kernel, by torch.compile, for large eager tensors."""
-    # For any number of elements: shapes are flattened before.
+    """Return the function as one kernel for large eager tensors, compiled by torch.compile."""
+    # Inputs are flattened first, so that one compilation serves any number of elements.
     compiled = torch.compile(function, dynamic=True, fullgraph=True)
 
     def fused(*inputs):
@@ -79,7 +79,7 @@ def _fused(function):
         try:
             _ignore_deprecations()
             y = compiled(*(x.detach().reshape(-1) for x in inputs))
-        except Exception as error:  # of whatever kind, of the compiler's many parts
+        except Exception as error:  # the parts of the compiler raise errors of any type
             _Compiler.works = False
             _logger.info("Kernels run operation by operation: %s", error)
             return function(*inputs)
@@ -89,11 +89,11 @@ def _fused(function):
 
 
 def _ignore_deprecations():
-    """Have them ignored where warnings are errors, too: as an error, they end the compilation.
+    """Ignore the deprecations even if warnings are errors, which would end the compilation.
 
-    The filter stays. `warnings.catch_warnings` takes its filters away again, but where several
-    threads are in it at once, one of them puts back the filters of another, which then ignore
-    every later warning of the process.
+    The filter is permanent. `warnings.catch_warnings` would remove it again. However, if several
+    threads use that context at once, a thread may restore the filters of another one, which
+    then ignore all later warnings of the process.
     """
     if _DEPRECATIONS not in warnings.filters:
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
@@ -103,7 +103,7 @@ def _may_compile(x):
     return (
         _Compiler.works
         and is_kernel_compilation_enabled()
-        # Not where another compiler, an exporter or a transformation traces.
+        # Do not compile while another compiler, an exporter or a transformation traces.
         and type(x) in (torch.Tensor, torch.nn.Parameter)
         and x.device.type in ("cpu", "cuda")
         and x.numel() >= _FEWEST_ELEMENTS

@@ -1,1 +1,1 @@
-"""Functions of a whole data set: compiled, batch by batch, and summed up."""
+"""Functions of a whole data set, which are compiled, run in batches and accumulated."""

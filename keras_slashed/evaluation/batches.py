@@ -1,4 +1,4 @@
-"""Data sets as batches of one size."""
+"""Data sets as batches of the same size."""
 
 import math
 
@@ -9,27 +9,27 @@ from keras import tree
 from keras_slashed.validation import check_positive_integer
 
 _EXPECTED = (
-    "Argument `x` must be an array of at least one axis, a nested structure of such arrays, or an "
-    "iterable of batches. Received: {}"
+    "Argument `x` must be an array with at least one axis, a nested structure of such arrays, or "
+    "an iterable of batches. Received: {}"
 )
 
 
 def padded_batches(x, batch_size, verbose=0):
-    """Yield batches of x and how many of their rows are real.
+    """Yield batches of x, each with its number of real rows.
 
-    A function compiled for one batch is compiled for all: a short batch is filled
-    up with copies of its first row.
+    A short batch is padded with copies of its first row, so that a function is compiled only
+    once for all batches.
 
     Args:
-        x: Arrays or tensors, in a nested structure of tuples, lists and dicts or
-            alone, whose first axis is cut into batches; or a `keras.utils.PyDataset`
-            or any iterable of batches, each of them such a structure, or a tuple
-            `(x, y)` or `(x, y, sample_weight)`, of which x counts.
-        batch_size: Rows of a batch, where x is arrays.
-        verbose: 0, 1, 2 or "auto": a progress bar as `keras.Model.predict` has it.
+        x: Array, nested structure of arrays, or iterable of batches. Arrays and tensors are
+            split along their first axis. Structures consist of tuples, lists and dicts. An
+            iterable may be a `keras.utils.PyDataset`. Each of its batches is such a structure, or
+            a tuple `(x, y)` or `(x, y, sample_weight)`, of which only x is used.
+        batch_size: Integer. Number of rows in a batch, if x consists of arrays.
+        verbose: 0, 1, 2 or "auto". Progress bar, as in `keras.Model.predict`.
 
     Raises:
-        ValueError: x is neither, or empty, or of arrays of different lengths.
+        ValueError: If x has another type, is empty, or has arrays of different lengths.
     """
     check_positive_integer("batch_size", batch_size)
     if _is_arrays(x):
@@ -48,11 +48,11 @@ def padded_batches(x, batch_size, verbose=0):
         if length:
             yield filled_up(batch, batch_size), length
     if not seen:
-        raise ValueError(f"Argument `x` must hold at least one instance. Received: {_kind(x)}")
+        raise ValueError(f"Argument `x` must have at least one instance. Received: {_kind(x)}")
 
 
 def with_progress(iterable, total, verbose):
-    """Yield what an iterable yields, and show a progress bar of `total` steps."""
+    """Yield the items of an iterable, and show a progress bar of `total` steps."""
     progress = keras.utils.Progbar(total, verbose=1 if verbose == "auto" else verbose)
     step = 0
     for step, item in enumerate(iterable, start=1):
@@ -64,7 +64,7 @@ def with_progress(iterable, total, verbose):
 
 
 def filled_up(x, length):
-    """Append copies of the first row to NumPy arrays: one shape, one compilation."""
+    """Append copies of the first row to NumPy arrays, so that all have one shape."""
     return tree.map_structure(
         lambda leaf: np.concatenate([leaf, np.repeat(leaf[:1], length - len(leaf), axis=0)]), x
     )
@@ -92,7 +92,7 @@ def _given_batches(x):
 def _length(x):
     try:
         return len(x)
-    except TypeError:  # unknown to a generator, and to some data sets that have a length
+    except TypeError:  # generators and some data sets have no known length
         return None
 
 
@@ -123,7 +123,7 @@ def _check_same_lengths(arrays):
     lengths = {int(array.shape[0]) for array in tree.flatten(arrays)}
     if len(lengths) != 1:
         raise ValueError(
-            "The arrays of argument `x` must have first axes of one length. "
+            "The arrays of argument `x` must have first axes of the same length. "
             f"Received lengths: {sorted(lengths)}"
         )
     return lengths.pop()

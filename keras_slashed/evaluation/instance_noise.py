@@ -1,19 +1,20 @@
-"""Noise for a batch, the same whatever the batches are."""
+"""Noise of a batch that does not depend on the batch size."""
 
 import keras
 import numpy as np
 
 
 class InstanceNoise:
-    """Standard normal numbers of a batch, those of each instance from a generator of its own.
+    """Standard normal noise for a batch, with a separate generator for each instance.
 
-    They depend on the seed and the instance's place in the data alone: they come from
-    NumPy, and are the same on every backend and in batches of any size.
+    The noise depends only on the seed and on the index of the instance in the data. It comes from
+    NumPy, and is therefore the same on every backend and for any batch size.
 
     Args:
-        seed: Integer.
-        instances: Place in the data of each real row of the batch.
-        shape: Of the noise of one draw, (n, ...); n may be more than the instances.
+        seed: Integer. Seed of the noise.
+        instances: Iterable of integers. Index in the data of each real row of the batch.
+        shape: Tuple of integers. Shape (n, ...) of the noise of one draw, where n may be greater
+            than the number of instances.
     """
 
     def __init__(self, seed, instances, shape):
@@ -21,7 +22,7 @@ class InstanceNoise:
         self._shape = shape
 
     def draw(self, count, chunk_size):
-        """Return the next `count` draws, (n, chunk_size, ..., K), and 0 beyond them."""
+        """Return the next `count` draws, (n, chunk_size, ..., K), padded with 0."""
         noise = np.zeros((self._shape[0], chunk_size, *self._shape[1:]), keras.config.floatx())
         for row, generator in zip(noise, self._generators):
             row[:count] = generator.standard_normal((count, *self._shape[1:]))

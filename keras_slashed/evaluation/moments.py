@@ -1,24 +1,24 @@
-"""Mean and variance of a stream, by merging those of its parts."""
+"""Mean and variance of a stream, computed by merging those of its parts."""
 
 import numpy as np
 
 
 def merged_moments(mean, squares, other_mean, other_squares, count, share):
-    """Merge means and sums of squared deviations of two samples.
+    """Merge the means and the sums of squared deviations of two samples.
 
-    Two numbers of one size are subtracted nowhere but in the difference of the means,
-    so that no digits are lost however far from 0 the data are.
+    The only subtraction of numbers of similar size is that of the means, so that no digits are
+    lost, however far the data are from 0.
 
     Args:
-        mean: Of the first sample.
-        squares: Sum of the squared deviations from it.
-        other_mean: Of the second sample.
-        other_squares: Sum of the squared deviations from that.
-        count: Number of instances in the first sample, or their weight.
-        share: What the second has of all instances, from 0 to 1.
+        mean: Float or float array. Mean of the first sample.
+        squares: Float or float array. Sum of the squared deviations from `mean`.
+        other_mean: Float or float array. Mean of the second sample.
+        other_squares: Float or float array. Sum of the squared deviations from `other_mean`.
+        count: Number. Number of instances in the first sample, or their total weight.
+        share: Float from 0 to 1. Share of the second sample in all instances.
 
     Returns:
-        Mean and sum of squared deviations of both together.
+        Mean and sum of squared deviations of both samples together.
 
     Reference:
         Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for
@@ -43,7 +43,7 @@ class RunningMoments:
             merged, self._squares = merged_moments(
                 self.mean, self._squares, mean, squares, self.count, share
             )
-        # An infinite mean stays infinite, where merging subtracts infinities.
+        # Keep an infinite mean, since merging would subtract infinities.
         self.mean = np.where(np.isfinite(self.mean), merged, self.mean)
         self.count += len(values)
 
@@ -54,7 +54,7 @@ class RunningMoments:
 
     @property
     def standard_error(self):
-        """The standard error of the mean of a scalar; NaN for a single value."""
+        """The standard error of the mean of a scalar, NaN for a single value."""
         if self.count < 2:
             return float("nan")
         return float(np.sqrt(self._squares / (self.count - 1) / self.count))

@@ -68,4 +68,4 @@ except ImportError as error:
     output = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert output.stdout.strip() == "A picture needs matplotlib: pip install matplotlib"
+    assert output.stdout.strip() == "Plotting requires matplotlib: pip install matplotlib"

@@ -358,7 +358,7 @@ def test_data_that_count_nowhere():
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_data_of_no_rows():
-    with pytest.raises(ValueError, match="`x` must hold at least one instance"):
+    with pytest.raises(ValueError, match="`x` must have at least one instance"):
         calibrate(classifier(RateNormalization(RATE)), X[:0])
 
 

@@ -190,7 +190,7 @@ def nan_at_the_last(x):
         ({"batch_size": 1.5}, "`batch_size` must be a positive integer.*1.5"),
         ({"threshold": -1.0}, "`threshold` must be a finite number, 0 or more"),
         ({"tolerance": np.nan}, "`tolerance` must be a finite number, 0 or more"),
-        ({"x": MODEL.x[:0]}, "must hold at least one instance"),
+        ({"x": MODEL.x[:0]}, "must have at least one instance"),
         ({"x": [MODEL.x], "y": "labels"}, "`x` and `y` must be arrays.*y of <class 'str'>"),
         ({"x": iter([MODEL.x]), "y": MODEL.x}, "`x` and `y` must be arrays.*x of"),
         ({"y": MODEL.x[:7]}, r"lengths: \[7, 256\]"),

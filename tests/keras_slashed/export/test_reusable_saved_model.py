@@ -230,7 +230,7 @@ class Subclassed(keras.Model):
 @only_tensorflow
 def test_subclassed_model(tmp_path):
     model = Subclassed()
-    with pytest.raises(ValueError, match=r"must be a `keras.Model` that is built"):
+    with pytest.raises(ValueError, match=r"must be a built `keras.Model`"):
         save_reusable(model, tmp_path / "saved")
     model(rows(2))
     with pytest.raises(ValueError, match="`input_signature` must be a structure"):
@@ -249,5 +249,5 @@ def test_subclassed_model(tmp_path):
 def test_no_model(tmp_path):
     layer = keras.layers.Dense(2)
     layer.build((None, 6))
-    with pytest.raises(ValueError, match=r"must be a `keras.Model`|requires the TensorFlow"):
+    with pytest.raises(ValueError, match=r"must be a built `keras.Model`|requires the TensorFlow"):
         save_reusable(layer, tmp_path / "saved")

@@ -461,7 +461,7 @@ def test_prior_of_another_shape_in_a_later_call():
 
 @pytest.mark.parametrize("shape", [(8, 4), (8, 1), (7,), (4, 8)])
 def test_mask_of_another_shape(shape):
-    with pytest.raises(ValueError, match=r"`mask` must have the amplitude's shape without"):
+    with pytest.raises(ValueError, match=r"`mask` must have the shape of the amplitude without"):
         SlashedNormalSampling()(AMPLITUDE, mask=np.ones(shape, "bool"))
 
 

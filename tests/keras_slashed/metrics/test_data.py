@@ -102,7 +102,7 @@ def test_progress(capsys):
         (np.zeros(()), r"`x` must be an array.*ndarray of shape \(\)"),
         (np.zeros((0, 3)), r"at least one instance.*ndarray of shape \(0, 3\)"),
         ([], "at least one instance.*'list'"),
-        ({"one": X, "other": X[:3]}, r"of one length.*\[3, 7\]"),
+        ({"one": X, "other": X[:3]}, r"of the same length.*\[3, 7\]"),
     ],
 )
 def test_wrong_data(x, message):

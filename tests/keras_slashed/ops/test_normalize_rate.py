@@ -469,7 +469,7 @@ def test_amplitude_without_two_halves(shape, normalization):
 @every_normalization
 @pytest.mark.parametrize("shape", [(), (2,), (3,), (3, 2), (2, 3, 1), (2, 3, 8)])
 def test_mask_of_another_shape(shape, normalization):
-    with pytest.raises(ValueError, match="`mask` must have the amplitude's shape") as error:
+    with pytest.raises(ValueError, match="`mask` must have the shape of the amplitude") as error:
         normalize_rate(np.ones(SHAPE), 1.0, normalization, mask=np.ones(shape, "bool"))
     assert "(2, 3)" in str(error.value)
     assert f"Received: mask.shape={shape}" in str(error.value)
