@@ -1,4 +1,4 @@
-"""Statistics of trained layers, set to those of a data set."""
+"""Calibration: set the statistics of trained layers to those of a data set."""
 
 from keras_slashed.calibration.mean_squares import calibrate
 

@@ -1,4 +1,4 @@
-"""A pass over data at inference that sums up what layers normalize."""
+"""A pass over data at inference that computes the mean squares that layers normalize by."""
 
 import contextlib
 
@@ -12,22 +12,23 @@ from keras_slashed.layers.recording import recording
 
 
 class DataPass:
-    """The mean squares that layers of a model see in one pass over data, at inference.
+    """The mean squares that the layers of a model compute in a pass over data at inference.
 
-    `keras.Model.predict` runs it, and so decides what data are, on how many devices they
-    are computed and how progress looks. It is compiled once, for any number of passes.
+    `keras.Model.predict` runs the pass. It therefore determines what data are allowed, on how
+    many devices they are processed, and how progress is shown. The pass is compiled once for any
+    number of runs.
 
     Args:
-        model: A Keras model, or any layer.
-        layers: `RateNormalization` layers in it.
+        model: `keras.Model`, or any layer.
+        layers: List of `RateNormalization` layers in the model.
     """
 
     def __init__(self, model, layers):
         self._layers = layers
         self._model = model
-        # Seen in a trace: how often the model calls the layers, all together.
+        # Total number of calls of the layers by the model. A trace updates it.
         self.num_calls = len(layers)
-        # What it computes on is that of the model: a `tf.distribute` strategy, say.
+        # It runs on the same devices as the model, for example in a `tf.distribute` strategy.
         strategy = getattr(model, "distribute_strategy", None)
         with strategy.scope() if strategy else contextlib.nullcontext():
             self._compiled = Compiled(self._squares_of_batch, [model])
@@ -36,9 +37,9 @@ class DataPass:
                 setattr(self._compiled, how, getattr(model, how))
 
     def mean_squares(self, x, batch_size, verbose):
-        """Return the mean square of each layer in float64, or None where nothing counts.
+        """Return the mean square of each layer in float64, or None if no instance counts.
 
-        The noise that layers draw is the same in each pass, and drawn again afterwards.
+        The noise of the layers is the same in each pass, and its state is restored afterward.
         """
         seeds = [
             (generator.state, np.array(ops.convert_to_numpy(generator.state)))
@@ -48,9 +49,9 @@ class DataPass:
         try:
             with unharmed_predict(self._compiled):
                 found = self._compiled.predict(x, batch_size=batch_size, verbose=verbose)
-        except UnboundLocalError as error:  # of Keras, without a batch to put out
+        except UnboundLocalError as error:  # Keras raises it if there is no batch
             raise ValueError(
-                f"Argument `x` must hold at least one instance. Received: x={x}"
+                f"Argument `x` must have at least one instance. Received: x={x}"
             ) from error
         finally:
             for state, value in seeds:
@@ -59,7 +60,7 @@ class DataPass:
 
     def _squares_of_batch(self, inputs):
         if not all(layer.built for layer in self._model._flatten_layers()):
-            self._model(inputs, training=False)  # its symbolic calls are not to be recorded
+            self._model(inputs, training=False)  # builds it, so that no symbolic call is recorded
         with recording() as records:
             self._model(inputs, training=False)
             self.num_calls = sum(len(records[layer]) for layer in self._layers)
@@ -77,7 +78,7 @@ class DataPass:
 
 
 def _rows(records):
-    """Return the records of a layer's calls as rows; zeros of a layer not called."""
+    """Return the records of the calls of a layer as rows, or zeros if it was not called."""
     if not records:
         return ops.zeros((1, 1)), ops.zeros((1, 1))
     columns = ([ops.reshape(value, (1, -1)) for value in values] for values in zip(*records))

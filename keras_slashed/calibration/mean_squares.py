@@ -1,4 +1,4 @@
-"""Moving mean squares set to those of data: the rate that was set, at inference too."""
+"""calibrate: set moving mean squares to those of data, for an exact rate at inference."""
 
 import keras
 import numpy as np
@@ -7,49 +7,48 @@ from keras import ops
 from keras_slashed.calibration.data_pass import DataPass
 from keras_slashed.layers.rate_normalization import RateNormalization
 
-# Two passes agree where their sums were rounded another way.
+# Two passes agree if they differ by less than this, since their sums may round differently.
 _SAME = 1e-6
 
 
 def calibrate(model, x, batch_size=32, verbose=0, include_frozen=False):
-    """Set the moving mean squares of a model's layers to those of data, exactly.
+    """Set the moving mean squares of the layers of a model to those of data, exactly.
 
-    "batch" and "feature" use at inference an average over past training batches, which
-    lags behind amplitudes that grow: the rate at inference is then another than the one
-    that was set. This function runs the model over data with its present weights, all of
-    it at inference, and sets each moving mean square to the one of these data. The mean
-    rate on these data at inference is then the rate that was set, to rounding.
+    At inference, "batch" and "feature" use an average over past training batches. It lags behind
+    amplitudes that grow, so that the rate at inference differs from the rate that you set. This
+    function runs the model over data with its present weights, entirely at inference, and sets
+    each moving mean square to that of these data. The mean rate on these data at inference is
+    then the rate that you set, to rounding.
 
-    Nothing else changes: neither weights nor the optimizer nor the state of the noise. If
-    training goes on, the average continues from the mean square of the data.
+    Nothing else changes: the weights, the optimizer and the state of the noise stay as they are.
+    If training continues, the average continues from the mean square of the data.
 
-    Calibrate with training data, before you evaluate or save a model. The loss may rise: a
-    model that carries more than the rate that was set also predicts better than that rate
-    allows. A classifier of scikit-learn's digits that carried 1.57 times its rate had a
-    test loss of 0.45 nats and an error of 7.1 %; calibrated, it has 0.65 nats and 7.8 %
+    Calibrate with training data, before you evaluate or save a model. The loss may increase. A
+    model with a rate above the one that you set also predicts better than the set rate allows.
+    For example, a classifier of scikit-learn's digits with 1.57 times its set rate had a test
+    loss of 0.45 nats and an error of 7.1 %. After calibration, it has 0.65 nats and 7.8 %
     (`results/rate_at_inference`: "batch", momentum 0.99, learning rate 1e-2, 20 epochs).
 
-    Layers that stand behind one another are calibrated in order, in one pass over the data
-    for each layer at most; passes end when one of them changes nothing. A layer with
-    `inference="sample"` draws the same noise in each pass. A layer that receives its own
-    output, in a loop, comes close to the rate that was set, and closer with each call of
-    this function. Under a `keras.distribution` the devices must divide each batch, the last
-    one too, as for `keras.Model.predict`.
+    If one layer follows another, they are calibrated in order, in at most one pass over the data
+    for each layer. The passes end when one of them changes nothing. A layer with
+    `inference="sample"` draws the same noise in each pass. If a layer receives its own output in
+    a loop, its rate only approximates the rate that you set, and each call of this function
+    improves the approximation. Under a `keras.distribution`, the number of devices must divide the
+    size of each batch, including the last one, as for `keras.Model.predict`.
 
     Args:
-        model: Keras model, or any layer, with `FixedRateVIB` or `RateNormalization` layers
-            at any depth. A layer with "instance" needs no calibration.
+        model: `keras.Model` or any layer, with `FixedRateVIB` or `RateNormalization` layers at
+            any depth. A layer with "instance" needs no calibration.
         x: Input data as for `keras.Model.predict`: arrays, a `tf.data.Dataset`, a
-            `keras.utils.PyDataset`, a torch `DataLoader` or any iterable of batches. Of
-            batches `(x, y)` and `(x, y, sample_weight)` x counts.
-        batch_size: Integer. Number of rows of a batch, where x is arrays.
-        verbose: 0, 1, 2 or "auto". Progress bar of each pass, as for
-            `keras.Model.predict`.
+            `keras.utils.PyDataset`, a torch `DataLoader` or any iterable of batches. If batches
+            are `(x, y)` or `(x, y, sample_weight)`, only x is used.
+        batch_size: Integer. Number of rows in a batch, if x consists of arrays.
+        verbose: 0, 1, 2 or "auto". Progress bar of each pass, as for `keras.Model.predict`.
         include_frozen: Boolean. Whether to calibrate layers with `trainable=False` too.
 
     Raises:
-        ValueError: The model has no layer to calibrate, or x has no instance that counts,
-            or a mean square is not finite. All statistics are then as they were.
+        ValueError: If the model has no layer to calibrate, no instance of x counts, or a mean
+            square is not finite. The statistics of all layers are then unchanged.
 
     Example:
 
@@ -72,22 +71,23 @@ def calibrate(model, x, batch_size=32, verbose=0, include_frozen=False):
 
 
 class NotFiniteError(ValueError):
-    """A mean square is infinite or NaN."""
+    """Raised if a mean square is infinite or NaN."""
 
 
 class Calibration:
-    """Calibrates the layers of one model, as often as wanted, compiled once.
+    """Calibrates the layers of a model any number of times, and compiles only once.
 
     Args:
-        model: As for `calibrate`.
-        include_frozen: As for `calibrate`.
+        model: `keras.Model`, or any layer, as for `calibrate`.
+        include_frozen: Boolean, as for `calibrate`.
 
     Attributes:
         model: The model.
-        only_frozen: Whether there are layers with a moving mean square, but frozen ones.
+        only_frozen: Boolean. Whether all layers with a moving mean square are frozen, and there
+            is at least one.
 
     Raises:
-        ValueError: The model has no `RateNormalization`.
+        ValueError: If the model has no `RateNormalization` layer.
     """
 
     def __init__(self, model, include_frozen=False):
@@ -102,16 +102,17 @@ class Calibration:
         """Set the moving mean squares to those of x.
 
         Raises:
-            ValueError: x has no instance that counts.
-            NotFiniteError: A mean square is not finite.
+            ValueError: If no instance of x counts.
+            NotFiniteError: If a mean square is not finite.
         """
         if not self._layers:
             return
         before = None
         passes = 0
         try:
-            # What the layers behind see is right once those before them are: of n layers
-            # the first k are right after k passes, and all when a pass changes nothing.
+            # The input of a layer is right once the layers before it are calibrated. Of n
+            # layers, the first k are right after k passes, and all are right when a pass
+            # changes nothing.
             while True:
                 found = self._data_pass.mean_squares(x, batch_size, verbose)
                 before = before or [_state(layer) for layer in self._layers]
@@ -130,7 +131,7 @@ class Calibration:
     def _check(self, found):
         if all(value is None for value in found):
             raise ValueError(
-                "Argument `x` must hold at least one instance that counts for a layer with a "
+                "Argument `x` must have at least one instance that counts for a layer with a "
                 f"moving mean square. Received: none in {len(found)} layers"
             )
         for layer, value in zip(self._layers, found):
@@ -154,11 +155,11 @@ def _normalizations(model):
 
 
 def check_repeatable(x):
-    """Raise a ValueError if data can be iterated over once alone."""
+    """Raise a ValueError if data can be iterated over only once."""
     if hasattr(x, "__next__"):
         raise ValueError(
-            "Argument `x` must be data that can be iterated over several times, as an array, a "
-            f"`tf.data.Dataset` or a `keras.utils.PyDataset`. Received: x={x}"
+            "Argument `x` must be data that can be iterated over several times, such as an array, "
+            f"a `tf.data.Dataset` or a `keras.utils.PyDataset`. Received: x={x}"
         )
 
 
@@ -168,12 +169,12 @@ def _state(layer):
 
 
 def _is_finite(layer, mean_square):
-    with np.errstate(over="ignore"):  # what float64 holds may be beyond float32
+    with np.errstate(over="ignore"):  # float64 numbers may be out of the range of float32
         return np.isfinite(mean_square.astype(layer.moving_mean_square.dtype)).all()
 
 
 def _set(layer, mean_square):
-    """Set the statistic of a layer, if there is one to set; return whether it was so before."""
+    """Set the statistic of a layer, if there is a new one, and return whether it is unchanged."""
     if mean_square is None:
         return True
     if not _is_finite(layer, mean_square):

@@ -1,4 +1,4 @@
-"""GECO: the weight of the KL that holds the reconstruction error at a target."""
+"""GECO: adapt the weight of the KL to keep the reconstruction error at a target."""
 
 import math
 
@@ -14,44 +14,46 @@ _INTERVALS = ("step", "epoch")
 
 
 class GECO(keras.callbacks.Callback):
-    """Minimize the rate under a constraint: a reconstruction error of at most a target.
+    """Minimize the rate under the constraint that a reconstruction error is at most a target.
 
-    The Lagrangian is `KL + lambda C`, with the constraint `C = E[error] - target`, at
-    most 0, and a multiplier `lambda` that grows while it is violated:
+    The Lagrangian is `KL + lambda C`. The constraint `C = E[error] - target` should be at most 0,
+    and the multiplier `lambda` grows while it is violated:
 
     `lambda <- lambda exp(step_size M)`, with `M <- momentum M + (1 - momentum) C`.
 
-    In the loss of a Keras model the error has weight 1, so this is trained as
-    `error + kl_weight KL / lambda`, with a `lambda` that is 1 at first. Every
-    `SlashedNormalSampling` and `FixedRateVIB` of the model whose `kl_weight` is not 0
-    takes part (that of a `FixedRateVIB` is 0 unless you set it). As with `KLWarmup`,
-    `lambda` counts in training alone: at inference the loss has the layers' `kl_weight`.
+    In the loss of a Keras model the error has the weight 1. The training loss is therefore
+    `error + kl_weight KL / lambda`, with an initial `lambda` of 1. The callback applies to every
+    `SlashedNormalSampling` and `FixedRateVIB` of the model whose `kl_weight` is not 0. (The
+    `kl_weight` of a `FixedRateVIB` is 0 unless you set it.) As with `KLWarmup`, `lambda` affects
+    only training: at inference the loss uses the `kl_weight` of the layers.
 
-    The error is a metric of the model, without the rate, as `monitor` names it in the
-    logs: `model.compile(loss="mse", metrics=["mse"])`, say, and `monitor="mse"`. The
-    logs hold its mean since the beginning of the epoch, from which the callback finds
-    the step's own (a last batch of fewer instances counts as less far from that mean
-    than it is). M restarts with each epoch, at C. Only `lambda` outlives an epoch; the
-    layers save it with their weights, so that a run resumed from a checkpoint continues
-    as if it had not been interrupted, and so does another `fit` with this callback. After
-    each epoch `history.history` holds `<layer name>_kl_weight`, what the last training
-    step used. Works in compiled training on every backend.
+    The error is a metric of the model that does not include the rate. `monitor` is its name in
+    the logs: for example, use `model.compile(loss="mse", metrics=["mse"])` and `monitor="mse"`.
+    The logs contain its mean since the beginning of the epoch, from which the callback computes
+    the error of the step. (If the last batch has fewer instances, this understates the
+    difference between its error and the mean.) M restarts with each epoch, at C. Only `lambda`
+    continues from one epoch to the next. The layers save it with their weights, so that a run
+    resumed from a checkpoint continues as if it had not been interrupted. Another `fit` with
+    this callback also continues from it. After each epoch `history.history` contains
+    `<layer name>_kl_weight`, the weight in the last training step. The callback works in compiled
+    training on every backend.
 
     Args:
-        monitor: Name of the error in the training logs.
-        target: The value it shall not exceed, in its own units.
-        by: "step", or "epoch" to change lambda once an epoch by the epoch's mean error,
-            where C takes the place of M.
-        step_size: How fast lambda changes, in one over the units of the error. Where
-            the error lies 1 above its target, lambda grows e-fold in `1 / step_size`
+        monitor: String. Name of the error in the training logs.
+        target: Float. Maximum of the error, in the units of the error.
+        by: String. "step" to change lambda after each step, or "epoch" to change it once per
+            epoch. With "epoch", C is that of the epoch's mean error, and C replaces M.
+        step_size: Float. Positive rate of change of lambda, in units of one over the error. If
+            the error is 1 above its target, lambda grows by a factor of e in `1 / step_size`
             steps or epochs.
-        momentum: Of the moving mean M, in [0, 1).
-        max_multiplier: lambda stays between this and its reciprocal, so that a target
-            that cannot be reached (or not be missed) leaves the loss finite.
+        momentum: Float in [0, 1). Momentum of the moving mean M.
+        max_multiplier: Float, 1 or more. Upper bound of lambda, whose reciprocal is the lower
+            bound. The bounds keep the loss finite if the error cannot reach the target, or
+            cannot exceed it.
 
     Raises:
-        ValueError: An argument out of its range. In `fit`: the logs hold no such
-            metric, or no layer's `kl_weight` can be changed.
+        ValueError: If an argument is out of range. In `fit`, if the logs do not contain the
+            metric, or no layer has a `kl_weight` that can be changed.
 
     Example:
 
@@ -66,7 +68,7 @@ class GECO(keras.callbacks.Callback):
     ...     callbacks=[keras_slashed.callbacks.GECO("mse", target=0.0, step_size=0.1)],
     ... )
     >>> weights = history.history["latent_kl_weight"]
-    >>> 1.0 > weights[0] > weights[1]  # the error is above 0 still
+    >>> 1.0 > weights[0] > weights[1]  # the error is still above 0
     True
 
     Reference:
@@ -96,14 +98,14 @@ class GECO(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._begin_epoch()
-        # Not when training begins: a callback that restores a backup does so only then.
+        # `on_train_begin` is too early, since other callbacks restore a backup in it.
         for layer in layers_with_a_weight(self.model).values():
             layer.kl_annealing_factor.assign(layer.geco_factor)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.by != "step":
             return
-        # The mean over all steps so far, times their number, less the same before.
+        # Mean times number of steps, minus the same product at the previous step.
         mean, steps = self._monitored(logs), batch + 1
         share = steps / (steps - self._steps)
         error = self._mean_error + share * (mean - self._mean_error)
@@ -126,24 +128,24 @@ class GECO(keras.callbacks.Callback):
     def _monitored(self, logs):
         if self.monitor not in (logs or {}):
             raise ValueError(
-                f"GECO found no metric {self.monitor!r} in the training logs, which hold "
-                f"{sorted(logs or {})}. Give the error to `model.compile(metrics=[...])`."
+                f"GECO found no metric {self.monitor!r} in the training logs. Add the error to "
+                f"`model.compile(metrics=[...])`. Received logs: {sorted(logs or {})}"
             )
         return float(logs[self.monitor])
 
     def _update(self, constraint):
-        """Move the weights against the constraint."""
+        """Change the weights according to the constraint."""
         if not math.isfinite(constraint):
-            return  # one broken step is no reason to lose the multiplier
-        # exp() of the largest change that matters does not overflow.
+            return  # keep the multiplier if a single step is not finite
+        # A larger change would have the same effect, but exp() could overflow.
         largest = 2.0 * math.log(self.max_multiplier)
         change = min(max(self.step_size * constraint, -largest), largest)
-        # `self.model` as a property: on JAX `fit` then reads what is written here.
+        # Accessing `self.model` makes `fit` on JAX read the values that are assigned here.
         layers = layers_with_a_weight(self.model)
         if not any(layer.get_config()["kl_weight"] for layer in layers.values()):
             raise ValueError(
-                "GECO found no layer whose rate is weighed: expected a SlashedNormalSampling or "
-                f"a FixedRateVIB made with a kl_weight other than 0. Received: {list(layers)}"
+                "GECO found no layer with a weighted rate. Expected: a SlashedNormalSampling or "
+                f"FixedRateVIB layer with a kl_weight other than 0. Received: {list(layers)}"
             )
         for layer in layers.values():
             factor = layer.geco_factor * math.exp(-change)

@@ -1,4 +1,4 @@
-"""KLWarmup and CyclicalAnnealing: schedules of the weight of the KL in the loss."""
+"""KLWarmup and CyclicalAnnealing: schedules for the weight of the KL in the loss."""
 
 from keras_slashed.callbacks.named_layers import layers_with_a_weight
 from keras_slashed.callbacks.named_layers import log_weights
@@ -10,7 +10,7 @@ from keras_slashed.validation import check_positive_integer
 
 
 class _KLAnnealing(Schedule):
-    """Multiply the `kl_weight` of layers, in training, by a factor that depends on time alone."""
+    """Multiply the `kl_weight` of layers during training by a factor that depends only on time."""
 
     def __init__(self, steps=None, epochs=None):
         super().__init__(*steps_or_epochs(steps, epochs))
@@ -18,7 +18,7 @@ class _KLAnnealing(Schedule):
         self.epochs = epochs
 
     def factor(self, progress):
-        """Return the factor when `progress` of the steps or epochs, from 0 on, have passed."""
+        """Return the factor after the fraction `progress` of the steps or epochs has passed."""
         raise NotImplementedError
 
     def value_at(self, time):
@@ -36,28 +36,29 @@ class _KLAnnealing(Schedule):
 
 
 class KLWarmup(_KLAnnealing):
-    """Raise the weight of the KL linearly from 0 to the `kl_weight` of the layers.
+    """Increase the weight of the KL linearly from 0 to the `kl_weight` of the layers.
 
-    In training the rate counts with `min(t / T, 1) kl_weight`, where `t` is the number of
-    optimizer updates, or epochs, before the present one, and `T` the argument `steps` or
-    `epochs`. Every `SlashedNormalSampling` and `FixedRateVIB` of the model is annealed; the
-    latter's `kl_weight` is 0 unless you set it, and stays so. Works in compiled training on
-    every backend, and continues correctly when a checkpoint is resumed.
+    During training the weight of the rate is `min(t / T, 1) kl_weight`. Here `t` is the number of
+    previous optimizer updates or epochs, and `T` is the argument `steps` or `epochs`. The
+    callback applies to every `SlashedNormalSampling` and `FixedRateVIB` of the model. The
+    `kl_weight` of a `FixedRateVIB` is 0 unless you set it, and then stays 0. The callback works
+    in compiled training on every backend, and continues correctly when training is resumed from
+    a checkpoint.
 
-    The schedule counts in training alone. `kl_weight` itself does not change, and at inference
-    the loss has the full weight, so that `val_loss` can be compared across epochs: for a VAE it
-    is minus the evidence lower bound in each of them. After `fit` training has the full weight
-    again. (If an exception ends `fit`, the factor stays until the next annealed `fit`; or assign 1
-    to the layer's `kl_annealing_factor`.) After each epoch `history.history` holds
-    `<layer name>_kl_weight`, the weight that the last training step used.
+    The schedule affects only training. `kl_weight` itself does not change, and at inference the
+    loss uses the full weight. You can therefore compare `val_loss` across epochs: for a VAE it is
+    minus the evidence lower bound in each epoch. After `fit`, training uses the full weight
+    again. (If an exception ends `fit`, the factor stays until the next annealed `fit`. To reset
+    it, assign 1 to `kl_annealing_factor` of the layer.) After each epoch `history.history`
+    contains `<layer name>_kl_weight`, the weight in the last training step.
 
     Args:
         steps: Integer. Number of optimizer updates until the full weight.
-        epochs: Integer. Number of epochs instead.
+        epochs: Integer. Number of epochs until the full weight, instead of `steps`.
 
     Raises:
-        ValueError: Not exactly one of `steps` and `epochs` is given, or it is not a
-            positive integer.
+        ValueError: If not exactly one of `steps` and `epochs` is given, or it is not a positive
+            integer.
 
     Example:
 
@@ -84,22 +85,23 @@ class KLWarmup(_KLAnnealing):
 
 
 class CyclicalAnnealing(_KLAnnealing):
-    """Raise the weight of the KL from 0 again and again.
+    """Increase the weight of the KL from 0 to the `kl_weight` of the layers several times.
 
-    In each of M cycles of length `T / M` it grows linearly from 0 to the layer's
-    `kl_weight` over the first `ratio` of the cycle, and stays there for the rest of it:
-    with `tau = mod(t, T / M) / (T / M)` it is `min(tau / ratio, 1) kl_weight`. After `T`
-    it is `kl_weight`. Everything else is as in `KLWarmup`.
+    Training has M cycles of length `T / M`. In each of them the weight grows linearly from 0 to
+    the `kl_weight` of the layer during the first part `ratio` of the cycle, and stays there for
+    the rest of it. The weight is `min(tau / ratio, 1) kl_weight`, with
+    `tau = mod(t, T / M) / (T / M)`. After `T` it is `kl_weight`. Everything else works as in
+    `KLWarmup`.
 
     Args:
-        steps: Integer. Number T of optimizer updates that all cycles take together.
-        epochs: Integer. Number of epochs instead.
+        steps: Integer. Total number T of optimizer updates of all cycles.
+        epochs: Integer. Total number T of epochs of all cycles, instead of `steps`.
         cycles: Integer. Number M of cycles.
-        ratio: Float in (0, 1]. Share of a cycle in which the weight grows.
+        ratio: Float in (0, 1]. Part of a cycle in which the weight grows.
 
     Raises:
-        ValueError: An argument out of its range, or not exactly one of `steps` and
-            `epochs`.
+        ValueError: If an argument is out of range, or not exactly one of `steps` and `epochs` is
+            given.
 
     Example:
 

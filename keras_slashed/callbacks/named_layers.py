@@ -1,4 +1,4 @@
-"""The layers of a model that have a rate, and its weight, by the names that logs give them."""
+"""The layers of a model that have a rate, by the names that appear in logs."""
 
 import collections
 
@@ -10,10 +10,10 @@ from keras_slashed.rates.fixed_rate import FixedRate
 
 
 def named_layers(model):
-    """Return {name: layer} of the layers below a model that have a rate.
+    """Return {name: layer} for all layers in a model that have a rate.
 
-    `FixedRateVIB` once, not its parts. Layers of one name are told apart by their
-    paths, and by a number where these are equal too.
+    A `FixedRateVIB` appears once, without its sublayers. Layers with the same name are
+    distinguished by their paths, and by a number if their paths are also the same.
     """
     found = list(_layers_with_a_rate(model))
     names = [layer.name for _, layer in found]
@@ -26,7 +26,7 @@ def named_layers(model):
 
 
 def layers_with_a_weight(model):
-    """Return the `SlashedNormalSampling` layers of `named_layers`, or those within them."""
+    """Return the `SlashedNormalSampling` layers of `named_layers`, or those within its layers."""
     layers = {
         name: layer.sampling if isinstance(layer, FixedRateVIB) else layer
         for name, layer in named_layers(model).items()
@@ -35,7 +35,7 @@ def layers_with_a_weight(model):
 
 
 def layers_with_a_fixed_rate(model):
-    """Return {name: `RateNormalization`} of `named_layers`, where the rate is a `FixedRate`."""
+    """Return {name: `RateNormalization`} for those `named_layers` whose rate is a `FixedRate`."""
     layers = {
         name: layer.rate_normalization if isinstance(layer, FixedRateVIB) else layer
         for name, layer in named_layers(model).items()
@@ -48,23 +48,24 @@ def layers_with_a_fixed_rate(model):
 
 
 def set_annealing_factor(model, factor):
-    """Set what multiplies the `kl_weight` of all layers of a model in training."""
+    """Set the factor that multiplies the `kl_weight` of all layers of a model during training."""
     for layer in layers_with_a_weight(model).values():
         layer.kl_annealing_factor.assign(factor)
 
 
 def log_weights(layers, logs):
-    """Write to the logs of an epoch the weight of the KL that named layers use in training."""
+    """Add the KL weights that named layers use in training to the logs of an epoch."""
     for name, layer in layers.items():
         factor = float(keras.ops.convert_to_numpy(layer.kl_annealing_factor))
         logs[f"{name}_kl_weight"] = layer.get_config()["kl_weight"] * factor
 
 
 def _layers_with_a_rate(layer, path=()):
-    """Yield the paths and layers below a layer that have a rate, each once.
+    """Yield the path and the layer of each layer below a layer that has a rate, once each.
 
-    Paths of our own: `Layer.path` leaves out the functional submodel a layer is
-    in. A layer's parts are not looked into, so `FixedRateVIB` is one.
+    The function computes the paths itself, since `Layer.path` omits the functional submodel that
+    contains a layer. It does not search the sublayers of a layer with a rate, so that
+    `FixedRateVIB` counts as one.
     """
     seen = set()
     for child in layer._flatten_layers(recursive=False, include_self=False):

@@ -1,4 +1,4 @@
-"""RateCalibration: the rate that was set in each validation, and after training."""
+"""RateCalibration: calibrate layers before each validation and after training."""
 
 import warnings
 
@@ -12,29 +12,29 @@ from keras_slashed.calibration.mean_squares import check_repeatable
 class RateCalibration(keras.callbacks.Callback):
     """Calibrate the layers of a model before each validation and at the end of `fit`.
 
-    It calls `keras_slashed.calibration.calibrate`: validation then measures the model at
-    the rate that was set, and so does whoever uses the model after `fit`. Each time costs
-    a pass over x at inference, or several where layers stand behind one another; a part of
-    the training data is enough for a mean square that is right to about
-    `1 / sqrt(number of instances)`. Frozen layers stay as they are.
+    The callback calls `keras_slashed.calibration.calibrate`. Validation then evaluates the model
+    at the rate that you set, and so does any later use of the model. Each calibration takes a
+    pass over x at inference, or several passes if one layer follows another. A part of the
+    training data suffices: the relative error of the mean square is about
+    `1 / sqrt(number of instances)`. Frozen layers do not change.
 
-    Callbacks that act at the end of `fit` act in the order in which they are passed. After
-    `EarlyStopping(restore_best_weights=True)` this one calibrates the best weights; before
-    it, they come back with the statistic of their own validation, which is the same
-    wherever their epoch had one. `ModelCheckpoint` saves at the end of an epoch: what it
-    saves is calibrated if that epoch had a validation.
+    Callbacks that act at the end of `fit` do so in the order in which you pass them. If this
+    callback comes after `EarlyStopping(restore_best_weights=True)`, it calibrates the best
+    weights. If it comes before, the best weights are restored with the mean square of their own
+    validation, which is the same if their epoch had a validation. `ModelCheckpoint` saves at the
+    end of an epoch. The saved model is calibrated if that epoch had a validation.
 
-    Where a mean square is not finite, as it is once the loss is NaN, the statistics stay as
-    they are, with a warning.
+    If a mean square is not finite, for example because the loss is NaN, the callback changes
+    nothing and issues a warning.
 
     Args:
-        x: Training data, or a part of them, without labels or with: arrays, or a data set as
-            for `keras.Model.predict` that can be iterated over several times.
-        batch_size: Integer. Number of rows of a batch, where x is arrays.
+        x: Training data or a part of them, with or without labels. Arrays, or a data set as for
+            `keras.Model.predict` that can be iterated over several times.
+        batch_size: Integer. Number of rows in a batch, if x consists of arrays.
         verbose: 0, 1, 2 or "auto". Progress bar of each pass.
 
     Raises:
-        ValueError: x is an iterator. In `fit`: the model has no layer to calibrate.
+        ValueError: If x is an iterator. In `fit`, if the model has no layer to calibrate.
 
     Example:
 
@@ -65,7 +65,7 @@ class RateCalibration(keras.callbacks.Callback):
         self._calibration = None
 
     def on_train_begin(self, logs=None):
-        # Each time: which layers are frozen may have changed since the last `fit`.
+        # Create it for each `fit`, since layers may have been frozen since the last one.
         self._calibration = Calibration(self.model)
 
     def on_test_begin(self, logs=None):

@@ -1,4 +1,4 @@
-"""RateMonitor: the rate each layer really reaches, epoch by epoch."""
+"""RateMonitor: log the achieved rate of each layer in every epoch."""
 
 import warnings
 
@@ -10,21 +10,21 @@ from keras_slashed.callbacks.named_layers import named_layers
 class RateMonitor(keras.callbacks.Callback):
     """Log the achieved rate of every keras_slashed layer of a model, in nats.
 
-    After each epoch `history.history` and the progress line hold
-    `<layer name>_rate`, the mean rate of an instance over the epoch's training
-    batches, and with validation data `val_<layer name>_rate`. Batches count by
-    their number of instances, masked positions do not count, and sample weights do not
-    enter. It needs no train step of its own and works on every backend, with nested models too.
+    After each epoch, `history.history` and the progress bar contain `<layer name>_rate`, the mean
+    rate of an instance over the training batches of the epoch. With validation data they also
+    contain `val_<layer name>_rate`. Batches are weighted by their number of instances. Masked
+    positions do not count, and sample weights have no effect. The callback requires no custom
+    train step. It works on every backend, with nested models too.
 
-    Layers reported: `FixedRateVIB` (once, not its parts), `RateNormalization`
-    and `SlashedNormalSampling`. Layers of one name are told apart by their
-    paths, and by a number where these are equal too. Pass it to `fit`, or to
-    `evaluate` to see `<layer name>_rate` in the progress line.
+    The callback reports `FixedRateVIB` (once, without its sublayers), `RateNormalization` and
+    `SlashedNormalSampling` layers. Layers with the same name are distinguished by their paths,
+    and by a number if their paths are also the same. Pass the callback to `fit`, or to `evaluate`
+    to see `<layer name>_rate` in the progress bar.
 
-    A layer that no step of an epoch called in training is idle: it draws no noise, keeps
-    no rate and learns no moving mean square, as `Dropout` would drop nothing. A subclassed
-    model has such layers if its `call` takes no `training` argument, or on JAX does not
-    pass it on. The monitor warns of each of them once in a `fit`.
+    A layer is idle if no step of an epoch called it with `training=True`. Like an idle `Dropout`
+    layer it has no effect: it adds no noise, tracks no rate and updates no moving mean square.
+    This happens in a subclassed model if its `call` has no `training` argument, or, on JAX, does
+    not pass it on. The callback warns once per `fit` about each idle layer.
 
     Example:
 
@@ -46,7 +46,7 @@ class RateMonitor(keras.callbacks.Callback):
         super().__init__()
         self._validation_rates = {}
         self._idle_before = set()
-        # Test functions of the model: its own, and one traced with inference counted.
+        # Test functions of the model: its own, and one that also tracks rates at inference.
         self._own_test_function = self._counting_test_function = None
 
     def on_train_begin(self, logs=None):
@@ -55,7 +55,7 @@ class RateMonitor(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._validation_rates = {}
         for tracker in self._trackers().values():
-            tracker.at_inference = False  # an interrupted evaluation may have left it on
+            tracker.at_inference = False  # an interrupted evaluation may have left it True
             tracker.reset(training=True)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -71,8 +71,8 @@ class RateMonitor(keras.callbacks.Callback):
         for tracker in trackers:
             tracker.at_inference = True
             tracker.reset(training=False)
-        # A function traced without the counting would go on without it. Another
-        # own function than last time means that the model was compiled anew.
+        # A function that was traced without the tracking would not track. If the model's own
+        # function is another one than last time, the model was compiled again.
         if self._own_test_function is not self.model.test_function:
             self._own_test_function = self.model.test_function
             self.model.make_test_function(force=True)
@@ -94,10 +94,10 @@ class RateMonitor(keras.callbacks.Callback):
         idle = {name for name, tracker in self._trackers().items() if tracker.is_idle()}
         for name in sorted(idle - self._idle_before):
             warnings.warn(
-                f"The layer {name!r} was not called with `training=True` in this epoch of "
-                "`fit`: it added no noise and its rate was not kept. Give the `call` of the "
-                "model, and of each layer around this one, an argument `training` and pass it "
-                "on: `self.layer(inputs, training=training)`.",
+                f"Layer {name!r} was not called with `training=True` in this epoch of `fit`, so "
+                "that it added no noise and its rate was not tracked. Add an argument "
+                "`training` to the `call` method of the model and of each layer around this "
+                "one, and pass it on: `self.layer(inputs, training=training)`.",
                 stacklevel=6,
             )
         self._idle_before |= idle

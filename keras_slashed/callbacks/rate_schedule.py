@@ -1,4 +1,4 @@
-"""RateWarmup and RateSchedule: a fixed rate that changes in the course of training."""
+"""RateWarmup and RateSchedule: change a fixed rate during training."""
 
 from keras_slashed.callbacks.named_layers import layers_with_a_fixed_rate
 from keras_slashed.callbacks.schedule import Schedule
@@ -15,8 +15,9 @@ class _RateSchedule(Schedule):
         layers = layers_with_a_fixed_rate(self.model)
         if not layers:
             raise ValueError(
-                f"{type(self).__name__} found no layer with a fixed rate: expected a "
-                "RateNormalization or FixedRateVIB layer made with a number as `rate`."
+                f"{type(self).__name__} found no layer with a fixed rate. Expected: a "
+                "RateNormalization or FixedRateVIB layer with a number as `rate`. "
+                f"Received: model={self.model.name!r}"
             )
         return {name: layer.rate for name, layer in layers.items()}
 
@@ -31,31 +32,31 @@ class _RateSchedule(Schedule):
 
 
 class RateWarmup(_RateSchedule):
-    """Change the rate of layers linearly, from a first value to the rate they were made with.
+    """Change the rate of layers linearly, from an initial value to their own rate.
 
-    The target is `initial + min(t / T, 1) (rate - initial)` nats, where `t` is the number of
-    optimizer updates, or epochs, before the present one, `T` the argument `steps` or `epochs`,
-    and `rate` that of the layer. Every `RateNormalization` and `FixedRateVIB` of the model with a
-    fixed rate takes part. This is the capacity schedule of Burgess et al. with the capacity
-    reached exactly. Works in compiled training on every backend, and continues correctly when a
-    checkpoint is resumed.
+    The target rate is `initial + min(t / T, 1) (rate - initial)` nats. Here `t` is the number of
+    previous optimizer updates or epochs, `T` is the argument `steps` or `epochs`, and `rate` is
+    the rate of the layer. The callback applies to every `RateNormalization` and `FixedRateVIB` of
+    the model with a fixed rate. It is the capacity schedule of Burgess et al., except that the
+    layers carry the capacity exactly. The callback works in compiled training on every backend,
+    and continues correctly when training is resumed from a checkpoint.
 
-    While `fit` runs, validation has the same target as training. The layer's `rate` itself, and
-    with it the configuration and files, does not change, and after `fit` it is the target again,
-    even if the training ended before the warm-up did. (If an exception ends `fit`, the factor
-    stays until the next `fit` with this callback; or assign 1 to `layer.rate.warmup_factor`.)
-    After each epoch `history.history` holds `<layer name>_target_rate`, the target of the last
-    training step.
+    During `fit`, validation uses the same target rate as training. The `rate` of the layer itself
+    does not change, and neither do its configuration and saved files. After `fit`, the target is
+    `rate` again, even if training ended before the warm-up. (If an exception ends `fit`, the
+    factor stays until the next `fit` with this callback. To reset it, assign 1 to
+    `layer.rate.warmup_factor`.) After each epoch `history.history` contains
+    `<layer name>_target_rate`, the target rate of the last training step.
 
     Args:
-        initial: Float. Positive number of nats to begin with.
+        initial: Float. Positive initial rate in nats.
         steps: Integer. Number of optimizer updates until the layer's own rate.
-        epochs: Integer. Number of epochs instead.
+        epochs: Integer. Number of epochs until the layer's own rate, instead of `steps`.
 
     Raises:
-        ValueError: `initial` is not a positive, finite number, not exactly one of `steps` and
-            `epochs` is given, or it is not a positive integer. In `fit`: the model has no layer
-            with a fixed rate.
+        ValueError: If `initial` is not a positive, finite number, or not exactly one of `steps`
+            and `epochs` is given, or it is not a positive integer. In `fit`, if the model has no
+            layer with a fixed rate.
 
     Example:
 
@@ -98,20 +99,21 @@ class RateWarmup(_RateSchedule):
 class RateSchedule(_RateSchedule):
     """Set the rate of layers by a function of the epoch or of the step.
 
-    Before each epoch, or each optimizer update, every `RateNormalization` and `FixedRateVIB` of
-    the model with a fixed rate is set to `schedule(t)` nats, `t` being the number of epochs or
-    updates before it. As with any assignment to `layer.rate`, it holds in training and at
-    inference, in the configuration, in files saved from then on, and after `fit`. After each
-    epoch `history.history` holds `<layer name>_target_rate`. Works in compiled training on every
-    backend, and continues correctly when a checkpoint is resumed.
+    Before each epoch or optimizer update, the callback sets the rate of every `RateNormalization`
+    and `FixedRateVIB` of the model with a fixed rate to `schedule(t)` nats. Here `t` is the number
+    of previous epochs or updates. Like any assignment to `layer.rate`, this affects training and
+    inference, the configuration and files that are saved later, and it persists after `fit`.
+    After each epoch `history.history` contains `<layer name>_target_rate`. The callback works in
+    compiled training on every backend, and continues correctly when training is resumed from a
+    checkpoint.
 
     Args:
-        schedule: Callable, from an integer, 0 or more, to a positive number of nats.
+        schedule: Callable. It takes an integer, 0 or more, and returns a positive number of nats.
         by: String. "epoch" or "step".
 
     Raises:
-        ValueError: An unknown `by`. In `fit`: the schedule returns something else than a
-            positive, finite number, or the model has no layer with a fixed rate.
+        ValueError: If `by` is unknown. In `fit`, if the schedule does not return a positive,
+            finite number, or the model has no layer with a fixed rate.
 
     Example:
 

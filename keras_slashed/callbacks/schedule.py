@@ -1,4 +1,4 @@
-"""What all schedules share: the clock, and when a value is set."""
+"""Schedule: the base class of callbacks that set a value at certain times."""
 
 import keras
 
@@ -6,12 +6,12 @@ from keras_slashed.validation import check_positive_integer
 
 
 class Schedule(keras.callbacks.Callback):
-    """Set a value that depends on time alone, before the steps or the epochs of `fit`.
+    """Set a value that depends only on time, before the steps or the epochs of `fit`.
 
-    A training that is resumed from a checkpoint therefore continues where it was. Epochs are
-    counted by `fit` (`initial_epoch`), steps by the optimizer's `iterations`: these are its
-    updates, fewer than the batches with `gradient_accumulation_steps`, and without the steps that
-    the scaling of a float16 loss skips.
+    Training that is resumed from a checkpoint therefore continues where it stopped. `fit` counts
+    the epochs (`initial_epoch`), and `optimizer.iterations` counts the steps. These are optimizer
+    updates: with `gradient_accumulation_steps` there are fewer of them than batches, and steps
+    that the loss scaling of float16 skips do not count.
 
     Subclasses define `value_at(time)` and `set_value(value)`.
     """
@@ -19,13 +19,13 @@ class Schedule(keras.callbacks.Callback):
     def __init__(self, by, length=None):
         super().__init__()
         self.by = by
-        # From this time on the value stays as it is.
+        # The value does not change after this time.
         self.length = length
         self._value = None
         self._finished = False
 
     def value_at(self, time):
-        """Return the value when `time` steps or epochs have passed."""
+        """Return the value after `time` steps or epochs."""
         raise NotImplementedError
 
     def set_value(self, value):
@@ -42,8 +42,8 @@ class Schedule(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.by == "step" and not self._finished:
-            # `self.model` as a property: on JAX it has `fit` put its state into the variables,
-            # and read it again afterwards. A read would fail without it, a write be lost.
+            # Accessing `self.model` makes `fit` on JAX write its state to the variables, and
+            # read it again afterward. Otherwise a read would fail and a write would be lost.
             self._set(int(self.model.optimizer.iterations))
 
     def _set(self, time):
@@ -55,10 +55,10 @@ class Schedule(keras.callbacks.Callback):
 
 
 def steps_or_epochs(steps, epochs):
-    """Return "step" or "epoch", and the number that was given of the two.
+    """Return "step" or "epoch", and the value of the argument that was given.
 
     Raises:
-        ValueError: Not exactly one is given, or it is not a positive integer.
+        ValueError: If not exactly one is given, or it is not a positive integer.
     """
     if (steps is None) == (epochs is None):
         raise ValueError(

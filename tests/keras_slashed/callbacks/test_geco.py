@@ -178,7 +178,7 @@ def test_metric_that_is_not_there():
 def test_no_layer_to_weigh():
     model = keras.Sequential([keras.Input((4,)), FixedRateVIB(2.0), keras.layers.Dense(4)])
     model.compile("sgd", "mse", metrics=["mse"])
-    with pytest.raises(ValueError, match="made with a kl_weight other than 0"):
+    with pytest.raises(ValueError, match="with a kl_weight other than 0"):
         fit(model, GECO("mse", 0.3))
 
 
