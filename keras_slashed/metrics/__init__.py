@@ -1,4 +1,4 @@
-"""Measures of an encoder: metrics to stream into, and functions of a data set."""
+"""Measures of an encoder: streaming metrics, and functions of a data set."""
 
 from keras_slashed.metrics.importance_weighting import ImportanceWeightedNLL
 from keras_slashed.metrics.importance_weighting import importance_weighted_nll

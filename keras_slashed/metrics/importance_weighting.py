@@ -1,4 +1,4 @@
-"""The importance-weighted negative log-likelihood: its metric, and over a data set."""
+"""The importance-weighted negative log-likelihood, as a metric and as a function of a data set."""
 
 import math
 from typing import Any
@@ -31,9 +31,9 @@ class NLLEstimate(NamedTuple):
     """An estimate of the mean negative log-likelihood of an instance, in nats.
 
     Attributes:
-        estimate: The mean over the instances.
-        standard_error: Its standard error, the instances being a sample.
-        values: The instances' own estimates, a NumPy array of shape `(N,)`, or None.
+        estimate: Float. Mean over the instances.
+        standard_error: Float. Standard error of the mean, where the instances are a sample.
+        values: NumPy array of shape `(N,)`, or None. Estimates of the single instances.
     """
 
     estimate: float
@@ -43,26 +43,25 @@ class NLLEstimate(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
 class ImportanceWeightedNLL(keras.metrics.Mean):
-    """The mean of `-log 1/S sum_s w_s`, given logarithms of importance weights.
+    """The mean of `-log 1/S sum_s w_s`, computed from logarithms of importance weights.
 
-    With `w_s = p(x|z_s) p(z_s) / q(z_s|x)` and draws `z_s` of q it is an upper bound of
-    the negative log-likelihood of an instance, in nats, on average, and falls to it
-    as S grows. For more draws than fit into one batch take the function
-    `keras_slashed.metrics.importance_weighted_nll`. Where to use the metric: see
-    `keras_slashed.metrics.Rate`.
+    With `w_s = p(x|z_s) p(z_s) / q(z_s|x)` and draws `z_s` of q, it is an upper bound, on
+    average, of the negative log-likelihood of an instance in nats. It decreases to the negative
+    log-likelihood as S grows. If the draws do not fit into one batch, use the function
+    `keras_slashed.metrics.importance_weighted_nll`. `keras_slashed.metrics.Rate` describes where
+    to use the metric.
 
     Args:
-        name: Name of the metric.
-        dtype: Dtype of the result.
+        name: String. Name of the metric.
+        dtype: String or None. Dtype of the result.
 
     Call arguments:
-        log_weights: Float tensor of shape `(batch, ..., S)`: all the draws of each
-            instance.
-        sample_weight: Weights or a mask of shape `(batch, ...)` or of its first
-            axes; what has a weight of 0 may be anything.
+        log_weights: Float tensor of shape `(batch, ..., S)`, with all draws of each instance.
+        sample_weight: Float or boolean tensor of shape `(batch, ...)`, or of the first axes of
+            that shape. Weights or a mask. Values with a weight of 0 may be arbitrary.
 
     Raises:
-        ValueError: The log weights have no axis of draws, or the sample weight does
+        ValueError: If `log_weights` has no axis of draws, or the shape of `sample_weight` does
             not fit.
 
     Example:
@@ -101,45 +100,43 @@ def importance_weighted_nll(
     return_values=False,
     verbose=0,
 ):
-    """Estimate the mean negative log-likelihood of an instance, by importance sampling.
+    """Estimate the mean negative log-likelihood of an instance by importance sampling.
 
-    `-log p(x) <= -E log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x)` with S draws `z_s` of the
-    posterior q of x. With S = 1 the right side is the negative ELBO; it falls as S
-    grows, to the left side, and at once where q is the true posterior. The draws of
-    a few instances are weighed chunk by chunk: memory grows neither with S nor with
-    the data. For a chunk the encoder runs once.
+    `-log p(x) <= -E log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x)` with S draws `z_s` of the posterior
+    q of x. With S = 1, the right side is the negative ELBO. It decreases to the left side as S
+    grows, and equals it for any S if q is the true posterior. The function processes the draws of
+    a few instances in chunks, so that memory grows neither with S nor with the data. The encoder
+    runs once for each chunk.
 
     Args:
-        encoder: A Keras model or any callable, from a batch of x to an amplitude of
-            shape `(batch, ..., 2K)`, on a standard normal prior; or to a distribution
-            of `keras_slashed.distributions` with its own, in float32. The axes
-            between are independent parts of the latent of one instance.
-        log_likelihood: A Keras model or any callable, from `(x, z)` to `log p(x|z)`,
-            one number for each row: x is structured as the data are, its rows
-            repeated, and z is a draw for each, of shape `(rows, ..., K)`. `rows` is
-            `batch_size * chunk_size`. On JAX the weights of a model that is not
-            `encoder` or `log_likelihood` itself, or the one whose method it is, are
-            constants of the compiled function, which takes longer to compile.
-        x: The data: arrays in any nested structure, or an iterable of batches as a
+        encoder: Keras model or callable. It takes a batch of x. It returns an amplitude of shape
+            `(batch, ..., 2K)` with a standard normal prior, or a distribution of
+            `keras_slashed.distributions` with its own prior, in float32. The axes in the middle
+            are independent parts of the latent of one instance.
+        log_likelihood: Keras model or callable. It takes `(x, z)` and returns `log p(x|z)`, one
+            number for each row. Here x has the structure of the data with repeated rows, and z
+            has one draw for each row, of shape `(rows, ..., K)`. The number of rows is
+            `batch_size * chunk_size`. On JAX, the weights of a model are constants of the
+            compiled function unless the model is `encoder` or `log_likelihood` itself, or one of
+            these is its method. Compilation then takes longer.
+        x: Data. Arrays in any nested structure, or an iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
-        num_samples: Number S of draws for each instance.
-        batch_size: Instances in one computation, where x is arrays.
-        chunk_size: Draws of each of them in one computation.
-        seed: Integer seed of the draws, or None. They come from NumPy: a seed gives
-            the same ones on every backend, with any `batch_size` and `chunk_size`. They
-            are independent of data drawn by `np.random.default_rng(seed)`.
-        return_values: Whether to return each instance's estimate too.
-        verbose: 0, 1, 2 or "auto", for a progress bar.
+        num_samples: Integer. Number S of draws for each instance.
+        batch_size: Integer. Number of instances in one computation, if x consists of arrays.
+        chunk_size: Integer. Number of draws of each instance in one computation.
+        seed: Integer or None. Seed of the draws. NumPy generates them, so that a seed gives the
+            same draws on every backend and with any `batch_size` and `chunk_size`. They are
+            independent of data drawn by `np.random.default_rng(seed)`.
+        return_values: Boolean. Whether to also return the estimate of each instance.
+        verbose: 0, 1, 2 or "auto". Progress bar.
 
     Returns:
-        An `NLLEstimate`, in nats: `estimate`, `standard_error` (over instances; NaN
-        for a single one), and `values`, None without `return_values`. Weights are
-        added in float64.
+        An `NLLEstimate` in nats, with `estimate`, `standard_error` (over instances, NaN for a
+        single one) and `values` (None unless `return_values=True`). Weights are added in float64.
 
     Raises:
-        ValueError: A number that is not a positive integer, a log-likelihood that is
-            not one number for each row, or data that are empty, of different
-            lengths, or no data.
+        ValueError: If a number is not a positive integer, the log-likelihood is not one number
+            for each row, or the data are empty, of different lengths, or of an unsupported type.
 
     Example:
 
@@ -191,7 +188,7 @@ def _posterior(encoder, batch):
 
 
 def _log_weights(encoder, log_likelihood, batch, noise):
-    """Return `log p(x|z) + log p(z) - log q(z|x)`, (n, S), given noise (n, S, ..., K)."""
+    """Return `log p(x|z) + log p(z) - log q(z|x)`, (n, S), for noise (n, S, ..., K)."""
     posterior = _posterior(encoder, batch)
     count = noise.shape[1]
     z = draws_of(posterior, ops.moveaxis(noise, 1, -2))
@@ -208,11 +205,11 @@ def _log_weights(encoder, log_likelihood, batch, noise):
 
 
 def _check_log_weights_shape(shape):
-    """Raise a ValueError unless a shape has an axis of instances and a known one of draws."""
+    """Raise a ValueError unless a shape has an axis of instances and a known number of draws."""
     if len(shape) < 2 or not shape[-1]:
         raise ValueError(
             "Argument `log_weights` must have the shape (batch, ..., S), with a known number S of "
-            f"draws of each instance. Received: log_weights.shape={tuple(shape)}"
+            f"draws for each instance. Received: log_weights.shape={tuple(shape)}"
         )
 
 

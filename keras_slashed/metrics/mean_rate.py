@@ -1,4 +1,4 @@
-"""The rate of an encoder: its metric, and over a data set."""
+"""The rate of an encoder, as a metric and as a function of a data set."""
 
 import keras
 from keras import ops
@@ -13,25 +13,25 @@ from keras_slashed.metrics.sample_weight import without_unweighted
 class Rate(keras.metrics.Mean):
     """The mean rate in nats, `E_x |psi(x)|^2`.
 
-    It is the mean of KL(posterior || prior) over all leading axes of the amplitudes
-    seen. For the rates that a model's layers reach in `fit`, see
-    `keras_slashed.callbacks.RateMonitor`: it needs no amplitude to be at hand.
+    It is the mean of `KL(posterior || prior)` over all leading axes of the amplitudes. To see the
+    rates that the layers of a model reach in `fit`, use `keras_slashed.callbacks.RateMonitor`,
+    which does not require access to the amplitudes.
 
-    A metric in `model.compile(metrics=...)` sees targets and predictions alone.
-    This one, as all in `keras_slashed.metrics`, is for a train or test step of your
-    own, or a `compute_loss`, or a loop; in `compile`, Keras' own
-    `MeanMetricWrapper(lambda y_true, y_pred: keras_slashed.ops.rate(y_pred))`
-    does for an output that is an amplitude.
+    A metric in `model.compile(metrics=...)` receives only targets and predictions. Use this
+    metric, like all in `keras_slashed.metrics`, in a custom train or test step, in
+    `compute_loss` or in a custom loop. If an output of the model is an amplitude, you can
+    instead pass `MeanMetricWrapper(lambda y_true, y_pred: keras_slashed.ops.rate(y_pred))` of
+    `keras.metrics` to `compile`.
 
     Args:
-        name: Name of the metric.
-        dtype: Dtype of the result.
+        name: String. Name of the metric.
+        dtype: String or None. Dtype of the result.
 
     Call arguments:
         amplitude: Float tensor of shape `(batch, ..., 2K)`, or a distribution of
             `keras_slashed.distributions`.
-        sample_weight: Weights or a mask of shape `(batch, ...)` or of its first
-            axes; what has a weight of 0 may be anything.
+        sample_weight: Float or boolean tensor of shape `(batch, ...)`, or of the first axes of
+            that shape. Weights or a mask. Values with a weight of 0 may be arbitrary.
 
     Example:
 
@@ -55,22 +55,22 @@ class Rate(keras.metrics.Mean):
 
 
 def rate(encoder, x, batch_size=32, verbose=0):
-    """Return the mean rate of an encoder over a data set in nats, `E_x |psi(x)|^2`.
+    """Compute the mean rate of an encoder over a data set in nats, `E_x |psi(x)|^2`.
 
     Args:
-        encoder: A Keras model or any callable, from a batch of x to an amplitude of
-            shape `(batch, ..., 2K)` or to a distribution of
-            `keras_slashed.distributions`. All leading axes are alike instances.
-        x: The data: arrays in any nested structure, or an iterable of batches as a
+        encoder: Keras model or callable. It takes a batch of x, and returns an amplitude of shape
+            `(batch, ..., 2K)` or a distribution of `keras_slashed.distributions`. All leading
+            axes are equivalent: each of their positions is an instance.
+        x: Data. Arrays in any nested structure, or an iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
-        batch_size: Rows in one call of the encoder, where x is arrays.
-        verbose: 0, 1, 2 or "auto", for a progress bar.
+        batch_size: Integer. Number of rows in one call of the encoder, if x consists of arrays.
+        verbose: 0, 1, 2 or "auto". Progress bar.
 
     Returns:
         A float. Batches are added in float64.
 
     Raises:
-        ValueError: The data are empty, of different lengths, or no data.
+        ValueError: If the data are empty, of different lengths, or of an unsupported type.
 
     Example:
 

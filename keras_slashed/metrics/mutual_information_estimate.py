@@ -1,4 +1,4 @@
-"""The mutual information of data and latents, over a data set."""
+"""The mutual information of data and latents, as a function of a data set."""
 
 import math
 from typing import NamedTuple
@@ -23,9 +23,9 @@ class MutualInformationEstimate(NamedTuple):
     """An estimate of a mutual information, in nats.
 
     Attributes:
-        estimate: The estimate, at most `cap` (to rounding).
-        standard_error: Its standard error.
-        cap: `log N`, which no estimate from N instances exceeds.
+        estimate: Float. The estimate, at most `cap`, to rounding.
+        standard_error: Float. Standard error of the estimate.
+        cap: Float. `log N`, the largest possible estimate from N instances.
     """
 
     estimate: float
@@ -36,60 +36,57 @@ class MutualInformationEstimate(NamedTuple):
 def mutual_information(
     encoder, x, num_samples=1, batch_size=32, chunk_size=512, seed=None, verbose=0
 ):
-    """Estimate the mutual information of data and latents, in nats, by Monte Carlo.
+    """Estimate the mutual information of data and latents by Monte Carlo, in nats.
 
-    `I_q = E_x KL(q(z|x) || p(z)) - KL(q(z) || p(z))
-         = E_x E_{z ~ q(z|x)} [log q(z|x) - log q(z)]`, with the aggregated posterior
-    `q(z) = 1/N sum_j q(z|x_j)`, a mixture over the N instances of the data. The prior
+    `I_q = E_x KL(q(z|x) || p(z)) - KL(q(z) || p(z))` equals
+    `E_x E_{z ~ q(z|x)} [log q(z|x) - log q(z)]`. The aggregated posterior
+    `q(z) = 1/N sum_j q(z|x_j)` is a mixture over the N instances of the data, and the prior
     cancels. Eq. 48 is the rate minus `KL(q(z) || p(z))`, so the rate is an upper bound.
 
-    What the number says depends on the cap, `log N`: an instance is one of N.
+    The meaning of the estimate depends on the cap, `log N`:
 
-    - Of these N instances, each drawn with probability 1/N, it is an unbiased
-      estimate, with z alone as what is random.
-    - Of a population that the instances are a sample from, it is on average too low:
-      the posterior of an instance is in its own mixture. The bias falls as `1/N` and
-      is small where `exp(I) << N`. With an estimate near the cap, or a rate near or
-      above it, N instances cannot tell, and the truth may be anything from there up
-      to the rate.
+    - For the N given instances, each drawn with probability 1/N, the estimate is unbiased. Only z
+      is random.
+    - For a population of which the instances are a sample, the estimate is too low on average,
+      since the mixture contains the posterior of each instance itself. The bias decreases as
+      `1/N` and is small if `exp(I) << N`. If the estimate is near the cap, or the rate is near or
+      above it, N instances do not suffice: the true value may be anything from the estimate to
+      the rate.
 
-    `standard_error` is that of a sample of instances and of their draws: the
-    deviation of the N instances' terms over `sqrt(N)`. (That all instances share the
-    mixture adds nothing of this order: the derivative of the second term by one
-    instance's weight is the same for each.) For the N instances as they are, it is
-    too large, an upper bound. It knows nothing of the bias.
+    `standard_error` is the standard error for a sample of instances and their draws: the standard
+    deviation of the terms of the N instances over `sqrt(N)`. (The mixture that all instances
+    share adds nothing of this order, since the derivative of the second term with respect to the
+    weight of an instance is the same for each of them.) For the N given instances, it is an upper
+    bound. It does not include the bias.
 
-    Time grows as `num_samples N^2 K`, memory as N, to keep the amplitudes: the pairs
-    of draws and posteriors are visited in squares of `chunk_size`. The draws come
-    from NumPy, one after another: a seed gives the same ones on every backend and
-    with any `batch_size` and `chunk_size`.
+    The computation takes time in `num_samples N^2 K`, and memory in N to store the amplitudes. It
+    processes the pairs of draws and posteriors in squares of `chunk_size`. NumPy generates the
+    draws one after another, so that a seed gives the same draws on every backend and with any
+    `batch_size` and `chunk_size`.
 
     Args:
-        encoder: A Keras model or any callable, from a batch of x to an amplitude of
-            shape `(batch, ..., 2K)`, whose leading axes are all alike instances; or to
-            a `SlashedNormal`, with a prior of its own for each instance. An
-            amplitude's prior may be anything, as long as it is the same for all
-            instances and drops no dimension: I_q does not depend on it, nor on a
-            rotation after the noise.
-        x: The data: arrays in any nested structure, or an iterable of batches as a
+        encoder: Keras model or callable. It takes a batch of x, and returns an amplitude of shape
+            `(batch, ..., 2K)` or a `SlashedNormal`, which may have a different prior for each
+            instance. All leading axes are equivalent: each of their positions is an instance. The
+            prior of an amplitude may be any one that is the same for all instances and drops no
+            dimension, since I_q depends neither on the prior nor on a rotation after the noise.
+        x: Data. Arrays in any nested structure, or an iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
-        num_samples: Draws from the posterior of each instance.
-        batch_size: Rows in one call of the encoder, where x is arrays.
-        chunk_size: Draws, and posteriors, in one computation: it holds
-            `chunk_size^2 K` numbers on backends that do not fuse.
-        seed: Integer seed of the draws, or None. They are independent of data drawn by
+        num_samples: Integer. Number of draws from the posterior of each instance.
+        batch_size: Integer. Number of rows in one call of the encoder, if x consists of arrays.
+        chunk_size: Integer. Number of draws, and of posteriors, in one computation. On backends
+            that do not fuse operations, it stores `chunk_size^2 K` numbers.
+        seed: Integer or None. Seed of the draws. They are independent of data drawn by
             `np.random.default_rng(seed)`.
-        verbose: 0, 1, 2 or "auto", for a progress bar of the encoding and one of the
-            pairs.
+        verbose: 0, 1, 2 or "auto". Progress bars of the encoding and of the pairs.
 
     Returns:
-        A `MutualInformationEstimate`: `estimate`, `standard_error` (NaN for a single
+        A `MutualInformationEstimate` with `estimate`, `standard_error` (NaN for a single
         instance) and `cap`.
 
     Raises:
-        ValueError: A number that is not a positive integer, a posterior with
-            dependent latent dimensions, or data that are empty, of different
-            lengths, or no data.
+        ValueError: If a number is not a positive integer, the latent dimensions of a posterior
+            are dependent, or the data are empty, of different lengths, or of an unsupported type.
 
     Example:
 
@@ -125,7 +122,7 @@ def mutual_information(
 
 
 def _encode(encoder, x, batch_size, verbose):
-    """Return means beside logarithms of deviations of all instances, (N, 2K)."""
+    """Return the means and log standard deviations of all instances, joined to (N, 2K)."""
 
     def parameters(encoded):
         return ops.concatenate(normal_parameters(amplitude_of(encoded)), axis=-1)
@@ -135,7 +132,7 @@ def _encode(encoder, x, batch_size, verbose):
 
 
 def _log_densities(compiled, rows, parameters, chunk_size):
-    """Return log q(z|x) of each row and the logarithm of the sum over all normals of theirs."""
+    """Return `log q(z|x)` of each row, and the log of the summed densities of all posteriors."""
     length = len(rows)
     mixed = np.full(length, -np.inf)
     rows = filled_up(rows, chunk_size)

@@ -1,4 +1,4 @@
-"""MutualInformation: a metric that keeps a sample of the amplitudes it sees."""
+"""MutualInformation: a metric that keeps a sample of the amplitudes."""
 
 import keras
 from keras import ops
@@ -15,41 +15,42 @@ from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_positive_integer
 
 _EMPTY = -1.0  # less than any key
-_ROWS = 32  # draws that are compared with all normals at once
+_ROWS = 32  # number of draws that are compared with all posteriors at once
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
 class MutualInformation(keras.metrics.Metric):
-    """The mutual information within a sample of the amplitudes seen, in nats.
+    """The mutual information within a sample of the amplitudes, in nats.
 
-    It keeps a uniform sample of at most `capacity` amplitudes: each gets a random
-    key when it is seen, and those with the greatest keys stay. The result is the
-    estimate of `keras_slashed.metrics.mutual_information` with the M that were kept as
-    the data and one draw from each: on average too low for all the data, at most
-    `log M`, and near that it says little. A capacity well above `exp(I)`, and rates
-    well below `log(capacity)`, make it a good one.
+    The metric keeps a uniform sample of at most `capacity` amplitudes. Each new amplitude gets a
+    random key, and those with the greatest keys stay. The result is the estimate of
+    `keras_slashed.metrics.mutual_information` for the M amplitudes of the sample, with one draw
+    from each. On average it is too low for all the data. It is at most `log M`, and close to
+    that it has little meaning. For a good estimate, the capacity should be well above `exp(I)`,
+    and the rates well below `log(capacity)`.
 
-    The result takes time in `capacity^2 K` and memory in `capacity K`; its draws
-    are the same each time. In `fit` and `evaluate` Keras computes the results of a
-    model's metrics at every step: take a small capacity there, or the function after
-    an epoch. The state is made at the first update, or in `build`, which must be
-    called before a compiled JAX step. Where to use it: see `keras_slashed.metrics.Rate`.
+    Computing the result takes time in `capacity^2 K` and memory in `capacity K`. Its draws are
+    the same each time. In `fit` and `evaluate`, Keras computes the results of a model's metrics
+    in every step. Use a small capacity there, or the function after an epoch. The metric creates
+    its state in the first update, or in `build`, which you must call before a compiled JAX step.
+    `keras_slashed.metrics.Rate` describes where to use the metric.
 
     Args:
-        capacity: Number of amplitudes that are kept.
-        seed: Integer seed of the keys and of the draws, or None.
-        name: Name of the metric.
-        dtype: Dtype of the result.
+        capacity: Integer. Maximum number of amplitudes in the sample.
+        seed: Integer or None. Seed of the keys and of the draws.
+        name: String. Name of the metric.
+        dtype: String or None. Dtype of the result.
 
     Call arguments:
-        amplitude: Float tensor of shape `(batch, ..., 2K)`, whose leading axes are
-            all alike instances, or a `SlashedNormal`.
-        sample_weight: A mask of shape `(batch, ...)` or of its first axes: what has a
-            weight of 0 is left out, and may be anything; all else counts alike.
+        amplitude: Float tensor of shape `(batch, ..., 2K)`, or a `SlashedNormal`. All leading
+            axes are equivalent: each of their positions is an instance.
+        sample_weight: Float or boolean tensor of shape `(batch, ...)`, or of the first axes of
+            that shape. A mask: instances with a weight of 0 do not count and may be arbitrary,
+            and all others have the same weight.
 
     Raises:
-        ValueError: The capacity is not a positive integer, the posterior has
-            dependent dimensions, or a shape does not fit.
+        ValueError: If the capacity is not a positive integer, the latent dimensions of a
+            posterior are dependent, or a shape does not fit.
 
     Example:
 
@@ -71,12 +72,12 @@ class MutualInformation(keras.metrics.Metric):
             stream_seed("MutualInformation, keys", seed)
         )
         self._seed_of_draws = stream_seed("MutualInformation, draws", seed)
-        # A variable of the metric, so that it advances in a stateless update.
+        # As a variable of the metric, the seed state also advances in a stateless update.
         self.seed_state = self.seed_generator.state
         self.built = False
 
     def build(self, amplitude_shape):
-        """Make the state, for amplitudes of shape `(..., 2K)`."""
+        """Create the state for amplitudes of shape `(..., 2K)`."""
         check_amplitude_shape(amplitude_shape)
         empty = keras.initializers.Constant(_EMPTY)
         self.keys = self._add("keys", (self.capacity,), empty)
@@ -84,8 +85,8 @@ class MutualInformation(keras.metrics.Metric):
         self.built = True
 
     def _add(self, name, shape, initializer):
-        # Replicas of a distributed step draw the same keys for the joined batch, and all
-        # write the same to the one variable they share.
+        # Replicas of a distributed step draw the same keys for the joined batch, and write the
+        # same values to the variable that they share.
         return self.add_variable(shape, initializer, "float32", aggregation="mean", name=name)
 
     def update_state(self, amplitude, sample_weight=None):
@@ -128,7 +129,7 @@ class MutualInformation(keras.metrics.Metric):
         return ops.cast(estimate, self.dtype)
 
     def reset_state(self):
-        """Forget the amplitudes; the keys go on from where they are."""
+        """Remove all amplitudes. The random keys continue from their present state."""
         if self.built:
             self.keys.assign(ops.full_like(self.keys.value, _EMPTY))
             self.amplitudes.assign(ops.zeros_like(self.amplitudes.value))

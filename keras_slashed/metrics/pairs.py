@@ -1,4 +1,4 @@
-"""Draws of some normals in the densities of all: what a mixture of them needs."""
+"""Densities of draws under several normal distributions, for mixtures of them."""
 
 from keras import ops
 
@@ -10,24 +10,25 @@ from keras_slashed.ops.floats import widen_amplitude
 
 
 def normal_parameters(amplitude):
-    """Return means and logarithms of deviations on a standard normal prior, (..., K)."""
+    """Return the means and log standard deviations with a standard normal prior, (..., K)."""
     psi = widen_amplitude(amplitude)
     return relative_normal(psi)[0], relative_log_stddev(psi)
 
 
 def log_densities(z, mean, log_stddev):
-    """Return the log-densities of independent normals at z, all broadcasting, (...)."""
+    """Return the log-densities, (...), of independent normals at z. All arguments broadcast."""
     distances = standardized(z - mean, log_stddev)
     return log_density(distances, z.shape[-1], ops.sum(log_stddev, axis=-1))
 
 
 def log_sum_of_densities(z, mean, log_stddev, log_weights):
-    """Return `log sum_j w_j q_j(z_i)`, (R,), for R draws and C normals.
+    """Return `log sum_j w_j q_j(z_i)`, (R,), for R draws and C normal distributions.
 
     Args:
-        z: Draws, (R, K).
-        mean: Means, (C, K).
-        log_stddev: Logarithms of standard deviations, (C, K).
-        log_weights: Of the normals, (C,); -inf leaves one out.
+        z: Float tensor of shape (R, K). Draws.
+        mean: Float tensor of shape (C, K). Means.
+        log_stddev: Float tensor of shape (C, K). Logarithms of the standard deviations.
+        log_weights: Float tensor of shape (C,). Logarithms of the weights of the distributions,
+            where -inf excludes one.
     """
     return ops.logsumexp(log_densities(z[:, None], mean, log_stddev) + log_weights, axis=-1)

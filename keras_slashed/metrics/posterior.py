@@ -1,4 +1,4 @@
-"""What an encoder returns: an amplitude, or a distribution made of one."""
+"""The output of an encoder: an amplitude, or a distribution of one."""
 
 import numpy as np
 from keras import ops
@@ -15,26 +15,26 @@ from keras_slashed.ops.reparameterize import apply_matrix
 
 
 def posterior_of(encoded):
-    """Return the posterior: on a standard normal prior, if an amplitude was encoded.
+    """Return a distribution unchanged, or the posterior of an amplitude with the prior N(0, 1).
 
-    Whatever has a prior's density is a distribution; the rest is a tensor.
+    An object with a prior density is a distribution. Any other object is a tensor.
     """
     if hasattr(encoded, "prior_log_prob"):
         return encoded
-    # Wide before anything is computed: a sample in float16 would be off by many of
-    # the smaller deviations.
+    # Cast first, since the error of a float16 sample would be many times the smallest standard
+    # deviations.
     return SlashedNormal(at_least_float32(to_amplitude(encoded)))
 
 
 def noise_like(posterior):
-    """Return zeros of the shape of the noise that one draw takes, (..., K)."""
+    """Return zeros of the shape of the noise for one draw, (..., K)."""
     if hasattr(posterior, "scale"):
         return ops.zeros_like(posterior.scale[..., 0, :])
     return ops.zeros_like(at_least_float32(posterior.stddev))
 
 
 def draws_of(posterior, noise):
-    """Return the draws, (..., S, D), that standard normal noise, (..., S, K), stands for."""
+    """Return the draws, (..., S, D), that correspond to standard normal noise, (..., S, K)."""
     mean = ops.expand_dims(at_least_float32(posterior.mean), -2)
     noise = ops.cast(noise, mean.dtype)
     if hasattr(posterior, "scale"):
@@ -43,20 +43,20 @@ def draws_of(posterior, noise):
 
 
 def amplitude_of(encoded):
-    """Return the amplitude, in float32 or wider, that has the posterior on N(0, 1)."""
+    """Return the amplitude, in float32 or wider, that has the posterior relative to N(0, 1)."""
     if isinstance(encoded, SlashedNormal):
         mean, stddev = at_least_float32(encoded.mean), at_least_float32(encoded.stddev)
         return normal_to_amplitude(mean, stddev)
     if hasattr(encoded, "prior_log_prob"):
         raise ValueError(
-            "Mutual information is computed for independent latent dimensions: the encoder must "
-            f"return an amplitude or a SlashedNormal. Received: a {type(encoded).__name__}"
+            "Mutual information requires independent latent dimensions. The encoder must return "
+            f"an amplitude or a SlashedNormal. Received: a {type(encoded).__name__}"
         )
     return at_least_float32(to_amplitude(encoded))
 
 
 def output_of(name, function, *inputs):
-    """Return the one output of a user's function, called `name` as an argument."""
+    """Return the only output of a user's function, whose argument name is `name`."""
     output = function(*inputs)
     check_one_output(name, function, output)
     return output

@@ -1,4 +1,4 @@
-"""Sample weights and masks, as Keras' metrics take them."""
+"""Sample weights and masks, in the same form as for metrics of Keras."""
 
 from keras import ops
 
@@ -9,9 +9,9 @@ def weights_of(sample_weight, values):
     """Return the weights of instances, a float32 tensor of the shape of `values`.
 
     Args:
-        sample_weight: None, or numbers or booleans, whose axes are the first of
-            `values`: one weight for each batch entry goes to all its positions.
-        values: A tensor, one number for each instance.
+        sample_weight: Float or boolean tensor, or None. Its axes are the first ones of `values`.
+            The weight of a batch entry applies to all positions of the entry.
+        values: Tensor with one number for each instance.
     """
     ones = ops.cast(ops.ones_like(values), "float32")
     if sample_weight is None:
@@ -24,15 +24,15 @@ def weights_of(sample_weight, values):
 
 
 def without_unweighted(values, weights):
-    """Return values with 0 where the weight is 0: a NaN there would stay one."""
+    """Return values with 0 where the weight is 0, since a NaN times 0 would still be NaN."""
     return ops.where(weights > 0.0, values, ops.zeros_like(values))
 
 
 def _check_sample_weight_shape(shape, expected):
-    """Raise a ValueError unless the axes of sample weights are the first of the instances'."""
+    """Raise a ValueError unless the axes of sample weights are the first axes of the instances."""
     expected = tuple(expected)
     if not may_be_same_shape(shape, expected[: len(shape)]):
         raise ValueError(
-            "Argument `sample_weight` must have the axes of the instances, "
-            f"{expected}, or the first of them. Received: sample_weight.shape={tuple(shape)}"
+            f"Argument `sample_weight` must have the shape {expected} of the instances, or the "
+            f"first axes of that shape. Received: sample_weight.shape={tuple(shape)}"
         )

@@ -1,4 +1,4 @@
-"""Active units: their metric, and over a data set."""
+"""Active units, as a metric and as a function of a data set."""
 
 import keras
 import numpy as np
@@ -19,29 +19,28 @@ from keras_slashed.validation import check_number
 class ActiveUnits(keras.metrics.Metric):
     """The number of latent dimensions that vary with the data.
 
-    Dimension k is active where `Var_x(mean_k(x)) > threshold`, the variance over the
-    data of its posterior mean, `sqrt(2) a_k` on a standard normal prior. It is the
-    mean squared deviation, as `numpy.var` has it, over all leading axes of the
-    amplitudes seen; kept in float32 without loss of digits, by merging the batches'
-    means and squared deviations.
+    Dimension k is active if `Var_x(mean_k(x)) > threshold`, the variance over the data of its
+    posterior mean, which is `sqrt(2) a_k` with a standard normal prior. It is the mean squared
+    deviation, as in `numpy.var`, over all leading axes of the amplitudes. The metric computes it
+    in float32 without loss of digits, by merging the means and squared deviations of batches.
 
-    The state has K entries: it is made at the first update, or in `build`, which
-    must be called before a compiled JAX step. Where to use it: see
-    `keras_slashed.metrics.Rate`.
+    The state has K entries. The metric creates it in the first update, or in `build`, which you
+    must call before a compiled JAX step. `keras_slashed.metrics.Rate` describes where to use the
+    metric.
 
     Args:
-        threshold: What the variance of an active dimension exceeds.
-        name: Name of the metric.
-        dtype: Dtype of the result.
+        threshold: Float, 0 or more. A dimension is active if its variance exceeds this.
+        name: String. Name of the metric.
+        dtype: String or None. Dtype of the result.
 
     Call arguments:
         amplitude: Float tensor of shape `(batch, ..., 2K)`, or a distribution of
             `keras_slashed.distributions`.
-        sample_weight: Weights or a mask of shape `(batch, ...)` or of its first
-            axes; what has a weight of 0 may be anything.
+        sample_weight: Float or boolean tensor of shape `(batch, ...)`, or of the first axes of
+            that shape. Weights or a mask. Values with a weight of 0 may be arbitrary.
 
     Raises:
-        ValueError: The threshold is negative, or a shape does not fit.
+        ValueError: If the threshold is negative, or a shape does not fit.
 
     Example:
 
@@ -63,7 +62,7 @@ class ActiveUnits(keras.metrics.Metric):
         self.built = False
 
     def build(self, amplitude_shape):
-        """Make the state, for amplitudes of shape `(..., 2K)`."""
+        """Create the state for amplitudes of shape `(..., 2K)`."""
         check_amplitude_shape(amplitude_shape)
         self._build(amplitude_shape[-1] // 2)
 
@@ -74,7 +73,7 @@ class ActiveUnits(keras.metrics.Metric):
         self.built = True
 
     def _add(self, name, shape):
-        # Replicas of a distributed step all write the same to the one variable they share.
+        # Replicas of a distributed step write the same values to the variable that they share.
         return self.add_variable(shape, "zeros", "float32", aggregation="mean", name=name)
 
     def update_state(self, amplitude, sample_weight=None):
@@ -85,7 +84,7 @@ class ActiveUnits(keras.metrics.Metric):
         means = without_unweighted(means, weights)
         axes = list(range(len(means.shape) - 1))
         count = sum_over_mirrored_replicas(ops.sum(weights))
-        # An empty batch, or none before, has a share of 0, not 0 / 0.
+        # `_or_one` makes the share of an empty batch 0 instead of 0 / 0.
         mean = sum_over_mirrored_replicas(ops.sum(weights * means, axis=axes)) / _or_one(count)
         squares = ops.sum(weights * ops.square(means - mean), axis=axes)
         squares = sum_over_mirrored_replicas(squares)
@@ -99,7 +98,7 @@ class ActiveUnits(keras.metrics.Metric):
     def variances(self):
         """Return the variances of the posterior means, of shape `(K,)`."""
         if not self.built:
-            raise ValueError(f"The metric {self.name!r} has seen no amplitude yet.")
+            raise ValueError(f"Metric {self.name!r} has not received any amplitudes yet.")
         return self.squares / _or_one(self.count.value)
 
     def result(self):
@@ -112,23 +111,26 @@ class ActiveUnits(keras.metrics.Metric):
 
 
 def active_units(encoder, x, threshold=0.01, batch_size=32, verbose=0):
-    """Return the number of latent dimensions whose posterior mean varies over a data set.
+    """Count the latent dimensions whose posterior mean varies over a data set.
 
-    Dimension k is active where `Var_x(mean_k(x)) > threshold`; see `unit_variances`.
+    Dimension k is active if `Var_x(mean_k(x)) > threshold`. See `unit_variances`.
 
     Args:
-        encoder: See `unit_variances`.
-        x: Likewise.
-        threshold: What the variance of an active dimension exceeds.
-        batch_size: Rows in one call of the encoder, where x is arrays.
-        verbose: 0, 1, 2 or "auto", for a progress bar.
+        encoder: Keras model or callable. It takes a batch of x, and returns an amplitude of shape
+            `(batch, ..., 2K)` or a distribution of `keras_slashed.distributions`. All leading
+            axes are equivalent: each of their positions is an instance.
+        x: Data. Arrays in any nested structure, or an iterable of batches such as a
+            `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
+        threshold: Float, 0 or more. A dimension is active if its variance exceeds this.
+        batch_size: Integer. Number of rows in one call of the encoder, if x consists of arrays.
+        verbose: 0, 1, 2 or "auto". Progress bar.
 
     Returns:
         An integer from 0 to K.
 
     Raises:
-        ValueError: The threshold is negative; the data are empty, of different
-            lengths, or no data.
+        ValueError: If the threshold is negative, or the data are empty, of different lengths, or
+            of an unsupported type.
 
     Example:
 
@@ -144,22 +146,22 @@ def active_units(encoder, x, threshold=0.01, batch_size=32, verbose=0):
 
 
 def unit_variances(encoder, x, batch_size=32, verbose=0):
-    """Return the variance over a data set of each latent dimension's posterior mean.
+    """Compute the variance of the posterior mean of each latent dimension over a data set.
 
     Args:
-        encoder: A Keras model or any callable, from a batch of x to an amplitude of
-            shape `(batch, ..., 2K)` or to a distribution of
-            `keras_slashed.distributions`. All leading axes are alike instances.
-        x: The data: arrays in any nested structure, or an iterable of batches as a
+        encoder: Keras model or callable. It takes a batch of x, and returns an amplitude of shape
+            `(batch, ..., 2K)` or a distribution of `keras_slashed.distributions`. All leading
+            axes are equivalent: each of their positions is an instance.
+        x: Data. Arrays in any nested structure, or an iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
-        batch_size: Rows in one call of the encoder, where x is arrays.
-        verbose: 0, 1, 2 or "auto", for a progress bar.
+        batch_size: Integer. Number of rows in one call of the encoder, if x consists of arrays.
+        verbose: 0, 1, 2 or "auto". Progress bar.
 
     Returns:
-        A NumPy array of shape `(K,)`: mean squared deviations, computed in float64.
+        A NumPy array of shape `(K,)` with mean squared deviations, computed in float64.
 
     Raises:
-        ValueError: The data are empty, of different lengths, or no data.
+        ValueError: If the data are empty, of different lengths, or of an unsupported type.
 
     Example:
 
@@ -178,5 +180,5 @@ def unit_variances(encoder, x, batch_size=32, verbose=0):
 
 
 def _or_one(x):
-    """Return a divisor that is not 0."""
+    """Return x where it is positive, otherwise 1, as a divisor."""
     return ops.where(x > 0.0, x, ops.ones_like(x))

@@ -105,7 +105,7 @@ def test_errors():
         ActiveUnits(threshold=-1)
     with pytest.raises(ValueError, match=r"`threshold` must be a finite number.*threshold=nan"):
         active_units(lambda x: x, AMPLITUDES, threshold=float("nan"))
-    with pytest.raises(ValueError, match="'active_units' has seen no amplitude"):
+    with pytest.raises(ValueError, match="'active_units' has not received any amplitudes"):
         ActiveUnits().variances()
     with pytest.raises(ValueError, match="amplitude must have the shape"):
         ActiveUnits().build((None, 3))

@@ -68,7 +68,7 @@ def test_metric_with_weights_of_batch_entries():
 
 @pytest.mark.parametrize("shape", [(4,), (3, 1), (3, 2, 1)])
 def test_wrong_weights(shape):
-    message = r"`sample_weight` must have the axes of the instances, \(3, 2\)"
+    message = r"`sample_weight` must have the shape \(3, 2\) of the instances"
     with pytest.raises(ValueError, match=message):
         Rate().update_state(np.zeros((3, 2, 4)), np.ones(shape))
 
