@@ -1,4 +1,4 @@
-"""What a classifier looked at, in nats: perturbations of its input, from Theorem 5.1."""
+"""Attribution of a classifier's decision to its input, in nats (Theorem 5.1)."""
 
 from keras_slashed.attribution.attribution_map import Attribution
 from keras_slashed.attribution.attribution_map import amplitude_attribution

@@ -1,4 +1,4 @@
-"""The stationary perturbation of a classifier's input (Eq. 23)."""
+"""amplitude_attribution: the stationary perturbation of a classifier's input (Eq. 23)."""
 
 import math
 from typing import Any
@@ -17,19 +17,19 @@ from keras_slashed.validation import check_positive_integer
 
 
 class Attribution(NamedTuple):
-    """Perturbations of inputs, and what they cost: NumPy arrays, N inputs in each.
+    """The perturbations of N inputs and their rates, as NumPy arrays.
 
     Attributes:
-        amplitude: The perturbations' amplitudes, of the inputs' shape with twice the
-            length of the last axis: for C channels first C real parts, then C
-            imaginary ones.
-        nats: The map: `|psi|^2` of each element, of the inputs' shape.
+        amplitude: Amplitudes of the perturbations, of the shape of the inputs with twice the
+            length of the last axis. For C channels, the C real parts precede the C imaginary
+            parts.
+        nats: The map: `|psi|^2` of each element, of the shape of the inputs.
         rate: `KL(perturbation || noise)` of each input in nats, the sum of its map.
-        residual: Of each input, how far it is from stationary:
-            `||psi - T(psi)|| / max(||psi||, ||T(psi)||)`, T being the right side of
-            Eq. 23; 0 where both are 0.
-        loss: The expected loss of each perturbed input.
-        noise_loss: The expected loss of each input with noise alone, psi = 0.
+        residual: Distance of each input from stationarity,
+            `||psi - T(psi)|| / max(||psi||, ||T(psi)||)`, where T is the right side of Eq. 23.
+            It is 0 if both norms are 0.
+        loss: Expected loss of each perturbed input.
+        noise_loss: Expected loss of each input with noise only, that is, with psi = 0.
 
     Example:
 
@@ -69,60 +69,65 @@ def amplitude_attribution(
     chunk_size=8,
     verbose=0,
 ):
-    """Return the perturbation of each input that is stationary, as a map in nats.
+    """Compute the stationary perturbation of each input of a classifier, as a map in nats.
 
-    The input becomes a stochastic layer, `z = x + noise u` with `u` of amplitude psi on
-    the prior N(0, 1): `u = sqrt(2) a + stdplus(sqrt(2) b) eps`. At psi = 0 that is noise
-    alone, and whatever an element needs to depart from it costs `a^2 + b^2` nats. The
-    perturbation that is best for `E[loss(y, model(z))] + beta |psi|^2` is stationary:
+    The function adds noise to the input, and then asks how many nats each element must carry to
+    recover the prediction. The input becomes a stochastic layer, `z = x + noise u`, where `u` has
+    the amplitude psi relative to the prior N(0, 1): `u = sqrt(2) a + stdplus(sqrt(2) b) eps`. At
+    psi = 0 this is only noise. Any other distribution of an element costs `a^2 + b^2` nats. The
+    best perturbation for `E[loss(y, model(z))] + beta |psi|^2` is stationary:
 
     `psi = T(psi) = -(1 / (2 beta)) E[grad_psi loss(y, model(z))]`
 
-    which is iterated from psi = 0, damped: `psi <- psi + damping (T(psi) - psi)`. The map
-    `|psi|^2` says how many nats about each element noise leaves out that the model
-    wants; a real part is a shift of the element by `sqrt(2) noise a`, an imaginary part
-    more noise on it (b > 0) or less (b < 0).
+    The function starts from psi = 0 and iterates this equation with damping,
+    `psi <- psi + damping (T(psi) - psi)`. The map `|psi|^2` states how many nats of information
+    about each element the model uses beyond the noise. The real part shifts the element by
+    `sqrt(2) noise a`. The imaginary part adds noise to it (b > 0) or removes noise (b < 0).
 
-    One undamped step, `steps=1, damping=1`, is SmoothGrad (Smilkov et al. 2017) with the
+    One step without damping, `steps=1, damping=1`, is SmoothGrad (Smilkov et al. 2017) with the
     standard deviation `noise`: `a = -noise / (sqrt(2) beta) E[grad_z loss]`.
 
-    All steps use the same draws, so that they converge: the point is stationary for these,
-    and the more there are the nearer to that of all. What a model of ReLUs says of a few
-    draws is not smooth, and the best point may be a kink, where the residual stays above 0.
+    All steps use the same draws, so that they converge. The result is stationary for these draws,
+    and more draws bring it closer to the stationary point of the expectation. For a ReLU model
+    and few draws, the objective is not smooth. Its minimum may be at a kink, where the residual
+    stays above 0.
 
     Args:
-        model: A Keras model or any callable, from a batch of inputs to class scores
-            of shape `(batch, classes)`: logits, or probabilities where each row of them
-            is one. It runs at inference.
-        x: Inputs, a float array of shape `(N, ..., C)`; the axes after the first are one
-            input.
-        y: Integer classes of shape `(N,)`, or None for those that the model predicts.
-            With a `loss` of one's own, whatever it takes, N in the first axis.
-        beta: Price of a nat, in units of the loss. The larger, the smaller the map.
-        steps: Number of steps.
-        num_samples: Draws of the noise in each expectation.
-        noise: Standard deviation of the prior, on the scale of x.
-        seed: Integer seed of the draws, or None. They come from NumPy: a seed gives the
-            same ones on every backend, with any `batch_size` and `chunk_size`. They are
+        model: Keras model or callable. It takes a batch of inputs and returns class scores of
+            shape `(batch, classes)`: logits, or probabilities if each row of the scores is a
+            distribution. It runs in inference mode.
+        x: Float array of shape `(N, ..., C)`. Inputs. The axes after the first one are those of
+            one input.
+        y: Integer array of shape `(N,)`, or None. Classes. Defaults to the classes that the model
+            predicts. With a custom `loss`, any array with N entries along its first axis that
+            the loss accepts.
+        beta: Float. Positive price of a nat, in units of the loss. A larger price gives a smaller
+            map.
+        steps: Integer. Number of steps.
+        num_samples: Integer. Number of draws of the noise in each expectation.
+        noise: Float. Positive standard deviation of the prior, in the units of x.
+        seed: Integer or None. Seed of the draws. NumPy generates them, so that a seed gives the
+            same draws on every backend and with any `batch_size` and `chunk_size`. They are
             independent of data drawn by `np.random.default_rng(seed)`.
-        damping: A number in (0, 1] for all steps; or None: each input has a damping of
-            its own, by Barzilai and Borwein's rule, and a step that does not lower its
-            objective is taken back and tried again, shorter.
-        loss: Function of `y` and the model's outputs to one number for each row, in
-            nats if the map is to be in nats of it; None for the cross-entropy.
-        batch_size: Inputs in one computation.
-        chunk_size: Draws of each of them in one computation: `batch_size * chunk_size`
-            rows pass through the model at once, whatever `num_samples` is.
-        verbose: 0, 1, 2 or "auto", for a progress bar over batches.
+        damping: Float in (0, 1], or None. Damping of all steps. With None, each input has its own
+            damping by the rule of Barzilai and Borwein. A step that does not decrease the
+            objective of the input is undone and repeated with half its length.
+        loss: Callable or None. It takes `y` and the outputs of the model, and returns one number
+            for each row. This number must be in nats for the map to be in nats. Defaults to the
+            cross-entropy.
+        batch_size: Integer. Number of inputs in one computation.
+        chunk_size: Integer. Number of draws of each input in one computation. The model processes
+            `batch_size * chunk_size` rows at once, whatever `num_samples` is.
+        verbose: 0, 1, 2 or "auto". Progress bar over batches.
 
     Returns:
-        An `Attribution`. It costs `steps + 1` gradients of `num_samples` rows for each
-        input; the last one measures the residual.
+        An `Attribution`. It takes `steps + 1` gradients of `num_samples` rows for each input. The
+        last gradient measures the residual.
 
     Raises:
-        ValueError: An argument out of its range, inputs that are not float or not of
-            one array, classes that do not fit, or a model or loss whose output does not
-            have a row for each.
+        ValueError: If an argument is out of range, the inputs are not a single float array, the
+            classes do not fit, or the output of the model or the loss does not have one row for
+            each input.
 
     Example:
 
@@ -132,7 +137,7 @@ def amplitude_attribution(
     ...     model, np.zeros((1, 3), "float32"), y=np.array([0]), noise=1.0, seed=0)
     >>> result.nats.shape, bool(result.nats[0, 0] > result.nats[0, 1] > 0)
     ((1, 3), True)
-    >>> float(result.nats[0, 2])  # the model does not look at it
+    >>> float(result.nats[0, 2])  # the model does not use this element
     0.0
 
     Reference:
@@ -169,8 +174,8 @@ def _inputs(x):
         is_array = isinstance(x, np.ndarray)
         received = f"an array of dtype {x.dtype} and shape {x.shape}" if is_array else type(x)
         raise ValueError(
-            "Argument `x` must be a float array of shape (N, ..., C), the inputs of a model that "
-            f"has one. Received: {received}"
+            "Argument `x` must be a float array of shape (N, ..., C), the inputs of a model with "
+            f"one input. Received: {received}"
         )
     if not np.all(np.isfinite(x)):
         raise ValueError("Argument `x` must be finite. Received: an array with NaN or infinity")

@@ -1,4 +1,4 @@
-"""The loss of a classifier's output, one number for each row."""
+"""The loss of a classifier's output, with one number for each row."""
 
 import keras
 import numpy as np
@@ -11,15 +11,15 @@ from keras_slashed.ops.floats import at_least_float32
 
 
 def class_loss(model, x, y, loss, batch_size):
-    """Return the labels of inputs and the loss that goes with a model's outputs.
+    """Return the labels of inputs, and a loss for the outputs of a model.
 
     Args:
-        model: From inputs to class scores.
-        x: All inputs, a NumPy array.
-        y: Labels, or None for the classes that the model predicts.
-        loss: The user's own, or None for the cross-entropy, of probabilities where the
-            model's outputs are such.
-        batch_size: Inputs in one computation.
+        model: Keras model or callable. It takes inputs and returns class scores.
+        x: NumPy array. All inputs.
+        y: Array or None. Labels, or None for the classes that the model predicts.
+        loss: Callable or None. A custom loss, or None for the cross-entropy. The cross-entropy
+            treats the outputs of the model as probabilities if they are such.
+        batch_size: Integer. Number of inputs in one computation.
 
     Returns:
         `(y, loss)`: a NumPy array, and a function of labels and outputs.
@@ -33,7 +33,7 @@ def class_loss(model, x, y, loss, batch_size):
             )
     if loss is not None:
         if y is None:
-            raise ValueError("Argument `loss` needs a `y`. Received: y=None")
+            raise ValueError("Argument `loss` requires the argument `y`. Received: y=None")
         return y, loss
     outputs = _outputs(model, x if y is None else x[:batch_size], batch_size)
     if y is None:
@@ -51,7 +51,7 @@ def _outputs(model, x, batch_size):
     if outputs[0].ndim != 2 or outputs[0].shape[1] < 2:
         raise ValueError(
             "Argument `model` must return scores of two or more classes, of shape (batch, "
-            "classes), or a `loss` of its outputs must be given. Received: outputs of shape "
+            "classes). For other outputs, pass a `loss`. Received: outputs of shape "
             f"{outputs[0].shape}"
         )
     return np.concatenate(outputs)
@@ -65,7 +65,7 @@ def _check_classes(y, classes):
     integers = y.ndim == 1 and np.issubdtype(y.dtype, np.integer)
     if not integers or y.min() < 0 or y.max() >= classes:
         raise ValueError(
-            f"Argument `y` must hold integer classes from 0 to {classes - 1}, one for each input. "
+            f"Argument `y` must be integer classes from 0 to {classes - 1}, one for each input. "
             f"Received: an array of dtype {y.dtype} and shape {y.shape}"
             + (f", from {y.min()} to {y.max()}" if y.size else "")
         )

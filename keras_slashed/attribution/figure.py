@@ -1,4 +1,4 @@
-"""A map in nats, laid over its image."""
+"""Plot maps in nats over their images."""
 
 import math
 
@@ -14,27 +14,27 @@ _UNITS = {"nats": 1.0, "bits": math.log(2.0)}
 
 
 def plot_attribution(x, attribution, titles=None, units="nats", columns=6, path=None):
-    """Draw images with the maps of `amplitude_attribution` over them.
+    """Plot images with the maps of `amplitude_attribution` over them.
 
-    Each image is in grey; the more nats a pixel has, the redder it is. An image's
-    colours go from 0 to its own largest pixel, which its title names, beside the sum.
+    Images are gray, and pixels with more nats are redder. The color scale of each image extends
+    from 0 to its largest pixel. The title states the sum and that largest value.
 
     Args:
-        x: The images, of shape `(N, height, width)` or `(N, height, width, channels)`
-            with 1 or 3 channels; values of any range.
-        attribution: An `Attribution` of them, or its map, of the images' shape. The
-            nats of a pixel's channels are added up.
-        titles: Strings, one for each image, put before the numbers; or None.
-        units: "nats" or "bits".
-        columns: Images in a row.
-        path: Where to save the picture, or None.
+        x: Array of shape `(N, height, width)` or `(N, height, width, channels)`. Images with 1 or
+            3 channels, and values in any range.
+        attribution: `Attribution` of the images, or its map in the shape of the images. The nats
+            of the channels of a pixel are added up.
+        titles: List of strings or None. One title for each image, shown above the numbers.
+        units: String. "nats" or "bits".
+        columns: Integer. Number of images in a row.
+        path: String or None. File to save the figure to.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: The shapes are not those of images and their maps.
-        ImportError: There is no matplotlib.
+        ValueError: If the shapes are not those of images and their maps.
+        ImportError: If matplotlib is not installed.
 
     Example:
 
@@ -53,7 +53,7 @@ def plot_attribution(x, attribution, titles=None, units="nats", columns=6, path=
         )
     if titles is not None and len(titles) != len(images):
         raise ValueError(
-            f"Argument `titles` must have one for each of {len(images)} images. "
+            f"Argument `titles` must have one title for each of the {len(images)} images. "
             f"Received: {len(titles)}"
         )
     values = nats.sum(axis=-1) / _UNITS[units]
@@ -75,16 +75,16 @@ def plot_attribution(x, attribution, titles=None, units="nats", columns=6, path=
 
 
 def overlay(image, values):
-    """Return a picture, (height, width, 3), of an image in grey with values over it in red.
+    """Return an image in gray with values over it in red, as an array (height, width, 3).
 
     Args:
         image: Array of shape `(height, width, channels)`.
-        values: Array of shape `(height, width)`, 0 or more.
+        values: Array of shape `(height, width)`. Values of 0 or more.
     """
     grey = image.mean(axis=-1)
     low, high = grey.min(), grey.max()
     grey = (grey - low) / (high - low if high > low else 1.0)
-    # Faded, so that no pixel of the image is taken for one of the map.
+    # Fade the image, so that its pixels cannot be confused with those of the map.
     grey = 0.35 + 0.65 * (1.0 - 0.6 * grey)
     largest = values.max()
     share = np.expand_dims(values / (largest if largest > 0 else 1.0), -1) ** 0.5

@@ -1,4 +1,4 @@
-"""The expected loss of perturbed inputs, and its gradient by the amplitude."""
+"""The expected loss of perturbed inputs, and its gradient with respect to the amplitude."""
 
 import numpy as np
 from keras import ops
@@ -12,17 +12,17 @@ from keras_slashed.ops.floats import at_least_float32
 
 
 class PerturbedLoss:
-    """`E[loss(y, model(x + noise u))]`, u of amplitude psi, over a fixed set of draws.
+    """`E[loss(y, model(x + noise u))]` over fixed draws, where u has the amplitude psi.
 
-    The draws pass through the model chunk by chunk, and one compilation serves all.
+    The model processes the draws in chunks, and is compiled once for all of them.
 
     Args:
-        model: From inputs to outputs.
-        loss: From labels and outputs to one number for each row.
-        noise: Standard deviation of the prior.
-        num_samples: Number of draws.
-        chunk_size: Draws in one computation.
-        seed: Integer seed of the draws.
+        model: Callable. It takes inputs and returns outputs.
+        loss: Callable. It takes labels and outputs, and returns one number for each row.
+        noise: Float. Standard deviation of the prior.
+        num_samples: Integer. Number of draws.
+        chunk_size: Integer. Number of draws in one computation.
+        seed: Integer. Seed of the draws.
     """
 
     def __init__(self, model, loss, noise, num_samples, chunk_size, seed):
@@ -35,12 +35,13 @@ class PerturbedLoss:
         self._compiled = Compiled(self._sum_over_draws, [model, loss])
 
     def of_batch(self, x, y, instances):
-        """Return the function of the amplitude of a batch: losses, (n,), and gradient.
+        """Return a function from the amplitude of a batch to losses, (n,), and their gradient.
 
         Args:
-            x: Inputs, a NumPy array of shape (n, ..., C).
-            y: Labels, n of them.
-            instances: Place in the data of each real row: the seed of its draws.
+            x: NumPy array of shape (n, ..., C). Inputs.
+            y: Array with n entries. Labels.
+            instances: Iterable of integers. Index in the data of each real row, which is the seed
+                of its draws.
         """
 
         def loss_and_gradient(amplitude):
@@ -59,7 +60,7 @@ class PerturbedLoss:
         return loss_and_gradient
 
     def _sum_over_draws(self, inputs):
-        """Return the sum over a chunk of draws of losses, (n,), and its gradient."""
+        """Return the losses, (n,), summed over a chunk of draws, and their gradient."""
         x, y, amplitude, noise, weights = inputs
         chunk_size = weights.shape[1]
         y = ops.repeat(y, chunk_size, axis=0)

@@ -2,25 +2,25 @@
 
 import numpy as np
 
-_SUFFICIENT = 1e-4  # share of the decrease that a step promises, as in Armijo's rule
+_SUFFICIENT = 1e-4  # required share of the predicted decrease, as in Armijo's rule
 _SHORTEST = 1e-6
-_ROUNDING = 1e-6  # of an objective in float32
+_ROUNDING = 1e-6  # relative rounding error of an objective in float32
 
 
 def iterate(loss_and_gradient, amplitude, beta, steps, damping=None):
-    """Iterate `psi <- psi + damping (T(psi) - psi)`, `T(psi) = -grad / (2 beta)`.
+    """Iterate `psi <- psi + damping (T(psi) - psi)` with `T(psi) = -grad / (2 beta)`.
 
-    The step is one of gradient descent on `J = loss + beta |psi|^2`, whose gradient is
+    This is a step of gradient descent on `J = loss + beta |psi|^2`, whose gradient is
     `2 beta (psi - T(psi))`.
 
     Args:
-        loss_and_gradient: From amplitudes, a NumPy array of shape (n, ...), to losses
-            (n,) and their gradients.
-        amplitude: Where to begin.
-        beta: Weight of the rate.
-        steps: Number of steps; the function is called once more.
-        damping: A number; or None for one of each input: the step of Barzilai and Borwein
-            (1988), and where J does not fall the input is left where it is and the next
+        loss_and_gradient: Callable. It takes amplitudes, a NumPy array of shape (n, ...), and
+            returns their losses, (n,), and gradients.
+        amplitude: NumPy array. Initial amplitudes.
+        beta: Float. Weight of the rate.
+        steps: Integer. Number of steps. The function is called once more than that.
+        damping: Float or None. With None, each input has its own damping, the step of Barzilai
+            and Borwein (1988). If J does not decrease, the input stays unchanged, and its next
             step is half as long.
 
     Returns:
@@ -46,7 +46,7 @@ def iterate(loss_and_gradient, amplitude, beta, steps, damping=None):
 
 
 class _Point:
-    """Amplitudes, with what the stationary equation says at them."""
+    """Amplitudes, with the terms of the stationary equation at them."""
 
     def __init__(self, loss_and_gradient, amplitude, beta):
         self.amplitude = amplitude
@@ -64,7 +64,7 @@ class _Point:
         return np.divide(self.distance, scale, out=np.zeros_like(scale), where=scale > 0)
 
     def replaced_where(self, chosen, other):
-        """Return the point whose chosen rows are those of another."""
+        """Return a point whose chosen rows come from another point."""
         mixed = object.__new__(_Point)
         for name, mine in vars(self).items():
             setattr(mixed, name, np.where(_rows(chosen, mine), getattr(other, name), mine))
@@ -72,11 +72,11 @@ class _Point:
 
 
 def _next_step(here, there, step):
-    """Return Barzilai and Borwein's step: the inverse of the curvature along the last one."""
+    """Return the step of Barzilai and Borwein: the inverse of the curvature along the last step."""
     moved = there.amplitude - here.amplitude
     turned = moved - (there.target - here.target)
     numerator, denominator = _dot(moved, moved), _dot(moved, turned)
-    # Where the curvature is not positive it says nothing of a length.
+    # If the curvature is not positive, it gives no step length, and the step is doubled.
     return np.divide(numerator, denominator, out=2 * step, where=denominator > 0)
 
 
@@ -90,5 +90,5 @@ def _dot(x, y):
 
 
 def _rows(values, like):
-    """Return values of shape (n,), broadcastable to an array of shape (n, ...)."""
+    """Return values of shape (n,), reshaped to broadcast to an array of shape (n, ...)."""
     return values.reshape(-1, *[1] * (like.ndim - 1))

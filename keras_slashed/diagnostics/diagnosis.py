@@ -1,4 +1,4 @@
-"""Diagnosis: what `diagnose` found out about each latent dimension."""
+"""Diagnosis: the result of `diagnose` for each latent dimension."""
 
 import dataclasses
 
@@ -7,38 +7,39 @@ import numpy as np
 from keras_slashed.diagnostics.figure import draw
 from keras_slashed.diagnostics.table import table
 
-# How many standard errors a verdict leaves.
+# Margin of a verdict in standard errors.
 _ERRORS = 3.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Diagnosis:
-    """Rate, gradient and residual of Theorem 5.1 of each latent dimension, in nats.
+    """Rate, gradient and residual of Theorem 5.1 for each latent dimension, in nats.
 
-    Printed, it is a table and a reading of it. Arrays have the shape `(K,)`; means are
-    over the instances, and over the axes between theirs and the last.
+    Printing it shows a table with a summary. Arrays have the shape `(K,)`. Means are over the
+    instances, and over the axes between the first and the last one.
 
     Attributes:
-        rate: `E |psi_k|^2`, the mean rate.
-        gradient_rate: `E |G_k / (2 beta)|^2`, G the expected gradient of the
-            reconstruction term: the rate that the gradient pays for. At a stationary
-            point it is the rate. Unbiased, and so maybe a little below 0.
-        residual: `E |psi_k + G_k / (2 beta)|^2`, 0 at a stationary point. Unbiased too.
-        standard_error: That of the residual, from instances and draws.
-        variance: The variance over the data of the posterior mean.
-        price: `-E <psi_k, G_k> / (2 E |psi_k|^2)`: the nats of reconstruction that one
-            more nat of rate gains where the dimension's amplitudes grow in proportion;
-            beta where it is stationary. NaN at a rate of 0.
-        beta: The weight of the KL, given or estimated.
-        loss: The mean reconstruction term of an instance.
-        threshold: What the variance of an active dimension exceeds.
-        tolerance: Share of the rate that a residual may have.
-        num_instances: Number of instances seen.
-        num_samples: Draws for each of them.
+        rate: Mean rate, `E |psi_k|^2`.
+        gradient_rate: `E |G_k / (2 beta)|^2`, where G is the expected gradient of the
+            reconstruction term. It is the rate that the gradient pays for, and equals the rate
+            at a stationary point. It is unbiased, and may therefore be slightly below 0.
+        residual: `E |psi_k + G_k / (2 beta)|^2`, which is 0 at a stationary point. It is unbiased
+            too.
+        standard_error: Standard error of the residual, from instances and draws.
+        variance: Variance over the data of the posterior mean.
+        price: `-E <psi_k, G_k> / (2 E |psi_k|^2)`. If the amplitudes of the dimension grow in
+            proportion, one more nat of rate reduces the reconstruction term by this many nats.
+            It equals beta if the dimension is stationary, and is NaN if the rate is 0.
+        beta: Weight of the KL, given or estimated.
+        loss: Mean reconstruction term of an instance.
+        threshold: A dimension is active if its variance exceeds this.
+        tolerance: Largest allowed residual, as a fraction of the rate.
+        num_instances: Number of instances.
+        num_samples: Number of draws for each instance.
 
     Example:
 
-    A latent that its encoder leaves at the prior, and that the loss would have it use:
+    The encoder leaves this latent at the prior, although the loss would benefit from using it:
 
     >>> def loss(x, z):
     ...     return 0.5 * keras.ops.sum((x[:, :1] - z) ** 2, axis=-1)
@@ -68,55 +69,56 @@ class Diagnosis:
 
     @property
     def gradient_norm(self):
-        """The root mean square of `|G_k|`: nats of loss by a unit of amplitude."""
+        """The root mean square of `|G_k|`, in nats of the loss per unit of amplitude."""
         return 2.0 * self.beta * np.sqrt(np.maximum(self.gradient_rate, 0.0))
 
     @property
     def collapsed(self):
-        """Whether the posterior mean varies by no more than the threshold."""
+        """Whether the variance of the posterior mean is at most the threshold."""
         return self.variance <= self.threshold
 
     @property
     def allowed(self):
-        """The largest residual with which the equation counts as holding.
+        """The largest allowed residual, `max(tolerance rate_k, threshold / 2)`.
 
-        `max(tolerance rate_k, threshold / 2)`: the second is the rate of a mean whose
-        variance is the threshold, what a collapsed dimension may carry.
+        The second term is the rate of a posterior mean whose variance is the threshold, which is
+        the largest rate that the mean of a collapsed dimension may have.
         """
         return np.maximum(self.tolerance * self.rate, 0.5 * self.threshold)
 
     @property
     def holds(self):
-        """Whether the residual is at most what is allowed, by three standard errors.
+        """Whether the equation holds: residual + 3 standard errors is at most `allowed`.
 
-        Where neither this nor `fails` is true, the draws do not tell.
+        If neither this nor `fails` is True, the draws do not decide.
         """
         return self.residual + _ERRORS * self.standard_error <= self.allowed
 
     @property
     def fails(self):
-        """Whether the residual is more than what is allowed, by three standard errors."""
+        """Whether the equation fails: residual - 3 standard errors exceeds `allowed`."""
         return self.residual - _ERRORS * self.standard_error > self.allowed
 
     def table(self, max_rows=32):
-        """Return the table as a string, largest rate first.
+        """Return the table as a string, with the largest rate first.
 
         Args:
-            max_rows: Where there are more dimensions, as many from both ends.
+            max_rows: Integer. Maximum number of dimensions to show. If there are more, the table
+                shows those with the largest and with the smallest rates.
         """
         return table(self, max_rows)
 
     def plot(self, path=None):
-        """Draw rate beside gradient, and the residual; needs matplotlib.
+        """Plot the rate next to the gradient, and the residual. This requires matplotlib.
 
         Args:
-            path: A file to write, or None.
+            path: String or None. File to save the figure to.
 
         Returns:
-            The `matplotlib.figure.Figure`.
+            A `matplotlib.figure.Figure`.
 
         Raises:
-            ImportError: matplotlib is not installed.
+            ImportError: If matplotlib is not installed.
         """
         return draw(self, _ERRORS, path)
 

@@ -1,4 +1,4 @@
-"""The expected gradient of a loss by the amplitude, by Monte Carlo (Eq. 23 and 24)."""
+"""The expected gradient of a loss with respect to the amplitude, by Monte Carlo (Eq. 23 and 24)."""
 
 import numpy as np
 from keras import ops
@@ -15,13 +15,13 @@ from keras_slashed.ops.floats import widen_amplitude
 class ExpectedGradient:
     """`E_eps grad_psi L(mu + sigma eps)` of each instance of a batch, and its error.
 
-    The noise comes in pairs, eps and -eps: what is odd in it cancels, so that the
-    gradient by the mean is exact where the loss is quadratic in z.
+    The noise comes in pairs, eps and -eps. Terms that are odd in the noise cancel, so that the
+    gradient with respect to the mean is exact if the loss is quadratic in z.
 
     Args:
-        loss: From `(targets, z)` to one number for each row.
-        num_pairs: Pairs of draws for each instance.
-        chunk_pairs: Pairs of each instance in one computation.
+        loss: Callable. It takes `(targets, z)` and returns one number for each row.
+        num_pairs: Integer. Number of pairs of draws for each instance.
+        chunk_pairs: Integer. Number of pairs of each instance in one computation.
     """
 
     def __init__(self, loss, num_pairs, chunk_pairs):
@@ -30,16 +30,16 @@ class ExpectedGradient:
         self._compiled = Compiled(lambda inputs: _pair_gradients(loss, *inputs), [loss])
 
     def __call__(self, amplitude, targets, noise, length):
-        """Return gradient, variance of this estimate and mean loss of the first instances.
+        """Return gradient, variance of its estimate and mean loss of the first `length` instances.
 
         Args:
-            amplitude: NumPy array `(n, ..., 2K)`.
-            targets: What the loss takes beside z, nested arrays of n rows.
-            noise: The batch's `InstanceNoise`.
-            length: Rows that are real.
+            amplitude: NumPy array of shape `(n, ..., 2K)`.
+            targets: Nested structure of arrays with n rows. The first argument of the loss.
+            noise: `InstanceNoise` of the batch.
+            length: Integer. Number of real rows.
 
         Returns:
-            NumPy arrays in float64 of shapes `(length, ..., 2K)`, the same and
+            NumPy arrays in float64 of shapes `(length, ..., 2K)`, `(length, ..., 2K)` and
             `(length,)`.
         """
         gradients, losses = RunningMoments(), RunningMoments()
@@ -55,7 +55,7 @@ class ExpectedGradient:
 def _pair_gradients(loss, amplitude, targets, noise):
     """Return gradients (n, P, ..., 2K) and losses (n, P) for noise (n, P, ..., K).
 
-    Each is the mean of a pair's two.
+    Each of them is the mean over the two draws of a pair.
     """
     pairs = noise.shape[1]
     noise = ops.concatenate([noise, -noise], axis=1)

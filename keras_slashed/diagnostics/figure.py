@@ -1,13 +1,13 @@
-"""The picture of a diagnosis."""
+"""The figure of a diagnosis."""
 
 import numpy as np
 
 from keras_slashed.diagnostics.table import verdicts
 from keras_slashed.plotting import make_figure
 
-# Of Okabe and Ito's colours, which the colour blind tell apart; markers differ too.
+# From Okabe and Ito's palette, which color-blind readers can distinguish. Markers differ too.
 _RATE, _GRADIENT = "#0072B2", "#E69F00"
-_VERDICTS = {  # colour, marker, face
+_VERDICTS = {  # color, marker, face
     "holds": ("#0072B2", "o", "#0072B2"),
     "fails": ("#D55E00", "X", "#D55E00"),
     "undecided": ("0.35", "o", "white"),
@@ -17,17 +17,18 @@ _MOST_LABELS = 40
 
 
 def draw(diagnosis, errors, path=None):
-    """Draw rate beside gradient of each latent dimension, and its residual.
+    """Plot the rate next to the gradient of each latent dimension, and its residual.
 
-    Both panels have the scale of a norm, a root: a small rate is seen beside a large one.
+    The vertical axes of both panels have a square-root scale, which is proportional to a norm.
+    A small rate therefore stays visible next to a large one.
 
     Args:
-        diagnosis: What to draw.
-        errors: How many standard errors an error bar has to each side.
-        path: A file to write, or None.
+        diagnosis: `Diagnosis`. The diagnosis to plot.
+        errors: Float. Half the length of an error bar in standard errors.
+        path: String or None. File to save the figure to.
 
     Returns:
-        The figure.
+        A `matplotlib.figure.Figure`.
     """
     order = np.argsort(-diagnosis.rate, kind="stable")
     width = float(np.clip(3.0 + 0.32 * len(order), 6.4, 12.0))
@@ -100,7 +101,7 @@ def _draw_residuals(panel, diagnosis, order, errors):
             style = dict(fmt=marker, color=colour, mfc=face, ms=5, elinewidth=1, capsize=2)
             panel.errorbar(chosen, residual[chosen], reach[chosen], label=verdict, **style)
     panel.axhline(0.0, color="black", lw=0.8)
-    # What is shown is the points and the line; an error bar may leave the panel above.
+    # All points and the line are visible, but an error bar may exceed the top of the panel.
     top = max(1.5 * residual.max(), 1.5 * allowed.max())
     bottom = min(np.min(residual - reach), -0.02 * top)
     panel.set_ylim(max(bottom, -top), top)

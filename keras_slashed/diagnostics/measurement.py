@@ -35,76 +35,75 @@ def diagnose(
     tolerance=0.1,
     verbose=0,
 ):
-    """Say which latent dimensions are collapsed, and whether their posterior is stationary.
+    """Find out which latent dimensions are collapsed, and whether their posterior is stationary.
 
-    At a stationary point of `E L(z) + beta |psi|^2` the amplitude of each instance is
-    `psi = -G / (2 beta)`, with `G = E_eps grad_psi L(mu + sigma eps)`, the expected
-    gradient of the reconstruction term. For each latent dimension this function
-    estimates the rate `E |psi_k|^2`, the gradient in the same units,
-    `E |G_k / (2 beta)|^2`, and the residual `E |psi_k + G_k / (2 beta)|^2`, a_k and b_k
-    together. A collapsed dimension whose residual is 0 has a mean gradient of 0 for
-    each instance: training leaves it there. One whose residual is not would be moved
-    by the loss, if the encoder could.
+    At a stationary point of `E L(z) + beta |psi|^2`, the amplitude of each instance is
+    `psi = -G / (2 beta)`. Here `G = E_eps grad_psi L(mu + sigma eps)` is the expected gradient of
+    the reconstruction term. For each latent dimension, this function estimates the rate
+    `E |psi_k|^2`, the gradient in the same units, `E |G_k / (2 beta)|^2`, and the residual
+    `E |psi_k + G_k / (2 beta)|^2`, where a_k and b_k are taken together. A collapsed dimension with
+    a residual of 0 has a mean gradient of 0 for each instance, so that training does not change
+    it. With a larger residual, the loss would change the dimension if the encoder could.
 
-    The theorem is about psi itself. An encoder is stationary in its weights alone: for
-    it the residual holds the amortization gap as well, what one step on the instance's
-    own amplitude would change, and training noise. Data it was not trained on have
-    the generalization gap in it. `tolerance` is how much of this to accept. Batch
-    normalization or dropout before the amplitude differ between training and
-    inference, which is what is looked at.
+    The theorem applies to psi itself. An encoder is stationary only with respect to its weights.
+    Its residual therefore also includes training noise and the amortization gap: the change that
+    one step on the instance's own amplitude would make. For data on which it was not trained, the
+    residual includes the generalization gap. `tolerance` states how large a residual to accept.
+    Batch normalization and dropout before the amplitude run in inference mode, which differs from
+    training.
 
-    With `beta=None` beta is what fits best, `-E <psi, G> / (2 E |psi|^2)`: the nats of
-    reconstruction that one more nat of rate would gain. A rate fixed by
-    `FixedRateVIB` or `RateNormalization` has no weight of the KL, but this price, its
-    Lagrange multiplier. With normalization "batch" it is one for all instances and
-    dimensions, and Eq. 23 holds with it. With "feature" each latent dimension has a
-    price of its own, `Diagnosis.price`, and with "instance" each instance: then the
-    residual holds their spread too. `part="mean"` leaves b without a price; there the
-    equation says nothing. The encoder's output is then the normalized amplitude:
-    `layer.rate_normalization(amplitude)` in a functional model.
+    With `beta=None`, the function uses the beta that fits best, `-E <psi, G> / (2 E |psi|^2)`:
+    the number of nats by which one more nat of rate would reduce the reconstruction term. A rate
+    fixed by `FixedRateVIB` or `RateNormalization` has no weight of the KL, but it has this price,
+    which is its Lagrange multiplier. With normalization "batch", all instances and dimensions have
+    the same price, and Eq. 23 holds with it. With "feature" each latent dimension has its own
+    price, `Diagnosis.price`. With "instance" each instance has its own price. In both cases the
+    residual also includes the differences between prices. With `part="mean"`, b has no price, and
+    the equation does not apply. For such layers, the output of the encoder must be the normalized
+    amplitude: `layer.rate_normalization(amplitude)` in a functional model.
 
-    Time grows as the draws, in the decoder; the encoder runs once. Memory grows
+    The decoder takes time in proportion to the draws, and the encoder runs once. Memory grows
     neither with the draws nor with the data.
 
     Args:
-        encoder: A Keras model or any callable, from a batch of x to an amplitude of
-            shape `(batch, ..., 2K)`. Positions on the axes between are averaged over.
-        loss: A Keras model or any callable, from `(x, z)`, or `(y, z)` where y is
-            given, to the reconstruction term in nats, one number for each row; its
-            rows repeated, and z is a draw for each, of shape `(rows, ..., K)`, on a
-            standard normal prior. A prior of its own, such as
-            `prior_mean + prior_stddev * z`, is a part of the loss. `rows` is
-            `batch_size * chunk_size`. On JAX the weights of a model that is not
-            `loss` itself, or whose method it is not, are constants of the compiled
-            function.
-        x: The data: arrays in any nested structure, or an iterable of batches as a
-            `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`, of
-            which, as in `keras.Model.predict`, x counts.
-        y: Targets, arrays in any nested structure beside an x of arrays, or None.
-        beta: The weight of the KL at the end of training, a positive number; or None.
-        num_samples: Draws for each instance, an even number of 4 or more: they come
-            in pairs of noise and its negative.
-        batch_size: Instances in one computation, where x is arrays.
-        chunk_size: Draws of each of them in one computation.
-        seed: Integer seed of the draws, or None. They come from NumPy: a seed gives
-            the same ones on every backend, with any `batch_size` and `chunk_size`. They
-            are independent of data drawn by `np.random.default_rng(seed)`.
-        threshold: A dimension is active where the variance over the data of its
-            posterior mean exceeds it.
-        tolerance: The equation counts as holding where the residual is, by three
-            standard errors, at most this share of the rate or `threshold / 2` nats,
-            whatever is more; as failing where it is more, by as much.
-        verbose: 0, 1, 2 or "auto", for a progress bar.
+        encoder: Keras model or callable. It takes a batch of x and returns an amplitude of shape
+            `(batch, ..., 2K)`. The function averages over positions on the axes in the middle.
+        loss: Keras model or callable. It takes `(x, z)`, or `(y, z)` if y is given, and returns
+            the reconstruction term in nats, one number for each row. The rows of x or y are
+            repeated, and z has one draw for each of them, of shape `(rows, ..., K)`, relative to
+            a standard normal prior. The loss must apply any other prior itself, for example by
+            `prior_mean + prior_stddev * z`. The number of rows is `batch_size * chunk_size`. On
+            JAX, the weights of a model are constants of the compiled function unless the model
+            is `loss` itself, or `loss` is its method.
+        x: Data. Arrays in any nested structure, or an iterable of batches such as a
+            `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`. As in
+            `keras.Model.predict`, only the x of each batch is used.
+        y: Arrays in any nested structure, or None. Targets, if x consists of arrays.
+        beta: Float or None. Positive weight of the KL at the end of training.
+        num_samples: Integer. Number of draws for each instance. It must be even and at least 4,
+            since the draws come in pairs of noise and its negative.
+        batch_size: Integer. Number of instances in one computation, if x consists of arrays.
+        chunk_size: Integer. Number of draws of each instance in one computation.
+        seed: Integer or None. Seed of the draws. NumPy generates them, so that a seed gives the
+            same draws on every backend and with any `batch_size` and `chunk_size`. They are
+            independent of data drawn by `np.random.default_rng(seed)`.
+        threshold: Float, 0 or more. A dimension is active if the variance over the data of its
+            posterior mean exceeds this.
+        tolerance: Float, 0 or more. Allowed residual as a fraction of the rate. The allowed
+            residual is this fraction of the rate, or `threshold / 2` nats if that is larger. The
+            equation passes if residual + 3 standard errors is at most the allowed residual. It
+            fails if residual - 3 standard errors exceeds it.
+        verbose: 0, 1, 2 or "auto". Progress bar.
 
     Returns:
-        A `Diagnosis`: arrays, one number for each latent dimension. Print it for a
-        table; `plot(path)` draws it.
+        A `Diagnosis` with arrays of one number for each latent dimension. Print it to see a
+        table. `plot(path)` plots it.
 
     Raises:
-        ValueError: An argument out of its range; an amplitude or loss of another
-            shape, or one that is not finite or has no finite gradient; data that are
-            empty, of different lengths, or no data; a beta that cannot be estimated,
-            since the rate is 0 or gains nothing.
+        ValueError: If an argument is out of range; an amplitude or loss has another shape, is
+            not finite or has no finite gradient; the data are empty, of different lengths, or of
+            an unsupported type; or beta cannot be estimated because the rate is 0 or does not
+            reduce the loss.
 
     Example:
 
@@ -144,7 +143,7 @@ def diagnose(
         noise = InstanceNoise(seed, instances, (*amplitude.shape[:-1], size))
         gradient, variance, loss_of_instances = expected_gradient(amplitude, targets, noise, length)
         _check_finite("The loss", loss_of_instances)
-        _check_finite("The loss's gradient by the amplitude", gradient)
+        _check_finite("The gradient of the loss with respect to the amplitude", gradient)
         stationarity.add(psi, gradient, variance)
         means.add(math.sqrt(2.0) * psi[..., :size].reshape(-1, size))
         losses.add(loss_of_instances)
@@ -173,16 +172,16 @@ def _encode(encoder, inputs):
     encoded = output_of("encoder", encoder, inputs)
     if hasattr(encoded, "prior_log_prob"):
         raise ValueError(
-            "The encoder must return an amplitude, on a standard normal prior; another prior is a "
-            f"part of `loss`. Received: a {type(encoded).__name__}"
+            "The encoder must return an amplitude, relative to a standard normal prior. Apply any "
+            f"other prior in `loss`. Received: a {type(encoded).__name__}"
         )
     amplitude = widen_amplitude(encoded)
     check_amplitude_shape(amplitude.shape)
     rows = tree.flatten(inputs)[0].shape[0]
     if len(amplitude.shape) < 2 or amplitude.shape[0] != rows:
         raise ValueError(
-            f"The encoder must return an amplitude of shape (batch, ..., 2K) with a row for each "
-            f"of the {rows} of its input. Received: amplitude.shape={tuple(amplitude.shape)}"
+            "The encoder must return an amplitude of shape (batch, ..., 2K) with one row for each "
+            f"of the {rows} input rows. Received: amplitude.shape={tuple(amplitude.shape)}"
         )
     return amplitude
 
@@ -191,8 +190,9 @@ def _estimated_beta(stationarity):
     rate, gain = np.sum(stationarity.rate), -np.sum(stationarity.projection)
     if not gain > 0.0:
         raise ValueError(
-            "beta=None wants a rate that lowers the loss: its price -E <psi, G> / (2 E |psi|^2) "
-            f"must be positive. Received: -E <psi, G>={gain:.4g} and a rate of {rate:.4g} nats"
+            "beta=None requires a rate that reduces the loss: its price "
+            "-E <psi, G> / (2 E |psi|^2) must be positive. "
+            f"Received: -E <psi, G>={gain:.4g} and a rate of {rate:.4g} nats"
         )
     return float(gain / (2.0 * rate))
 
@@ -201,8 +201,8 @@ def _check_num_samples(value):
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_integer or value < 4 or value % 2:
         raise ValueError(
-            "Argument `num_samples` must be an even integer of at least 4: the draws come in "
-            f"pairs. Received: num_samples={value!r}"
+            "Argument `num_samples` must be an even integer of at least 4, since the draws come "
+            f"in pairs. Received: num_samples={value!r}"
         )
 
 

@@ -1,4 +1,4 @@
-"""How far amplitudes are from Theorem 5.1's equation, for any weight of the KL."""
+"""The residual of Theorem 5.1's equation for any weight of the KL."""
 
 import numpy as np
 
@@ -8,21 +8,22 @@ _FIRST, _SECOND = [0, 0, 1], [1, 2, 2]
 
 
 class Stationarity:
-    """The residual of `psi = -G / (2 beta)`, G the expected gradient, over a stream.
+    """The residual of `psi = -G / (2 beta)` over a stream, where G is the expected gradient.
 
-    `|psi + G / (2 beta)|^2 = |psi|^2 + <psi, G> / beta + |G|^2 / (4 beta^2)`. Means and
-    covariances over the instances of these three products are kept for each latent
-    dimension, so that beta may be known when all have been seen. The square of an
-    estimate of G is larger than that of G by its variance, which is taken off: all
-    three are unbiased, and may come out a little below 0.
+    `|psi + G / (2 beta)|^2 = |psi|^2 + <psi, G> / beta + |G|^2 / (4 beta^2)`. For each latent
+    dimension, this class keeps the means and covariances over the instances of these three
+    products, so that beta need not be known before the end. The square of an estimate of G
+    exceeds that of G by the variance of the estimate, which is subtracted. All three are
+    unbiased, and may therefore be slightly below 0.
     """
 
     def __init__(self):
-        # Of the three, and of the sum of each two, whose variance has their covariance.
+        # Moments of the three products, and of the sum of each two of them. The variance of a
+        # sum gives the covariance of its terms.
         self._moments = RunningMoments()
 
     def add(self, amplitude, gradient, variance):
-        """Add instances, `(n, ..., 2K)`: of the axes between, each counts by its mean."""
+        """Add instances, `(n, ..., 2K)`, each by its mean over the axes in the middle."""
         products = amplitude**2, amplitude * gradient, gradient**2 - variance
         products = np.stack([_by_dimension(product) for product in products], axis=1)
         products = products.mean(axis=tuple(range(2, products.ndim - 1)))
@@ -64,6 +65,6 @@ class Stationarity:
 
 
 def _by_dimension(x):
-    """Add the entries of a_k and of b_k: (..., 2K) to (..., K)."""
+    """Add the entries of a_k and b_k, from (..., 2K) to (..., K)."""
     real, imaginary = np.split(x, 2, axis=-1)
     return real + imaginary

@@ -7,7 +7,7 @@ _WIDTHS = (5, 10, 10, 10, 9, 10, 11, 11)
 
 
 def table(diagnosis, max_rows):
-    """Return a diagnosis as text: a line for each latent dimension, totals and a reading."""
+    """Return a diagnosis as text: a line for each latent dimension, totals and a summary."""
     order = np.argsort(-diagnosis.rate, kind="stable")
     lines = [_line(_HEADERS), _line(["-" * (width - 2) for width in _WIDTHS])]
     hidden = len(order) - max(max_rows, 2)
@@ -55,7 +55,7 @@ def _unit(diagnosis, unit):
 
 
 def _number(value):
-    # Not "-0.0000".
+    # Avoid "-0.0000".
     return f"{value if abs(value) >= 5e-5 else 0.0:.4f}"
 
 

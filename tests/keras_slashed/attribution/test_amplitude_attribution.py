@@ -236,7 +236,7 @@ def test_inputs_without_a_gradient():
         ({"model": lambda z: z[:, :1]}, "scores of two or more classes"),
         ({"loss": lambda y, outputs: ops.sum(outputs)}, "one number for each row"),
         ({"loss": lambda y, outputs: outputs}, "one number for each row"),
-        ({"loss": lambda y, outputs: outputs[:, 0], "y": None}, "`loss` needs a `y`"),
+        ({"loss": lambda y, outputs: outputs[:, 0], "y": None}, "`loss` requires the argument `y`"),
     ],
 )
 def test_what_it_refuses(change, message):

@@ -45,7 +45,7 @@ def test_channels_add_up_and_bits():
         ((np.zeros((2, 8, 8, 2)),) * 2, "Images must have the shape"),
         ((IMAGES[:0],) * 2, "Images must have the shape"),
         ((IMAGES, IMAGES[:2]), "the shape of its images"),
-        ((IMAGES, IMAGES, ["one"]), "one for each of 3 images"),
+        ((IMAGES, IMAGES, ["one"]), "one title for each of the 3 images"),
         ((IMAGES, IMAGES, None, "bytes"), "`units` must be one of"),
         ((IMAGES, IMAGES, None, "nats", 0), "`columns` must be a positive integer"),
     ],

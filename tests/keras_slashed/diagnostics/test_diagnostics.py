@@ -200,7 +200,7 @@ def nan_at_the_last(x):
         ({"loss": lambda x, z: z}, r"one number for each row of z, of shape \(512, 4\)"),
         ({"encoder": nan_at_the_last}, "encoder's amplitude must be finite.*8 of 256"),
         ({"loss": lambda x, z: np.inf * z[:, 0]}, "The loss must be finite"),
-        ({"loss": lambda x, z: keras.ops.sqrt(0.0 * z[:, 0])}, "gradient by the amplitude must be"),
+        ({"loss": lambda x, z: keras.ops.sqrt(0.0 * z[:, 0])}, "respect to the amplitude must be"),
         ({"beta": None, "encoder": lambda x: 0.0 * MODEL.encoder()(x)}, "a rate of 0 nats"),
         ({"beta": None, "loss": lambda x, z: -MODEL.loss(x, z)}, "must be positive.*=-"),
     ],
