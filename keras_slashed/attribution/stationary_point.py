@@ -1,4 +1,4 @@
-"""The damped iteration of the stationary equation (Eq. 23), for a batch of inputs."""
+"""Damped iteration of the stationary equation (Eq. 23) for a batch of inputs."""
 
 import numpy as np
 

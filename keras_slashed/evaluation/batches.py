@@ -119,7 +119,7 @@ def _to_numpy(leaf):
 
 
 def _check_same_lengths(arrays):
-    """Return the length of the first axis of nested arrays; raise a ValueError if they differ."""
+    """Return the length of the first axis of nested arrays. Raise a ValueError if they differ."""
     lengths = {int(array.shape[0]) for array in tree.flatten(arrays)}
     if len(lengths) != 1:
         raise ValueError(

@@ -76,7 +76,7 @@ def moments_over(function, encoder, x, batch_size, verbose):
 def encoded_batches(function, encoder, x, batch_size, verbose):
     """Yield `function(encoder(batch))` for all batches of x, as NumPy arrays.
 
-    The function returns one tensor, whose first axis is the batch's.
+    The function returns one tensor, whose first axis is that of the batch.
     """
     compiled = Compiled(lambda batch: function(output_of("encoder", encoder, batch)), [encoder])
     for batch, length in padded_batches(x, batch_size, verbose):

@@ -180,7 +180,7 @@ def _check_reflections_shape(shape):
 
 
 def _check_reflected_shape(shape, vectors_shape):
-    """Return the leading axes of reflected vectors; raise a ValueError if they do not fit."""
+    """Return the leading axes of reflected vectors. Raise a ValueError if they do not fit."""
     batch = None
     if len(shape) > 0 and shape[-1] == vectors_shape[-1]:
         batch = broadcast(tuple(shape[:-1]), tuple(vectors_shape[:-2]))

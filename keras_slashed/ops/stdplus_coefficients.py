@@ -1,9 +1,9 @@
 """Coefficients of stdplus: rational minimax approximations.
 
-Written by `python -m benchmarks.stdplus_fit`; edit that and not this. Each block
-holds for one dtype and one interval, in powers, lowest first, of the named variable
-less the interval's start. Beside it stands the largest relative error that the
-approximation, with these rounded coefficients, leaves in the result.
+`python -m benchmarks.stdplus_fit` writes this file. Edit that module instead. Each block is
+for one dtype and one interval. Its coefficients are those of the powers, lowest first, of the
+named variable minus the start of the interval. The comment above a block states the largest
+relative error of the result with these rounded coefficients.
 """
 
 import typing
