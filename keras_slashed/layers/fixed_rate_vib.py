@@ -140,7 +140,7 @@ class FixedRateVIB(AmplitudeLayer):
 
     @property
     def inference(self):
-        """What the layer returns at inference: "sample" to draw, or "mean" for the posterior mean."""
+        """What the layer returns at inference: "sample" or "mean", the posterior mean."""
         return self.sampling.inference
 
     @inference.setter

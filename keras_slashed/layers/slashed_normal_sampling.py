@@ -177,7 +177,7 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
 
     @property
     def inference(self):
-        """What the layer returns at inference: "sample" to draw, or "mean" for the posterior mean."""
+        """What the layer returns at inference: "sample" or "mean", the posterior mean."""
         return self._inference
 
     @inference.setter
