@@ -62,7 +62,7 @@ def diagnose(
     the equation does not apply. For such layers, the output of the encoder must be the normalized
     amplitude: `layer.rate_normalization(amplitude)` in a functional model.
 
-    The decoder takes time in proportion to the draws, and the encoder runs once. Memory grows
+    The encoder runs once. The time for the decoder grows with the number of draws. Memory grows
     neither with the draws nor with the data.
 
     Args:
