@@ -42,7 +42,7 @@ class GECO(keras.callbacks.Callback):
         monitor: String. Name of the error in the training logs.
         target: Float. Maximum of the error, in the units of the error.
         by: String. "step" to change lambda after each step, or "epoch" to change it once per
-            epoch. With "epoch", C is that of the epoch's mean error, and C replaces M.
+            epoch. With "epoch", the mean error of the epoch gives C, which replaces M.
         step_size: Float. Positive rate of change of lambda, in units of one over the error. If
             the error is 1 above its target, lambda grows by a factor of e in `1 / step_size`
             steps or epochs.

@@ -40,13 +40,13 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
     `prior_stddev`, entry by entry, or the matrix `prior_scale`. `P` is the matrix `rotation`.
 
     The rate is `sum(a^2 + b^2)`, whatever the prior. It is exactly `KL(posterior || prior)`,
-    unless `S0` drops dimensions: the KL divergence is then less than the rate. In every call
-    the layer passes `kl_weight` times the rate, summed over all axes but the first and averaged
-    over the batch, to `add_loss`. With a mask, the average is over the rows that have an
-    instance that counts. The `sample_weight` and `class_weight` arguments of `fit()` do not
-    reach any layer and do not weight this loss. Keras divides its own losses by the number of
-    entries that count. If your loss is one for each position of a sequence, a `kl_weight` of 1
-    over the mean number of positions gives the evidence lower bound of one position.
+    unless `S0` drops dimensions: the KL divergence is then at most the rate. In every call the
+    layer sums the rate over all axes but the first, averages it over the batch, and passes
+    `kl_weight` times the result to `add_loss`. With a mask, the average is over the rows that
+    have an instance that counts. The `sample_weight` and `class_weight` arguments of `fit()` do
+    not reach any layer and do not weight this loss. Keras divides its own losses by the number
+    of entries that count. If your loss is one for each position of a sequence, a `kl_weight` of
+    1 over the mean number of positions gives the evidence lower bound of one position.
 
     A prior and a rotation may come from other layers, for a hierarchy of latents or for a prior
     that a network computes. The loss of this layer never depends on them: they learn through z

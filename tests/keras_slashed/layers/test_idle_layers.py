@@ -76,7 +76,7 @@ def test_idle_layer(make, run_eagerly):
         assert warning.category is UserWarning
         assert warning.filename == __file__
         message = str(warning.message)
-        assert "The layer 'bottleneck' " in message
+        assert "Layer 'bottleneck' " in message
         assert "an argument `training` and pass it on" in message
         assert "bottleneck_rate" not in history
         assert len(history["val_bottleneck_rate"]) == 3

@@ -91,7 +91,7 @@ def test_a_loop_in_python_counts_every_step_once():
 def test_a_traced_loop_is_refused(method, kl_weight):
     """What comes out of it else is an error of TensorFlow or JAX, for a weight of 0 too."""
     model = recurrent(_Cell(sampling(kl_weight=kl_weight)))
-    expected = r"The layer '.*latent' is called in .*RNN\(cell, unroll=True\)`\. Received: unroll=F"
+    expected = r"Layer '.*latent' is called in .*RNN\(cell, unroll=True\)`\. Received: unroll=F"
     with pytest.raises(ValueError, match=expected):
         getattr(model, method)(X, verbose=0)
 
