@@ -95,9 +95,9 @@ class RateMonitor(keras.callbacks.Callback):
         for name in sorted(idle - self._idle_before):
             warnings.warn(
                 f"Layer {name!r} was not called with `training=True` in this epoch of `fit`, so "
-                "that it added no noise and its rate was not tracked. Add an argument "
-                "`training` to the `call` method of the model and of each layer around this "
-                "one, and pass it on: `self.layer(inputs, training=training)`.",
+                "that it added no noise and its rate was not tracked. In the model, and in each "
+                "layer around this one, give `call` an argument `training` and pass it on: "
+                "`self.layer(inputs, training=training)`.",
                 stacklevel=6,
             )
         self._idle_before |= idle
