@@ -424,10 +424,10 @@ def test_draws_are_those_of_the_layer():
         ({"rotation": np.ones((2, 3))}, r"`rotation` must be a matrix"),
         ({"prior_scale": np.ones((3, 2))}, r"`prior_scale` must be a matrix \(\.\.\., D, 3\)"),
         ({"prior_scale": np.ones(3)}, r"`prior_scale` must be a matrix.*Received"),
-        ({"prior_mean": np.ones(2)}, r"`prior_mean` must have a last axis of 3"),
+        ({"prior_mean": np.ones(2)}, r"`prior_mean` must have a last axis of length 3"),
         (
             {"prior_mean": np.ones(3), "prior_scale": np.ones((2, 3))},
-            r"`prior_mean` must have a last axis of 2",
+            r"`prior_mean` must have a last axis of length 2",
         ),
         ({"rotation": np.ones((4, 3, 3))}, r"broadcast together.*rotation: \(4,\)"),
         ({"prior_scale": np.ones((4, 2, 3))}, r"broadcast together.*prior_scale: \(4,\)"),

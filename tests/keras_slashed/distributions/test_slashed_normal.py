@@ -319,8 +319,8 @@ def test_an_encoder_of_mean_and_log_variance_keeps_its_posterior(dtype):
     ("arguments", "message"),
     [
         ((np.ones(3),), r"shape \(\.\.\., 2K\).*Received: amplitude.shape=\(3,\)"),
-        ((np.ones(4), np.ones(3)), r"`prior_mean` must have a last axis of 2.*Received"),
-        ((np.ones(4), None, np.ones((5, 4))), r"`prior_stddev` must have a last axis of 2"),
+        ((np.ones(4), np.ones(3)), r"`prior_mean` must have a last axis of length 2.*Received"),
+        ((np.ones(4), None, np.ones((5, 4))), r"`prior_stddev` must have a last axis of length 2"),
         ((np.ones((5, 4)), np.ones((3, 2))), r"broadcast together.*prior_mean: \(3,\)"),
     ],
 )
