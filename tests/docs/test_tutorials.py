@@ -25,7 +25,7 @@ RUN_ON = {
     "5_what_it_looked_at.ipynb": "torch",
 }
 NOTEBOOKS = list(RUN_ON)
-LAST_SECTION = "Where to go on"
+LAST_SECTION = "Next steps"
 ALLOWED_IMPORTS = {"keras", "keras_slashed", "matplotlib", "numpy", "sklearn"}
 MOST_BYTES = 400_000
 
