@@ -13,6 +13,7 @@ import sys
 import pytest
 
 from tests.support import ROOT
+from tests.support import main_module
 from tests.support import run_python
 
 FOLDER = ROOT / "tutorials"
@@ -145,6 +146,13 @@ def test_ends_with_links_that_lead_somewhere(name):
     assert links >= {"../README.md", *NOTEBOOKS} - {name}
     for link in links:
         assert (FOLDER / link).is_file(), link
+
+
+@every_notebook
+def test_commands_in_the_text_are_there(name):
+    text = "".join(source_of(cell) for cell in cells_of(name, "markdown"))
+    for module in re.findall(r"python -m ([\w.]+)", text):
+        assert callable(main_module(module).main), module
 
 
 @every_notebook
