@@ -119,11 +119,12 @@ def test_is_executed(name):
 
 
 @every_notebook
-def test_opens_with_what_the_reader_will_be_able_to_do(name):
+def test_opens_with_what_the_reader_will_learn_and_how_long_it_takes(name):
     first = cells_of(name)[0]
     assert first["cell_type"] == "markdown"
     assert re.match(r"# \S", source_of(first))
     assert len(re.findall(r"^- ", source_of(first), flags=re.MULTILINE)) == 3
+    assert re.search(r"minutes to read and .* to run", source_of(first))
 
 
 @every_notebook
