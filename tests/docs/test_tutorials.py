@@ -13,6 +13,7 @@ import sys
 import pytest
 
 from tests.support import ROOT
+from tests.support import main_module
 from tests.support import run_python
 
 FOLDER = ROOT / "tutorials"
@@ -25,7 +26,7 @@ RUN_ON = {
     "5_what_it_looked_at.ipynb": "torch",
 }
 NOTEBOOKS = list(RUN_ON)
-LAST_SECTION = "Where to go on"
+LAST_SECTION = "Next steps"
 ALLOWED_IMPORTS = {"keras", "keras_slashed", "matplotlib", "numpy", "sklearn"}
 MOST_BYTES = 400_000
 
@@ -118,11 +119,12 @@ def test_is_executed(name):
 
 
 @every_notebook
-def test_opens_with_what_the_reader_will_be_able_to_do(name):
+def test_opens_with_what_the_reader_will_learn_and_how_long_it_takes(name):
     first = cells_of(name)[0]
     assert first["cell_type"] == "markdown"
     assert re.match(r"# \S", source_of(first))
     assert len(re.findall(r"^- ", source_of(first), flags=re.MULTILINE)) == 3
+    assert re.search(r"minutes to read and .* to run", source_of(first))
 
 
 @every_notebook
@@ -145,6 +147,13 @@ def test_ends_with_links_that_lead_somewhere(name):
     assert links >= {"../README.md", *NOTEBOOKS} - {name}
     for link in links:
         assert (FOLDER / link).is_file(), link
+
+
+@every_notebook
+def test_commands_in_the_text_are_there(name):
+    text = "".join(source_of(cell) for cell in cells_of(name, "markdown"))
+    for module in re.findall(r"python -m ([\w.]+)", text):
+        assert callable(main_module(module).main), module
 
 
 @every_notebook
