@@ -11,7 +11,8 @@ from keras_slashed.validation import check_rate
 class TrainableRate(keras.layers.Layer):
     """A rate `minimum + scale |v|` with a trainable scalar v, which starts at `initial / scale`.
 
-    A subclass sets the name of v, and has its own minimum or scale.
+    A subclass sets the name of v, of the weight and of the attribute that holds it, and has its
+    own minimum or scale.
     """
 
     WEIGHT = "value"
@@ -26,7 +27,7 @@ class TrainableRate(keras.layers.Layer):
         check_rate("initial / scale", self.initial / self.scale)
 
     def build(self, input_shape=None):
-        self.value = self.add_weight(
+        weight = self.add_weight(
             shape=(),
             initializer=constant(self.initial / self.scale),
             dtype=rate_dtype(self),
@@ -34,9 +35,11 @@ class TrainableRate(keras.layers.Layer):
             autocast=False,
             name=self.WEIGHT,
         )
+        setattr(self, self.WEIGHT, weight)
 
     def call(self, inputs=None):
-        return self.minimum + self.scale * ops.abs(ops.convert_to_tensor(self.value))
+        weight = ops.convert_to_tensor(getattr(self, self.WEIGHT))
+        return self.minimum + self.scale * ops.abs(weight)
 
     def compute_output_shape(self, input_shape=None):
         return ()

@@ -342,3 +342,16 @@ def test_batch_normalized_means_have_the_rate_already():
     rate = 3 * (gamma**2 + beta**2) / 2
     scaled = RateNormalization(rate, "feature", "mean")(amplitude, training=True)
     np.testing.assert_allclose(to_numpy(scaled), amplitude, rtol=1e-4)
+
+
+# --- what trains
+
+
+def test_what_trains_has_its_name():
+    committed, learnable = CommittedRate(6.0, initial=0.5), LearnableRate(3.0)
+    assert to_numpy(committed()) == pytest.approx(6.5)
+    assert to_numpy(learnable()) == pytest.approx(3.0)
+    assert to_numpy(committed.excess) == pytest.approx(0.5)
+    assert to_numpy(learnable.value) == pytest.approx(3.0)
+    assert [committed.excess.name, learnable.value.name] == ["excess", "value"]
+    assert committed.trainable_variables == [committed.excess]
