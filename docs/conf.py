@@ -121,6 +121,14 @@ def markdown_code(app, kind, name, thing, options, lines):
     lines[:] = "".join(blocks).split("\n")
 
 
+def own_signature(app, kind, name, thing, options, signature, returns):
+    """Show the arguments of a class's own `__init__`: Keras' `__new__` takes any."""
+    if kind != "class" or thing.__init__ is object.__init__:
+        return signature, returns
+    parameters = list(inspect.signature(thing.__init__).parameters.values())
+    return str(inspect.Signature(parameters[1:])), returns
+
+
 def mathml(display):
     """Return the visitor that writes a formula as MathML, which needs no script."""
 
@@ -143,6 +151,7 @@ def copy_tutorials(app, config):
 def setup(app):
     app.add_html_math_renderer("mathml", (mathml("inline"), None), (mathml("block"), None))
     app.connect("config-inited", copy_tutorials)
+    app.connect("autodoc-process-signature", own_signature)
     app.connect("autodoc-process-docstring", markdown_code, priority=1)
     app.add_transform(LinkPublicNames)
     app.add_transform(LinkTables)
