@@ -5,6 +5,7 @@
 """
 
 import pathlib
+import shutil
 import zipfile
 
 import nox
@@ -97,6 +98,18 @@ def _test(session, backend, requirements=(), chosen=(), variables=None):
     # Each file in one process: its fixtures are made once, and what it compiled serves it all.
     options = ["--numprocesses=2", "--dist=loadfile", "--durations=10", *chosen]
     session.run("pytest", *(session.posargs or options), env=environment | (variables or {}))
+
+
+@nox.session
+def docs(session):
+    """Build the site in docs/_build/html, with warnings as errors; it executes no notebook."""
+    session.install("--editable", ".[jax,docs]")
+    shutil.rmtree("docs/_build", ignore_errors=True)
+    shutil.rmtree("docs/api", ignore_errors=True)
+    session.run(
+        *("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html"),
+        env={"KERAS_BACKEND": "jax"},
+    )
 
 
 @nox.session

@@ -14,8 +14,8 @@ before say should give it: KLWarmup and CyclicalAnnealing the beta that the swee
 over beta gives by interpolation, GECO the cross-entropy that FixedRateVIB
 reached at that rate.
 
-Writes half_moons.csv row by row, and half_moons.png; a killed run goes on where
-it was.
+Writes half_moons.csv row by row, half_moons.png, and set_and_get.png, the picture of
+the README. A killed run continues where it stopped.
 """
 
 import pathlib
@@ -31,6 +31,7 @@ from applications.experiment import provenance
 from applications.experiment.result_table import ResultTable
 from applications.experiment.table_command import table_command
 from applications.half_moons.figure import draw
+from applications.half_moons.figure import draw_in_words
 from applications.half_moons.training import Trainer
 from applications.half_moons.training import make_data
 from keras_slashed.callbacks import GECO
@@ -189,11 +190,12 @@ def main(arguments=None):
     threshold = (1 - 2 * options.flip_probability) ** 2
     picture = output / "half_moons.png"
     draw(rows, threshold, picture)
+    draw_in_words(rows, output / "set_and_get.png")
     print(f"beta_0 = (1 - 2p)^2 = {threshold:.4g}")
     if options.targets:
         print(f"\n|reached - target| in nats\n\n{miss_table(rows)}\n")
     print(provenance.made_by(rows))
-    print(f"written to {table.path} and {picture}")
+    print(f"written to {table.path}, {picture} and set_and_get.png next to it")
 
 
 if __name__ == "__main__":

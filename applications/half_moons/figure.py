@@ -1,4 +1,7 @@
-"""The picture of `applications.half_moons`: Figure 1 of the paper, and a panel of schedules."""
+"""The pictures of `applications.half_moons`.
+
+Figure 1 of the paper with a panel of schedules, and the same in words, for the README.
+"""
 
 from applications import extras
 from applications.experiment.csv_tables import grouped
@@ -50,6 +53,55 @@ def draw(rows, threshold, path):
     panels[0].set(xlabel=r"$\beta$", title=r"$\beta$-VIB: tuning the weight of the rate")
     panels[1].set(xlabel="rate (nats)", title="FixedRateVIB: tuning the rate itself")
     extras.save(figure, path)
+
+
+def draw_in_words(rows, path):
+    """Draw what a reader sets against what the bottleneck then carries: a weight, and a rate.
+
+    Args:
+        rows: Rows of half_moons.csv, dicts of strings.
+        path: Where to write the picture.
+    """
+    settings = {"font.size": 13, "axes.titlesize": 14, "axes.spines.top": False}
+    with plt.rc_context({**settings, "axes.spines.right": False}):
+        figure, panels = plt.subplots(1, 2, figsize=(9, 4.2), sharey=True, layout="constrained")
+        _set_and_get(panels[0], rows, "beta", "tab:gray")
+        _set_and_get(panels[1], rows, "rate", _RATE)
+        panels[0].set(
+            xlabel="KL weight that you set",
+            ylabel="information that you get\n(nats per example)",
+            title="KL weight: some rate comes out",
+        )
+        panels[1].set(
+            xlabel="rate that you set (nats per example)",
+            title="FixedRateVIB: you get what you set",
+        )
+        extras.save(figure, path)
+
+
+def _set_and_get(panel, rows, tuned, colour):
+    """Draw the achieved rate against what was set, and write some accuracies next to it."""
+    chosen = [row for row in rows if row["tuned"] == tuned]
+    groups = {float(value): group for (value,), group in grouped(chosen, "value").items()}
+    x = sorted(groups)
+    rates = [numbers(groups[value], "achieved_rate").mean() for value in x]
+    panel.plot(x, rates, "o-", color=colour, ms=6)
+    panel.set(xscale="log", yscale="log", ylim=(1.2e-5, 80))
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_formatter("{x:g}")
+    panel.grid(alpha=0.3)
+    panel.margins(x=0.1)
+    falls = rates[0] > rates[-1]
+    for index, side, above in ((0, "left", falls), (-1, "right", not falls)):
+        accuracy = numbers(groups[x[index]], "accuracy").mean()
+        panel.annotate(
+            f"{100 * accuracy:.1f} % correct",
+            (x[index], rates[index]),
+            (0, 9 if above else -9),
+            textcoords="offset points",
+            ha=side,
+            va="bottom" if above else "top",
+        )
 
 
 def _draw_reached(panel, rows):

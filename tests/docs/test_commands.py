@@ -5,13 +5,15 @@ import shlex
 
 import pytest
 
+from tests.docs.pages import PAGES
 from tests.support import ROOT
 from tests.support import main_module
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "results/README.md")
-# Up to the end of a line in a block, or of the backticks around it.
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "results/README.md", *PAGES)
+# Up to the next command of a block, the end of the block, or the backtick behind it.
 COMMAND = re.compile(
-    r"python\s+-m\s+((?:applications|benchmarks|tests)\.[\w.]+)([^`]*?)(?:`|\n```)"
+    r"python\s+-m\s+((?:applications|benchmarks|tests)\.[\w.]+)([^`]*?)"
+    r"(?=`|\n```|\nKERAS_BACKEND|\npython)"
 )
 
 

@@ -76,7 +76,8 @@ def test_the_command_writes_a_table_and_a_picture(tmp_path, capsys):
     for row in rows[4:]:
         miss = abs(float(row["achieved_rate"]) - 0.3)
         assert float(row["miss"]) == pytest.approx(miss, abs=0.01 * miss)
-    assert (tmp_path / "half_moons.png").read_bytes()[:4] == b"\x89PNG"
+    for picture in ("half_moons.png", "set_and_get.png"):
+        assert (tmp_path / picture).read_bytes()[:4] == b"\x89PNG"
     printed = capsys.readouterr().out
     assert "beta_0 = (1 - 2p)^2 = 0.36" in printed
     assert "| 0.3 | " in printed.split("|reached - target| in nats")[1]
