@@ -57,9 +57,9 @@ class Parser(argparse.ArgumentParser):
     def add_first_images(self):
         """Add the options that use only the first images."""
         self.add("--train-images", positive, metavar="N",
-                 help="use only the first N training images (default: all)")  # fmt: skip
+                 help="use only the first N training images")  # fmt: skip
         self.add("--test-images", positive, metavar="N",
-                 help="use only the first N test images (default: all)")  # fmt: skip
+                 help="use only the first N test images")  # fmt: skip
 
     def add_preset(self, presets):
         """Add the option of the rows' scale. Each scale but the default has its own subfolder.

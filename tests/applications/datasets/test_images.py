@@ -145,7 +145,7 @@ def test_missing_data_names_the_ways_to_get_it(tmp_path, monkeypatch, dataset, w
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(FileNotFoundError) as error:
         images.load(dataset, data_dir=tmp_path if without == "file" else None)
-    assert str(error.value).startswith(f"{dataset} is not at hand: ")
+    assert str(error.value).startswith(f"{dataset} is not available: ")
     for part in ways:
         assert part in str(error.value)
 
@@ -193,7 +193,7 @@ def test_swapped_files_of_the_original_mnist(tmp_path, swap):
         one, other = swap if swap[0] in path.name else swap[::-1]
         (tmp_path / path.name.replace(one, other)).symlink_to(path)
     assert len(list(tmp_path.iterdir())) == 4
-    with pytest.raises(ValueError, match=r"not in its place: expected the content of t"):
+    with pytest.raises(ValueError, match=r"has the wrong content: expected that of t"):
         images.load("mnist", data_dir=tmp_path)
 
 

@@ -50,15 +50,15 @@ def test_the_four_files(tmp_path, zipped):
     [
         (b"", "empty"),
         (b"PK\x03\x04 not an IDX file", "50 4b 03"),
-        (idx_bytes(np.zeros((3, 4), "uint8"))[:-1], "cut short"),
+        (idx_bytes(np.zeros((3, 4), "uint8"))[:-1], "truncated"),
         (gzip.compress(idx_bytes(np.zeros(9, "uint8")))[:-9], "damaged gzip"),
         (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xff\xff", "damaged gzip"),
         (b"\x00\x00\x08\x02" + b"\xff" * 8, "header says shape .4294967295, 4294967295.*0 bytes"),
         # 2^66 entries, which are 0 in 64 bits, and as many bytes as that.
-        (b"\x00\x00\x08\x03" + struct.pack(">3I", 2**31, 2**31, 16), "cut short or too long"),
+        (b"\x00\x00\x08\x03" + struct.pack(">3I", 2**31, 2**31, 16), "truncated or too long"),
         (b"\x00\x00\x08\xc8" + b"\x00\x00\x00\x01" * 200 + b"\x07", "1 to 3 axes, received 200"),
         (b"\x00\x00\x08\x00\x07", "1 to 3 axes, received 0"),
-        (b"\x00\x00\x08\x03\x00\x00", "cut short"),
+        (b"\x00\x00\x08\x03\x00\x00", "truncated"),
     ],
     ids=["empty", "not IDX", "cut short", "cut gzip", "no deflate", "2^64 entries", "2^66 entries",
          "200 axes", "no axis", "cut header"],

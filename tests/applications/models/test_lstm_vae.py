@@ -265,7 +265,7 @@ def test_the_paper_s_size():
     [
         (dict(latent_dim=0), "latent_dim=0"),
         (dict(latent_dim=None, rate=6.0), "latent_dim=None"),
-        (dict(rate=6.0, batch_norm_gamma=0.6), "Received both"),
+        (dict(rate=6.0, batch_norm_gamma=0.6), "Received: both"),
         (dict(batch_norm_gamma=-1.0), "batch_norm_gamma=-1.0"),
         (dict(rate=6.0, normalization="layer"), "'layer'"),
         (dict(rate=-6.0), "rate=-6.0"),

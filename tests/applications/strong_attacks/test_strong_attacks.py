@@ -96,11 +96,11 @@ def test_what_is_not_trained_is_refused_with_the_command_that_trains_it(trained,
     with pytest.raises(SystemExit, match=r"no table1_digits\.csv.*by\n  python -m applications\."
                        r"table1 --dataset digits --output .*nowhere"):  # fmt: skip
         strong_attacks.main(arguments(tmp_path / "nowhere", tmp_path))
-    with pytest.raises(SystemExit, match=r"no row dropout of .*has: base, batch_r1\..*\n  python "
+    with pytest.raises(SystemExit, match=r"no row dropout of .*It has: base, batch_r1\..*\n  python "
                        r"-m applications\.table1 --dataset digits --rows dropout"):  # fmt: skip
         strong_attacks.main(arguments(trained, tmp_path, "--rows", "base", "dropout"))
     (tmp_path / "table1_digits.csv").write_text((trained / "table1_digits.csv").read_text())
-    with pytest.raises(SystemExit, match=r"(?s)weights of base are not at hand: .*base_epochs8_"
+    with pytest.raises(SystemExit, match=r"(?s)weights of base are not available: .*base_epochs8_"
                        r"seed0_\w+\.weights\.h5 is missing.*made by\n  python -m applications\."
                        r"table1"):  # fmt: skip
         strong_attacks.main(arguments(tmp_path, tmp_path, "--rows", "base"))
@@ -225,7 +225,7 @@ def test_the_picture_has_a_panel_for_each_row(tmp_path, monkeypatch):
 
 @pytest.mark.experiment("torch")
 def test_classifiers_of_other_data_are_not_taken(trained):
-    with pytest.raises(ValueError, match=r"it has: none\."):
+    with pytest.raises(ValueError, match=r"It has: none\."):
         trained_classifiers.find_classifiers(trained, "digits", "0")
 
 

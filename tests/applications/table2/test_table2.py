@@ -53,7 +53,7 @@ def test_one_command_from_file_to_table(text, tiny, tmp_path, capsys):
 
     out = run("lstm", "feature")
     assert "0 of 2 rows are in" in out
-    assert "words feature, seed 0: epoch 0/2, begins" in out
+    assert "words feature, seed 0: epoch 0/2, starting" in out
     out = run("feature", "lstm", "vae")
     assert "2 of 3 rows are in" in out
     assert "words feature, seed 0: epoch" not in out
@@ -167,9 +167,9 @@ def test_presets_and_labels():
 
 def test_data_that_is_not_there(tmp_path):
     for arguments, message in (
-        (["--data", str(tmp_path / "none.txt")], "no text file"),
+        (["--data", str(tmp_path / "none.txt")], "text file .* does not exist"),
         (["--data", "ptb", "--data-dir", str(tmp_path)], "ptb.train.txt"),
-        (["--data", "yahoo"], "needs `data_dir`"),
+        (["--data", "yahoo"], "requires `data_dir`"),
     ):
         with pytest.raises(SystemExit, match=message):
             table2.main([*arguments, "--output", str(tmp_path / "out")])
