@@ -290,7 +290,7 @@ def test_labels_of_another_type(tmp_path, labels, monkeypatch):
 def test_folders_in_place_of_files(tmp_path):
     path = tmp_path / "cifar-10-python.tar.gz"
     path.mkdir()
-    with pytest.raises(ValueError, match="is incomplete. Missing: data_batch_1"):
+    with pytest.raises(ValueError, match=r"is incomplete\. Missing: data_batch_1"):
         cifar10.read(tmp_path)
     path.rmdir()
     write_binary_folder(tmp_path)

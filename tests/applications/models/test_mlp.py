@@ -60,7 +60,7 @@ def test_beta_vib():
     ("options", "message"),
     [
         (dict(bottleneck="ib"), "'ib'"),
-        (dict(bottleneck="none", rate=1.0), "go with bottleneck"),
+        (dict(bottleneck="none", rate=1.0), "require bottleneck"),
         (dict(bottleneck="dropout", num_samples=12), "num_samples=12"),
         (dict(bottleneck="vib", rate=1.0, bottleneck_units=511), "511"),
     ],

@@ -96,8 +96,8 @@ def test_what_is_not_trained_is_refused_with_the_command_that_trains_it(trained,
     with pytest.raises(SystemExit, match=r"no table1_digits\.csv.*by\n  python -m applications\."
                        r"table1 --dataset digits --output .*nowhere"):  # fmt: skip
         strong_attacks.main(arguments(tmp_path / "nowhere", tmp_path))
-    with pytest.raises(SystemExit, match=r"no row dropout of .*It has: base, batch_r1\..*\n  python "
-                       r"-m applications\.table1 --dataset digits --rows dropout"):  # fmt: skip
+    with pytest.raises(SystemExit, match=r"no row dropout of .*It has: base, batch_r1\..*\n  python"
+                       r" -m applications\.table1 --dataset digits --rows dropout"):  # fmt: skip
         strong_attacks.main(arguments(trained, tmp_path, "--rows", "base", "dropout"))
     (tmp_path / "table1_digits.csv").write_text((trained / "table1_digits.csv").read_text())
     with pytest.raises(SystemExit, match=r"(?s)weights of base are not available: .*base_epochs8_"
