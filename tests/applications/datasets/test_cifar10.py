@@ -139,7 +139,7 @@ def test_damaged_files(tmp_path, name, content, message):
 
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_a_batch_pickled_by_python_3(protocol):
-    """By NumPy's own code, which since version 2 names another module."""
+    """Pickle with NumPy's own code, which names another module since version 2."""
     rows, labels = IMAGES.reshape(24, -1), LABELS
     content = pickle.dumps({b"data": rows, b"labels": labels.tolist()}, protocol=protocol)
     if protocol == 2:
@@ -199,7 +199,7 @@ def everything(folder):
 
 @pytest.mark.parametrize("write", [write_python, write_binary])
 def test_a_flipped_bit_is_told_or_harmless(tmp_path, write):
-    """In a packed file; harmless ones are in the names and times that no one reads."""
+    """Damage a packed file. Damage to names and times, which nobody reads, is harmless."""
     write(tmp_path)
     (path,) = tmp_path.iterdir()
     contents = flipped_bits(path.read_bytes(), number=50)
@@ -210,7 +210,7 @@ def test_a_flipped_bit_is_told_or_harmless(tmp_path, write):
 
 @pytest.mark.parametrize("write", [write_python_folder, write_binary_folder])
 def test_a_flipped_bit_of_an_unpacked_batch_is_no_original(tmp_path, write, monkeypatch):
-    """Where a pixel has no checksum but the published one."""
+    """Damage a pixel that only the published checksum covers."""
     monkeypatch.setattr(published_sums, "SUMS", SUMS)
     write(tmp_path)
     assert cifar10.read(tmp_path)[1]

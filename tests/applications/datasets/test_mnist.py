@@ -131,7 +131,7 @@ def test_published_files_have_their_own_names(folder, monkeypatch):
     }
     swap(folder, TRAIN_IMAGES, TEST_IMAGES)
     swap(folder, TRAIN_LABELS, TEST_LABELS)
-    assert len(mnist_files.read(folder)[0]) == 20  # of nobody's content nothing is known
+    assert len(mnist_files.read(folder)[0]) == 20  # nothing is known about other content
     monkeypatch.setattr(published_sums, "SUMS", sums)
     refused(folder, "train-images.*not in its place.*train-images.*received that of t10k-images")
 

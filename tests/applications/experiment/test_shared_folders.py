@@ -125,7 +125,7 @@ def test_other_data_is_no_such_row(table, tmp_path, capsys):
     classifier.main(options(tmp_path))
     assert "0 of 1 rows are in" in capsys.readouterr().out
     text = table.with_suffix(".md").read_text()
-    # Not averaged with the new one, and told.
+    # It is not averaged with the new one, and is reported.
     assert re.search(r", data_sha256=of others \| 0 \|  \|  \| 99\.00 \|", text)
 
 
@@ -190,7 +190,7 @@ def test_a_checkpoint_of_another_backend_is_refused(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("commits", [["abc123"], None])
 def test_a_row_names_the_commits_of_its_parts(tmp_path, commits):
-    """One of the time before they were noted has neither its commit nor its backend."""
+    """An older checkpoint states neither its commit nor its backend."""
     files = begun(tmp_path)
     edit(files, commits=commits, **({} if commits else {"backend": None}))
     classifier.main(options(tmp_path))

@@ -170,7 +170,7 @@ def test_the_worst_is_chosen_by_votes_and_margin_and_not_by_the_verdict():
     margins = [[[9.0, 3.0], [0.5, 2.0]], [[9.0, 1.0], [0.1, 2.5]]]
     attacked = np.array([verdicts, votes, margins])
     # First input: itself at eps 0.1, the first attack's image at eps 0.2, by its margin.
-    # Second input: the first attack's image of eps 0.1, of the greatest margin, for both.
+    # Second input: the first attack's image of eps 0.1, of the largest margin, for both.
     np.testing.assert_array_equal(worst_of(clean, attacked, epsilons), [[False] * 2] * 2)
     attacked[1, 1, 1, 0] = 3  # the second attack's image at eps 0.2
     attacked[2, 1, 0, 1] = 4.0  # and that of eps 0.1, of the second input

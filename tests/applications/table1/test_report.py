@@ -135,7 +135,7 @@ def test_the_picture_has_a_panel_for_each_normalization(tmp_path, monkeypatch):
     draw(ROWS, tmp_path / "table1.png")
     (figure,) = drawn
     batch, instance, feature = figure.axes
-    # "batch": four groups and the paper's line beside each; elsewhere the base alone.
+    # "batch": four groups and the paper's line next to each; elsewhere the base alone.
     assert [len(panel.lines) for panel in (batch, instance, feature)] == [8, 2, 2]
     assert {line.get_linestyle() for line in instance.lines} == {"-", "--"}
     assert list(batch.lines[2].get_ydata()) == [1.5, 10, 23, 30, 40]

@@ -1,4 +1,4 @@
-"""Table 2 as Markdown: backends and data apart, and told."""
+"""Table 2 as Markdown separates backends and data, and names them."""
 
 import json
 

@@ -81,7 +81,7 @@ def test_one_command_from_file_to_table(text, tiny, tmp_path, capsys):
     assert "From the first document to the second" in texts
     markdown = (tmp_path / "table2_words.md").read_text()
     assert markdown.index("| LSTM |") < markdown.index("| LSTM VAE |") < markdown.index("| Feature")
-    # beside the paper's number, and the difference document by document
+    # next to the paper's number, and the difference document by document
     measures = [
         json.loads((tmp_path / "measures" / f"{rows[name]['label']}.json").read_text())
         for name in ("feature", "vae")
@@ -117,7 +117,7 @@ def test_a_killed_row_ends_as_an_undisturbed_one(tmp_path, monkeypatch):
     )
     monkeypatch.setitem(variants.VARIANTS, "everything", everything)
     monkeypatch.setitem(TABLE2, "everything", (None,) * 4)
-    # Of one length: JAX compiles each of the three trainings anew.
+    # All have one length, since JAX compiles each of the three trainings separately.
     data = load(str(write_text(tmp_path, lengths=(3,))))
     options = {**TINY, "num_layers": 2, "dropout": 0.4, "num_samples": 4}
     setting = TextSetting("words", "everything", epochs=3, learning_rate=0.05, **options)

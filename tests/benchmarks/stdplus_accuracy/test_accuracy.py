@@ -1,4 +1,4 @@
-"""The measuring of errors: ulp, tallies, and runs that are killed and go on."""
+"""The measuring of errors: ulp, tallies, and runs that are killed and continue."""
 
 import math
 
