@@ -56,7 +56,7 @@ def test_another_backend_s_row_is_refused(tmp_path):
     with pytest.raises(
         ValueError,
         match=rf"has the row row=base, seed=0, made by {ELSEWHERE} 0\.1\. The current backend is "
-        rf"{HERE};.*another --output, or set KERAS_BACKEND={ELSEWHERE}\.",
+        rf"{HERE}, .*another --output, or set KERAS_BACKEND={ELSEWHERE}\.",
     ):
         table.find(wanted())
     assert table.find(wanted(1)) is None

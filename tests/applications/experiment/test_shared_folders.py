@@ -135,7 +135,7 @@ def test_rows_of_another_commit_count_and_are_told(table, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "1 of 2 rows are in" in out
     assert re.search(
-        r"1 of them are of another commit than .*: digits base, seed 0 \(commit abc123\)", out
+        r"1 of them were made at another commit than .*: digits base, seed 0 \(commit abc123\)", out
     )
     text = table.with_suffix(".md").read_text()
     assert "| 0, 1 (from 2 commits) |" in text
@@ -285,7 +285,7 @@ def test_a_value_given_twice_is_refused(command, capsys):
 def test_rows_with_the_same_columns_are_refused(tmp_path, untrained):
     # Apart beyond the digits that the table shows.
     rates = ["--bottleneck", "vib", "--rate-multiplier", "0.1234567", "0.1234568"]
-    with pytest.raises(SystemExit, match=r"Two of the rows .* the same columns"):
+    with pytest.raises(SystemExit, match=r"Two of the requested rows have the same columns"):
         classifier.main(options(tmp_path, *rates))
 
 
