@@ -1,7 +1,7 @@
-"""The checks of a day, each in an environment of its own: `nox`, or `nox -s lint`.
+"""The checks of every change, each in a separate environment: `nox`, or `nox -s lint`.
 
-`nox -s nightly` runs what they leave out, and
-`nox -s "tests(jax)" -- tests/keras_slashed/ops/test_stdplus.py` some tests on one backend.
+`nox -s nightly` runs the tests that they leave out, and
+`nox -s "tests(jax)" -- tests/keras_slashed/ops/test_stdplus.py` runs some tests on one backend.
 """
 
 import pathlib
@@ -12,15 +12,16 @@ import nox
 
 nox.options.default_venv_backend = "venv"
 
-# What each backend's environment holds beside keras: that backend alone, so
-# that a stray import of another fails, and what Keras exports to ONNX with.
+# The environment of each backend contains only that backend, so that an accidental import of
+# another one fails, and the package that Keras needs for export to ONNX.
 BACKENDS = {
     "tensorflow": [".[tensorflow-cpu,applications,test]", "tensorboard", "tf2onnx"],
     "jax": [".[jax,test]"],
     "torch": [".[torch,test]", "onnxscript"],
 }
 OLDEST = ["keras==3.12.0"]  # that pyproject.toml allows
-# Exports are those of the newest: 3.12 fixes the batch of an ONNX file at 1 on PyTorch.
+# Exports are tested only with the newest Keras. 3.12 fixes the batch size of an ONNX file at 1 on
+# PyTorch.
 NOT_WITH_OLDEST = ["-k", "not test_export"]
 
 
@@ -35,7 +36,7 @@ def lint(session):
 @nox.session
 @nox.parametrize("backend", list(BACKENDS), ids=list(BACKENDS))
 def tests(session, backend):
-    """Run the tests on one backend, and the experiments that are its share."""
+    """Run the tests on one backend, and the experiments that have its mark."""
     _test(session, backend, chosen=["-m", "not nightly"])
 
 
@@ -48,7 +49,7 @@ def oldest(session):
 @nox.session(default=False)
 @nox.parametrize("environment", [*BACKENDS, "oldest"], ids=[*BACKENDS, "oldest"])
 def nightly(session, environment):
-    """Run what the other sessions leave out, and more random cases and kills than they do."""
+    """Run what the other sessions leave out, with more random cases and kills."""
     more = {"KERAS_SLASHED_CASES": "nightly", "KERAS_SLASHED_KILLS": "20"}
     if environment == "oldest":
         chosen = ["-m", "nightly or experiment or scaled", *NOT_WITH_OLDEST]
@@ -59,7 +60,7 @@ def nightly(session, environment):
 
 @nox.session
 def export(session):
-    """Export from JAX, for which Keras needs TensorFlow beside it."""
+    """Export from JAX, for which Keras also needs TensorFlow."""
     _test(session, "jax", ["tensorflow-cpu", "jax2onnx"], ["-k", "test_export"])
 
 
@@ -67,10 +68,10 @@ def export(session):
 def hub(session):
     """Load and train reusable SavedModels with TensorFlow Hub."""
     session.install("--editable", ".[tensorflow-cpu]", "pytest")
-    # tf_keras requires the large `tensorflow` beside `tensorflow-cpu`, and tensorflow_hub
-    # imports pkg_resources, which newer setuptools lack.
+    # tf_keras would install the large `tensorflow` next to `tensorflow-cpu`, and tensorflow_hub
+    # imports pkg_resources, which newer versions of setuptools lack.
     session.install("--no-deps", "tf_keras", "tensorflow_hub", "setuptools<81")
-    # Where these are missing the tests are skipped: here they must not be.
+    # The tests are skipped if these are missing, which must not happen here.
     environment = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     session.run("python", "-c", "import tensorflow_hub, tf_keras", env=environment)
     session.run(
@@ -82,20 +83,20 @@ def hub(session):
 
 def _test(session, backend, requirements=(), chosen=(), variables=None):
     if backend == "torch":
-        # By name and first: a bare `torch` may bring gigabytes of CUDA.
+        # With its version and first, because `torch` alone may install gigabytes of CUDA.
         session.install("torch==2.13.0")
     session.install("--editable", *BACKENDS[backend], *requirements)
-    # One thread a process: two processes of PyTorch with two threads each, on small
-    # tensors, spend ten times the time waiting for one another.
+    # One thread per process. On small tensors, two processes of PyTorch with two threads each
+    # spend ten times as long waiting for one another.
     environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
     if backend == "jax":
-        # What one process compiled another loads, which spares some 30 % of the processor time.
+        # Processes share what they compile, which saves about 30 % of the processor time.
         environment |= {
             "JAX_COMPILATION_CACHE_DIR": str(pathlib.Path(session.virtualenv.location, "compiled")),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
-    # Each file in one process: its fixtures are made once, and what it compiled serves it all.
+    # Each file runs in one process, so that its fixtures and compilations are made only once.
     options = ["--numprocesses=2", "--dist=loadfile", "--durations=10", *chosen]
     session.run("pytest", *(session.posargs or options), env=environment | (variables or {}))
 
@@ -114,7 +115,7 @@ def docs(session):
 
 @nox.session
 def wheel(session):
-    """Build the wheel, look into it, install it in a bare environment, import it."""
+    """Build the wheel, inspect it, install it in a bare environment, and import it."""
     folder = session.create_tmp()
     for old in pathlib.Path(folder).glob("*.whl"):
         old.unlink()
@@ -124,8 +125,8 @@ def wheel(session):
     packages = {name.split("/")[0] for name in zipfile.ZipFile(path).namelist()}
     strangers = {name for name in packages - {"keras_slashed"} if not name.endswith(".dist-info")}
     if strangers:
-        session.error(f"the wheel holds more than keras_slashed: {sorted(strangers)}")
+        session.error(f"the wheel contains more than keras_slashed: {sorted(strangers)}")
     session.install(f"{path}[jax]")
-    session.chdir(folder)  # away from the checkout, which would be imported instead
+    session.chdir(folder)  # because the checkout would be imported instead of the wheel
     use = "import keras_slashed as ks; print(ks.layers.FixedRateVIB(2.3), ks.__file__)"
     session.run("python", "-c", use, env={"KERAS_BACKEND": "jax"})

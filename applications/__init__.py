@@ -2,5 +2,5 @@
 
 import os
 
-# TensorFlow greets with pages of its own log unless told so before its import.
+# TensorFlow prints pages of log messages unless this is set before its import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

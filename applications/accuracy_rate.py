@@ -1,12 +1,13 @@
-"""Error against rate: a beta-VIB, whose rate is what comes out, beside FixedRateVIB.
+"""Plot error against rate: a beta-VIB, whose rate is an outcome, next to FixedRateVIB.
 
     python -m applications.accuracy_rate --dataset mnist --data-dir DIR --output results/short
 
-Trains the MNIST classifier as a beta-VIB (Alemi et al. 2017) for a range of beta, and
-with FixedRateVIB for a range of rates (rows of Table 1, taken from its file where
-they are there). Draws the clean error and the error under attack against the rate
-that was reached. Writes beta_vib_DATASET.csv and table1_DATASET.csv row by row, and
-accuracy_rate_DATASET.png; a killed run goes on where it was.
+The command trains the MNIST classifier as a beta-VIB (Alemi et al. 2017) for a range of beta,
+and with FixedRateVIB for a range of rates. The latter are rows of Table 1, and the command
+takes them from that table's file if they are there. It plots the clean error and the error
+under attack against the rate that was reached. It writes beta_vib_DATASET.csv and
+table1_DATASET.csv row by row, and accuracy_rate_DATASET.png. If it is killed, the same command
+continues where it stopped.
 """
 
 import dataclasses
@@ -34,11 +35,11 @@ _STYLES = {
 
 
 def draw(rows, path):
-    """Draw a panel for the clean error and one for the error under attack.
+    """Plot the clean error in one panel and the error under attack in another.
 
     Args:
-        rows: Of the beta-VIB and of FixedRateVIB, dicts of strings.
-        path: Where the picture goes.
+        rows: List of dicts of strings. Rows of the beta-VIB and of FixedRateVIB.
+        path: String or path. File of the picture.
     """
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
     for panel, eps in zip(panels, _ATTACKS):
@@ -96,7 +97,7 @@ def parse_arguments(arguments=None):
 
 
 def settings(options):
-    """Return the settings of the beta-VIB, and of FixedRateVIB."""
+    """Return the settings of the beta-VIB and those of FixedRateVIB."""
     default = dataclasses.replace(
         default_setting(options.dataset), epochs=options.epochs, seed=options.seed
     )
@@ -113,7 +114,7 @@ def settings(options):
 
 @table_command()
 def main(arguments=None):
-    """Run the rows that the command line asks for, and draw them."""
+    """Run the rows that the command line asks for, and plot them."""
     options = parse_arguments(arguments)
     weighted, fixed = settings(options)
     module = "applications.accuracy_rate"
@@ -121,7 +122,7 @@ def main(arguments=None):
     rows += run_rows(module, fixed, options)
     name = f"accuracy_rate_{table_name(options.dataset)}.png"
     picture = pathlib.Path(options.output) / name
-    if rows:  # not all left to another command
+    if rows:  # there are none if other commands are training all of them
         draw(rows, picture)
         print(f"written to {picture}")
 

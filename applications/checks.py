@@ -1,4 +1,4 @@
-"""Checks of arguments: what came, and what was expected."""
+"""Checks of arguments, whose messages say what was expected and what was received."""
 
 import math
 import numbers
@@ -12,7 +12,7 @@ def check_choice(name, value, choices):
 
 
 def check_positive(name, value):
-    """Raise a ValueError unless a number is positive and finite."""
+    """Raise a ValueError unless `value` is a positive, finite number."""
     is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_real or not 0 < value < math.inf:
         raise ValueError(
@@ -21,7 +21,7 @@ def check_positive(name, value):
 
 
 def check_positive_integer(name, value):
-    """Raise a ValueError unless it is an integer of at least 1."""
+    """Raise a ValueError unless `value` is an integer of at least 1."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(
             f"Argument `{name}` must be a positive integer. Received: {name}={value!r}"
@@ -29,9 +29,9 @@ def check_positive_integer(name, value):
 
 
 def check_seed(value):
-    """Raise a ValueError unless it is an integer that every backend has as a seed."""
+    """Raise a ValueError unless `value` is an integer that every backend accepts as a seed."""
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_integer or not 0 <= value < 2**31:
         raise ValueError(
-            f"Argument `seed` must be an integer of 0 to 2**31 - 1. Received: seed={value!r}"
+            f"Argument `seed` must be an integer from 0 to 2**31 - 1. Received: seed={value!r}"
         )

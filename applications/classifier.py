@@ -2,17 +2,18 @@
 
     python -m applications.classifier --dataset mnist --data-dir DIR --normalization batch
 
-The data set chooses the model and the defaults: on MNIST and digits the paper's MLP, on
-CIFAR-10 its ResNet18, which has the options --width, --stem and --no-augmentation beside.
-Several values after --bottleneck, --normalization, --rate-multiplier or --seed make several
-rows in one run. Each finished row is written to OUTPUT/table1_DATASET.csv at once and is not
-trained again; a killed run continues at its last checkpoint. `python -m applications.table1`
-has all of the paper's rows.
+The data set decides the model and the defaults: the paper's MLP for MNIST and digits, and its
+ResNet18 for CIFAR-10. The ResNet18 has the additional options --width, --stem and
+--no-augmentation. Several values after --bottleneck, --normalization, --rate-multiplier or
+--seed make several rows in one run. The command writes each finished row to
+OUTPUT/table1_DATASET.csv at once and does not train it again. After it is killed, the same
+command continues from the last checkpoint. `python -m applications.table1` trains all rows of
+the paper.
 
-With --devices N an MLP is trained on N devices at once, each of which takes its share of
-every batch, with the bottleneck's statistics those of the joined batch; rate, accuracy and
-time go to OUTPUT/devices_DATASET.csv. Without N GPUs the devices are virtual: they share the
-processors, and nothing is gained but the example.
+With --devices N the command trains an MLP on N devices at once. Each device takes its share of
+every batch, and the bottleneck computes its statistics over the whole batch. Rate, accuracy
+and time go to OUTPUT/devices_DATASET.csv. Without N GPUs the devices are virtual: they share
+the processors, so this shows how it works but saves no time.
 """
 
 import argparse
@@ -42,16 +43,16 @@ def parse_arguments(arguments=None):
     add_settings(parser, default)
     if default.model == "mlp":
         parser.add("--devices", command_line.positive, metavar="N",
-                   help="train on N devices at once; the result is not attacked")  # fmt: skip
+                   help="train on N devices at once, without an attack")  # fmt: skip
     else:
         parser.set_defaults(devices=None)
     options = parser.parse_args(arguments)
     if options.devices is not None:
         if options.jobs > 1:
-            parser.error("--devices trains one row after the other, without --jobs")
+            parser.error("--devices trains one row after another and cannot be used with --jobs")
         if options.batch_size % options.devices:
             parser.error(
-                f"--batch-size {options.batch_size} cannot be shared by {options.devices} "
+                f"--batch-size {options.batch_size} cannot be divided among {options.devices} "
                 "devices: it must be a multiple of their number"
             )
     return options

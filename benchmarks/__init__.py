@@ -1,1 +1,1 @@
-"""Accuracy and speed beside what else there is, run from a checkout."""
+"""Accuracy and speed compared with alternatives, run from a checkout."""

@@ -1,17 +1,17 @@
-"""What a training step with FixedRateVIB costs beside one with common layers.
+"""Compare a training step with FixedRateVIB and one with common layers.
 
     KERAS_BACKEND=jax python -m benchmarks.layer_speed
 
-Three classifiers 784-width-width-width-10 differ in what stands before the last
-layer alone: FixedRateVIB; BatchNormalization and GaussianDropout, which normalize
-and multiply by noise in much the same way; nothing. A VIB of 512 numbers has 256 latent
-dimensions: it draws, and passes on, half as many. The whole training steps
-(`model.train_step`: forward, backward, Adam) run by turns on one batch that lies on
-the device already. The smaller the width, the less of a step goes into matrix
-products, and the more the layer counts.
+The command times three classifiers 784-width-width-width-10. They differ only in the layers
+before the last one: FixedRateVIB, or BatchNormalization and GaussianDropout, or nothing.
+BatchNormalization and GaussianDropout normalize and multiply by noise in a similar way. A VIB
+of 512 numbers has 256 latent dimensions, so it outputs half as many numbers. The complete
+training steps (`model.train_step`: forward, backward, Adam) run in turns on one batch that is
+already on the device. For a smaller width, matrix products take less of a step, and the layer
+takes more of it.
 
-Modes: jax jit; tensorflow graph and xla; torch eager and compile (torch.compile, as
-Keras has it with `jit_compile=True`; on a CPU it needs a C++ compiler). Writes
+The modes are jax jit, tensorflow graph and xla, and torch eager and compile (torch.compile, as
+Keras uses it with `jit_compile=True`, which needs a C++ compiler on a CPU). The command writes
 layer_speed_BACKEND_DEVICE.csv.
 """
 
@@ -41,7 +41,7 @@ _CLASSES = 10
 
 
 def bottlenecks(normalization):
-    """Return {name: function that makes the layers before the last one}."""
+    """Return a dict from names to functions that make the layers before the last one."""
     return {
         _REFERENCE: lambda: [
             keras.layers.BatchNormalization(),
@@ -53,7 +53,7 @@ def bottlenecks(normalization):
 
 
 def build(layers, width):
-    """Return a compiled model; a VIB passes on half as many numbers as it takes."""
+    """Return a compiled model. A VIB outputs half as many numbers as it receives."""
     model = keras.Sequential(
         [
             keras.Input((784,)),
@@ -65,7 +65,7 @@ def build(layers, width):
         ]
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    # Keras' own compilation is left out: `training_step` compiles.
+    # Without Keras' own compilation, since `training_step` compiles.
     model.compile(keras.optimizers.Adam(1e-4), loss, jit_compile=False)
     return model
 
@@ -74,12 +74,12 @@ def training_step(model, x, y, mode):
     """Return a function without arguments that trains on the batch.
 
     Args:
-        model: Of `build`.
-        x: Inputs, a tensor.
-        y: Labels, a tensor.
-        mode: How `model.train_step` is compiled.
+        model: `keras.Model` that `build` returned.
+        x: Tensor of inputs.
+        y: Tensor of labels.
+        mode: String. How to compile `model.train_step`.
     """
-    model.train_on_batch(x, y)  # makes the states of optimizer and metrics
+    model.train_on_batch(x, y)  # creates the states of optimizer and metrics
     if mode == "jit":
         import jax
 
@@ -87,7 +87,7 @@ def training_step(model, x, y, mode):
         states = ("trainable", "non_trainable", "optimizer", "metrics")
         variables = [getattr(model, name + "_variables") for name in states[:2]]
         variables += [model.optimizer.variables, model.metrics_variables]
-        # Copies, since they are given away at each step.
+        # Copies, since each step donates its arguments.
         state = [[jax.numpy.array(v.value) for v in group] for group in variables]
 
         def call():
@@ -99,8 +99,8 @@ def training_step(model, x, y, mode):
     if mode == "compile":
         import torch
 
-        # The compiler gives up on a line of code that it compiled 8 times. Keras calls
-        # every layer from the same line, those of the other models too.
+        # torch.compile stops compiling a line of code after 8 compilations, and Keras calls the
+        # layers of all models from the same line.
         torch._dynamo.config.recompile_limit = 256
         warnings.filterwarnings("ignore", module="torch._dynamo")
         step = torch.compile(model.train_step)
@@ -109,16 +109,16 @@ def training_step(model, x, y, mode):
     else:
         import tensorflow as tf
 
-        tf.get_logger().setLevel("ERROR")  # it warns of one function traced for several models
+        tf.get_logger().setLevel("ERROR")  # TensorFlow warns of retracing for several models
         step = tf.function(model.train_step, jit_compile=mode == "xla")
     return lambda: step((x, y))
 
 
 def measure_case(case, options):
-    """Time one step of each model by turns.
+    """Time one step of each model in turns.
 
     Returns:
-        A row for each model, without provenance.
+        List with a row for each model, without provenance.
     """
     rng = np.random.default_rng(0)
     batch = case["batch_size"]
@@ -131,7 +131,7 @@ def measure_case(case, options):
         try:
             call = training_step(build(layers(), case["width"]), x, y, case["mode"])
             wait(call())
-        except Exception as error:  # one that is not to be had leaves the others
+        except Exception as error:  # a model that fails does not affect the others
             print(f"Left out: {name}, {frameworks.in_a_line(error)}")
             continue
         calls[name] = call
@@ -158,13 +158,13 @@ def parse_arguments(arguments=None):
     parser = command_line.make_parser("benchmarks.layer_speed", __doc__)
     add, positive = parser.add, command_line.positive
     add("--width", positive, [512], metavar="N",
-        help="give the hidden layers N units, an even number")  # fmt: skip
-    add("--batch-size", positive, [1024], metavar="N", help="train on a batch of N examples")
+        help="width of the hidden layers, an even number")  # fmt: skip
+    add("--batch-size", positive, [1024], metavar="N", help="number of examples in the batch")
     add("--normalization", default=["batch"], choices=("batch", "instance", "feature"),
-        help="let FixedRateVIB normalize like this")  # fmt: skip
+        help="normalizations of FixedRateVIB")  # fmt: skip
     add("--dtype-policy", dtype_policy, ["float32"], metavar="POLICY",
-        help="compute in these Keras dtype policies, like mixed_bfloat16")  # fmt: skip
-    add("--modes", default=_MODES, choices=_MODES, help="time these modes of the backend")
+        help="Keras dtype policies, such as mixed_bfloat16")  # fmt: skip
+    add("--modes", default=_MODES, choices=_MODES, help="modes of the backend")
     command_line.add_timing(parser, seconds=60.0)
     options = parser.parse_args(arguments)
     if any(width % 2 for width in options.width):
@@ -197,7 +197,7 @@ def main(arguments=None):
     for case in _cases(options):
         rows = tables.measured_rows(table, case, run)
         if rows:
-            print("\nMeasured before:", *case.values())
+            print("\nAlready measured:", *case.values())
         else:
             keras.config.set_dtype_policy(case["dtype_policy"])
             rows = [{**row, **run} for row in measure_case(case, options)]

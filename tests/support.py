@@ -101,7 +101,7 @@ def derivative(function, order=1):
 def evaluate(function, values, dtype, size=2**11):
     """Return `function` of a tensor of values, in NumPy.
 
-    In pieces of one size: JAX compiles each operation anew for every size.
+    In pieces of one size: JAX compiles each operation again for every size.
     """
     padded = np.append(values, np.ones(-len(values) % size))
     with dtype_enabled(dtype):
@@ -139,7 +139,7 @@ def kernel_compilation(enabled):
 
 
 def run_python(script, *options, **environment):
-    """Run a script in a process of its own; return its standard output and error."""
+    """Run a script in a new process, and return its standard output and error."""
     result = subprocess.run(
         [sys.executable, *options, "-c", script],
         capture_output=True,

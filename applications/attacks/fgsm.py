@@ -24,7 +24,7 @@ def fgsm_errors(
 ):
     """Return the error rate of a classifier at each strength of the attack.
 
-    What `compile_fgsm` returns, called once.
+    This calls the result of `compile_fgsm` once.
     """
     return compile_fgsm(model, epsilons, attacked_model, pixel_range, loss)(x, y, batch_size)
 
@@ -34,25 +34,26 @@ def compile_fgsm(
 ):
     """Return a function that attacks a classifier, compiled at its first call.
 
-    `x_adv = x + eps sign(grad_x L(x, y))`. The gradient is taken once; all strengths
-    are classified in one batched call. As printed, Eq. 45 lets pixels leave their
-    range; an image it gives may be no image then. The function reads the models'
-    variables anew at each call: when they change, nothing is compiled again.
+    `x_adv = x + eps sign(grad_x L(x, y))`. The gradient is computed once, and one batched call
+    classifies the attacked inputs of all strengths. Eq. 45 as printed lets pixels leave their
+    range, so its result may not be a valid image. The function reads the models' variables at
+    each call, so nothing is compiled again when they change.
 
     Args:
-        model: Maps inputs to logits.
-        epsilons: Strengths, on the scale of the inputs.
-        attacked_model: The model whose loss is followed, `model` by default. One
-            of fewer posterior draws, say.
-        pixel_range: The least and the greatest value of a pixel, to which attacked
-            inputs are clipped too; or None.
-        loss: L: "crossentropy", the paper's, or "margin"; see `loss_gradient`.
+        model: `keras.Model` that maps inputs to logits.
+        epsilons: Sequence of floats. Strengths, on the scale of the inputs.
+        attacked_model: `keras.Model` or None. The model whose loss the attack follows, for
+            example one with fewer posterior draws. By default it is `model`.
+        pixel_range: Tuple of two floats or None. The smallest and the largest value of a pixel.
+            If it is given, the attacked inputs are also classified clipped to this range.
+        loss: String. The loss L, "crossentropy" as in the paper, or "margin", as in
+            `loss_gradient`.
 
     Returns:
-        A function of inputs x and integer labels y, NumPy arrays, and the
-        `batch_size`, inputs at a time. It returns a NumPy array: the share of inputs
-        classified wrong, for each epsilon; with a pixel range of shape (2, number of
-        epsilons), first those of clipped inputs.
+        Function of the inputs x and the integer labels y, both NumPy arrays, and of
+        `batch_size`, the number of inputs per batch. It returns a NumPy array with the fraction
+        of misclassified inputs for each epsilon. With a pixel range the array has the shape
+        (2, number of epsilons), and its first row is that of the clipped inputs.
     """
     check_choice("loss", loss, LOSSES)
     attacked_model = attacked_model or model
@@ -84,21 +85,21 @@ def compile_fgsm(
 
 
 def loss_gradient(model, inputs, labels, loss):
-    """Return the gradient by the inputs of a classifier's loss, and the loss of each input.
+    """Return the gradient of a classifier's loss in its inputs, and the loss of each input.
 
-    "crossentropy" is `-log p_y`. Where a classifier is sure, float32 rounds p_y to 1:
-    of its gradient by the logits, `p - onehot(y)`, the part of the true class is 0 then,
-    and beyond some 90 nats all of it. "margin" is `max_{j != y} logit_j - logit_y`,
-    positive where the class is wrong; its gradient does not fade.
+    "crossentropy" is `-log p_y`. If a classifier is very certain, float32 rounds p_y to 1. Then
+    the component of the true class in its gradient in the logits, `p - onehot(y)`, is 0, and
+    beyond about 90 nats all components are 0. "margin" is `max_{j != y} logit_j - logit_y`,
+    which is positive if the predicted class is wrong. Its gradient does not vanish.
 
     Args:
-        model: Maps inputs to logits.
-        inputs: Tensor of a batch.
+        model: `keras.Model` that maps inputs to logits.
+        inputs: Tensor. A batch of inputs.
         labels: Integer tensor of shape `(batch,)`.
-        loss: "crossentropy" or "margin".
+        loss: String, "crossentropy" or "margin".
 
     Returns:
-        A tensor like the inputs, and a float32 tensor of shape `(batch,)`.
+        Tensor of the inputs' shape, and float32 tensor of shape `(batch,)`.
     """
 
     def total(inputs):
@@ -113,7 +114,7 @@ def loss_gradient(model, inputs, labels, loss):
 
 
 def margin(labels, logits):
-    """Return by how much the greatest logit of another class exceeds the true one's."""
+    """Return the largest logit of another class minus the logit of the true class."""
     true = ops.one_hot(labels, logits.shape[-1], dtype="bool")
     others = ops.max(ops.where(true, -float("inf"), logits), axis=-1)
     return others - ops.sum(ops.where(true, logits, 0.0), axis=-1)
@@ -127,9 +128,9 @@ def step_along(gradient, inputs, epsilons):
 
 
 def filled_batch(x, y, start, size):
-    """Return a batch as tensors: inputs, labels, and weights.
+    """Return a batch as three tensors: inputs, labels and weights.
 
-    The last one is filled up, with weight 0, so that one compilation serves all.
+    The last batch is filled with inputs of weight 0, so that all batches share a compilation.
     """
     x, y = x[start : start + size], y[start : start + size]
     missing = size - len(x)

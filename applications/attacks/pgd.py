@@ -18,22 +18,24 @@ from applications.training.backends import compile_with_state
 def compile_pgd(model, epsilons=EPSILONS, attacked_model=None, pixel_range=None, **options):
     """Return a function that attacks a classifier by PGD, compiled at its first call.
 
-    The image that `PgdSearch` keeps of each input's is classified by `model`, once. If
-    the classifier is deterministic, it is wrong wherever one of all these images is. If
-    it draws, luck is no attack: were each image classified, the more there are the more
-    often one would be wrong by the draw alone, even at eps = 0.
+    For each input, `model` classifies only the one image that `PgdSearch` keeps, and only once.
+    A deterministic classifier misclassifies this image if it misclassifies any of the images
+    that the search compared. For a classifier that draws, chance must not count as an attack.
+    If each image were classified, some would be misclassified by a chance draw alone, even at
+    eps = 0, and more often the more images there are.
 
     Args:
-        model: Maps inputs to logits.
-        epsilons: Strengths, on the scale of the inputs.
-        attacked_model: The model whose loss is followed, `model` by default.
-        pixel_range: The least and the greatest value of a pixel, or None.
-        **options: Of `PgdSearch`.
+        model: `keras.Model` that maps inputs to logits.
+        epsilons: Sequence of floats. Strengths, on the scale of the inputs.
+        attacked_model: `keras.Model` or None. The model whose loss the attack follows, by
+            default `model`.
+        pixel_range: Tuple of two floats or None. The smallest and the largest value of a pixel.
+        **options: Further keyword arguments of `PgdSearch`.
 
     Returns:
-        A function of inputs x and integer labels y, NumPy arrays, and the
-        `batch_size`, inputs at a time. It returns a NumPy array: the share of inputs
-        classified wrong, for each epsilon.
+        Function of the inputs x and the integer labels y, both NumPy arrays, and of
+        `batch_size`, the number of inputs per batch. It returns a NumPy array with the fraction
+        of misclassified inputs for each epsilon.
     """
     search = PgdSearch(attacked_model or model, epsilons, pixel_range, **options)
 
@@ -57,43 +59,44 @@ def compile_pgd(model, epsilons=EPSILONS, attacked_model=None, pixel_range=None,
 
 
 class PgdSearch:
-    """Search the balls around inputs for what misleads a classifier most.
+    """Search the balls around inputs for the images that mislead a classifier most.
 
     From a random image within eps of the input x, `steps` times
 
         image = project(image + step_size (eps / steps) sign(grad L(image, y)))
 
-    where `project` clips each pixel to x - eps ... x + eps, and to the range of
-    pixels. Kept is, of the last images of all restarts and x itself, the one that
-    most `estimates` find wrong, and of several the one of the greatest margin.
+    where `project` clips each pixel to [x - eps, x + eps] and to the pixel range. The search
+    compares the final images of all restarts and x itself. It keeps the image that most of the
+    `estimates` misclassify, and among ties the one with the largest margin.
 
-    A classifier that draws does so anew in every step (expectation over
-    transformation, Athalye et al. 2018): what is followed is the gradient of the
-    averaged probabilities' loss, averaged anew. L is the margin by default, as in
-    Carlini and Wagner (2017): the cross-entropy of a classifier that is sure has in
-    float32 little of its gradient left, or nothing.
+    A classifier that draws uses new draws in every step (expectation over transformation,
+    Athalye et al. 2018). The attack then follows the gradient of the loss of probabilities
+    that are averaged over these draws. L is the margin by default, as in Carlini and Wagner
+    (2017), because for a very certain classifier the gradient of the cross-entropy is tiny or
+    0 in float32.
 
     Args:
-        model: Maps inputs to logits.
-        epsilons: Radii of the balls, on the scale of the inputs.
-        pixel_range: The least and the greatest value of a pixel, or None.
-        steps: Gradients in a restart.
-        restarts: Random starts. Those of fewer restarts are among those of more.
-        step_size: Of a step, in units of `eps / steps`.
-        loss: "margin" or "crossentropy".
-        estimates: How often `model` is evaluated to compare images. More than once is
-            of use where it draws.
-        seed: Of the random starts. An input's starts depend on its number, whatever
-            the size of the batches.
+        model: `keras.Model` that maps inputs to logits.
+        epsilons: Sequence of floats. Radii of the balls, on the scale of the inputs.
+        pixel_range: Tuple of two floats or None. The smallest and the largest value of a pixel.
+        steps: Integer. Number of gradient steps per restart.
+        restarts: Integer. Number of random starts. The starts for a smaller number are among
+            those for a larger one.
+        step_size: Float. Size of a step, in units of `eps / steps`.
+        loss: String, "margin" or "crossentropy".
+        estimates: Integer. How often to evaluate `model` to compare images. More than once is
+            useful if it draws.
+        seed: Integer. Seed of the random starts. The starts of an input depend on its index
+            and not on the batch size.
 
     Call arguments:
-        inputs: Tensor of a batch.
+        inputs: Tensor. A batch of inputs.
         labels: int32 tensor of shape `(batch,)`.
-        first: Number of the first input.
-        report: Called without arguments after each restart.
+        first: Integer. Index of the first input.
+        report: Function without arguments, which is called after each restart.
 
     Output shape:
-        `(number of epsilons, *shape of the inputs)`, a tensor.
+        `(number of epsilons, *inputs.shape)`.
     """
 
     def __init__(
@@ -140,7 +143,7 @@ class PgdSearch:
         self._keep_worse = compile_with_state(keep_worse, model.variables)
 
     def __call__(self, inputs, labels, first=0, report=lambda: None):
-        # All strengths in one batch: the inputs in a row for each.
+        # One batch for all strengths: a copy of the inputs for each, one after another.
         copies = len(self.epsilons)
         radii = np.repeat(self.epsilons, len(inputs))
         none = ops.convert_to_tensor(np.full_like(radii, -np.inf))
@@ -169,17 +172,17 @@ class PgdSearch:
 
 
 def weigh(model, images, labels, estimates=1):
-    """Return how often each image is found wrong, and its mean margin.
+    """Return how often each image is misclassified, and its mean margin.
 
     Args:
-        model: Maps inputs to logits.
-        images: Tensor of a batch.
+        model: `keras.Model` that maps inputs to logits.
+        images: Tensor. A batch of images.
         labels: int32 tensor of shape `(batch,)`.
-        estimates: How often the model is evaluated.
+        estimates: Integer. How often to evaluate the model.
 
     Returns:
-        Two float32 tensors of shape `(batch,)`. Comparing images by the first, then by
-        the second, finds the worst.
+        Two float32 tensors of shape `(batch,)`. The worst image is the one with the largest
+        first value, and among ties the one with the largest second value.
     """
     votes = total = 0.0
     for _ in range(estimates):

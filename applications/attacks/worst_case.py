@@ -1,4 +1,4 @@
-"""StrongAttacks: one classifier under several attacks, input by input."""
+"""StrongAttacks: several attacks on one classifier, with the results of each input."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ from applications.attacks.pgd import PgdSearch
 from applications.attacks.pgd import weigh
 from applications.training.backends import compile_with_state
 
-# Names of the attacks, and the loss that each follows.
+# Names of the attacks, and the loss that each of them follows.
 FGSM = {"fgsm": "crossentropy", "fgsm_margin": "margin"}
 PGD = {"pgd_crossentropy": "crossentropy", "pgd_margin": "margin"}
 ATTACKS = (*FGSM, *PGD)
@@ -20,17 +20,21 @@ ATTACKS = (*FGSM, *PGD)
 
 @dataclasses.dataclass
 class Findings:
-    """What came of attacking N inputs at E strengths.
+    """The results of attacks on N inputs at E strengths.
 
     Attributes:
-        clean: Booleans of shape `(N,)`: whether the input itself is classified wrong.
-        wrong: By the name of an attack, booleans of shape `(E, N)`.
-        worst: Booleans of shape `(E, N)`: whether the worst image of all attacks is.
-        zero_gradient: Booleans of shape `(N,)`: whether the gradient of the
-            cross-entropy, as FGSM takes it, is exactly 0 in every pixel.
-        certain: Booleans of shape `(N,)`: whether the cross-entropy itself is exactly
-            0, p_y being 1 in float32. No gradient comes by way of the true class then.
-        zero_pixels: Shape `(N,)`: the share of pixels in which that gradient is 0.
+        clean: Boolean array of shape `(N,)`. Whether the input itself is misclassified.
+        wrong: Dict from the name of each attack to a boolean array of shape `(E, N)`. Whether
+            the attacked image is misclassified.
+        worst: Boolean array of shape `(E, N)`. Whether the worst image of all attacks is
+            misclassified.
+        zero_gradient: Boolean array of shape `(N,)`. Whether the gradient of the cross-entropy
+            that FGSM uses is exactly 0 in every pixel.
+        certain: Boolean array of shape `(N,)`. Whether the cross-entropy itself is exactly 0,
+            because p_y is 1 in float32. Then the true class contributes nothing to the
+            gradient.
+        zero_pixels: Float array of shape `(N,)`. The fraction of pixels in which that gradient
+            is 0.
     """
 
     clean: np.ndarray
@@ -44,22 +48,21 @@ class Findings:
 class StrongAttacks:
     """Attack a classifier by FGSM and PGD, each on the cross-entropy and on the margin.
 
-    Each image that an attack makes is classified once. The worst of all is chosen by
-    evaluations apart, not by these verdicts: for a classifier that draws that would be
-    the unluckiest of many draws.
+    Each image that an attack makes is classified once. Separate evaluations choose the worst
+    image of all attacks. The classifications themselves do not, since for a classifier that
+    draws they would select the unluckiest of many draws.
 
-    The model's variables are read anew at each call: when they change, nothing is
-    compiled again.
+    The model's variables are read at each call, so nothing is compiled again when they change.
 
     Args:
-        model: Maps inputs to logits.
-        epsilons: Strengths, positive.
-        pixel_range: The least and the greatest value of a pixel.
-        steps: Of PGD.
-        restarts: Of PGD.
-        step_size: Of PGD.
-        estimates: How often the model is evaluated to compare images.
-        seed: Of PGD's random starts.
+        model: `keras.Model` that maps inputs to logits.
+        epsilons: Sequence of positive floats. Strengths of the attacks.
+        pixel_range: Tuple of two floats. The smallest and the largest value of a pixel.
+        steps: Integer. Steps of PGD.
+        restarts: Integer. Random starts of PGD.
+        step_size: Float. Step size of PGD, in units of `eps / steps`.
+        estimates: Integer. How often to evaluate the model to compare images.
+        seed: Integer. Seed of PGD's random starts.
     """
 
     def __init__(
@@ -113,8 +116,8 @@ class StrongAttacks:
         Args:
             x: NumPy array of inputs.
             y: NumPy array of integer labels.
-            batch_size: Inputs at a time.
-            report: Called without arguments after each of PGD's restarts.
+            batch_size: Integer. Number of inputs per batch.
+            report: Function without arguments, which is called after each restart of PGD.
 
         Returns:
             `Findings`.
@@ -137,10 +140,10 @@ class StrongAttacks:
         )
 
     def _attack(self, inputs, labels, first, report):
-        """Return arrays with the batch on the last axis.
+        """Return four arrays with the batch on the last axis.
 
-        Of the inputs, and of the attacks' images: verdict, votes and margin, on the first
-        axis; see `worst_of`.
+        The first two are those of `worst_of` for the inputs and for the attacks' images. Their
+        first axis has verdict, votes and margin. The other two are `zero_pixels` and `certain`.
         """
         images, zero_pixels, certain = self._fgsm(inputs, labels)
         images = [*images, *(s(inputs, labels, first, report) for s in self._searches.values())]
@@ -159,17 +162,18 @@ class StrongAttacks:
 def worst_of(clean, attacked, epsilons):
     """Return the verdict on the worst image of each input, for each strength.
 
-    The worst has the most votes, and of several the greatest margin (`pgd.weigh`). Images
-    of a weaker attack are within reach of a stronger one, and so is the input itself.
+    The worst image has the most votes, and among ties the largest margin (`pgd.weigh`). The
+    images of weaker attacks and the input itself are also within the reach of an attack, so
+    they are compared too.
 
     Args:
-        clean: Verdicts on the inputs (1 is wrong), their votes and margins, shape
-            `(3, N)`.
-        attacked: The same of the attacks' images, shape `(3, attacks, E, N)`.
-        epsilons: E strengths.
+        clean: Array of shape `(3, N)`. The verdicts on the inputs (1 is wrong), their votes and
+            their margins.
+        attacked: Array of shape `(3, attacks, E, N)`. The same for the attacks' images.
+        epsilons: Sequence of E floats. The strengths.
 
     Returns:
-        Booleans of shape `(E, N)`.
+        Boolean array of shape `(E, N)`.
     """
     worst = []
     for eps in epsilons:

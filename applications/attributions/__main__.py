@@ -1,16 +1,18 @@
-"""Compare maps of what a classifier looked at.
+"""Compare attribution maps of a classifier.
 
     python -m applications.attributions --dataset mnist --data-dir DIR --preset paper
 
-Takes a classifier of Table 1 (by default "base"), trained by `applications.table1` or
-`applications.cifar10` into the same --output folder, or trained now, and the first test
-images that it classifies right. Each method ranks their pixels: the amplitude of
-`keras_slashed.attribution`, SmoothGrad, integrated gradients, the plain gradient, noise; all but
-the last two also times the difference of the image from the mean one. Judged by the class's
-probability as pixels are deleted (replaced by the mean training image) and inserted (into the
-blurred image), most important ones first; and by how far a map changes when the model's
-last layer, or all of it, has random weights. Writes attribution_DATASET.csv and .md,
-attribution_DATASET_curves.csv, and three pictures.
+The command uses a classifier of Table 1, by default "base". It takes the weights that
+`applications.table1` or `applications.classifier` wrote into the same --output folder, or
+trains the classifier if there are none. It uses the first test images that are classified
+correctly. Each method ranks their pixels: the amplitude of `keras_slashed.attribution`,
+SmoothGrad, integrated gradients, the plain gradient and noise. The amplitude, SmoothGrad and
+the gradient are also multiplied by the difference of the image from the mean image. Two
+criteria judge a map. The first is the class probability while the most important pixels are
+deleted (replaced by the mean training image) or inserted (into the blurred image). The second
+is how much the map changes when the model's last layer, or all layers, get random weights. The
+command writes attribution_DATASET.csv and .md, attribution_DATASET_curves.csv, and three
+pictures.
 """
 
 import dataclasses
@@ -45,7 +47,7 @@ from keras_slashed.attribution import plot_attribution
 _MODULE = "applications.attributions"
 _DATASETS = ("mnist", "cifar10", "digits")
 _CHANGES = ("epochs", "width")
-_PICTURED = 12  # images of the picture in nats
+_PICTURED = 12  # images in the picture in nats
 
 
 def parse_arguments(arguments=None):
@@ -55,17 +57,18 @@ def parse_arguments(arguments=None):
     add_scale(parser)
     parser.add_running()
     add, positive = parser.add, command_line.positive
-    add("--width", positive, metavar="N", help="of a ResNet18, in place of the preset's")
-    add("--row", default="base", help="of Table 1: base, batch_r1, ...")
-    add("--images", positive, 300, metavar="N")
+    add("--width", positive, metavar="N",
+        help="width of a ResNet18 (default: that of the preset)")  # fmt: skip
+    add("--row", default="base", help="row of Table 1: base, batch_r1, ...")
+    add("--images", positive, 300, metavar="N", help="number of images")
     add("--noise", command_line.positive_number, 1.0, metavar="S",
-        help="of the amplitude's prior, where a pixel has -1 to 1")  # fmt: skip
+        help="standard deviation of the amplitude's prior, for pixels in [-1, 1]")  # fmt: skip
     add("--beta", command_line.positive_number, 0.1, metavar="B", help="price of a nat")
-    add("--steps", positive, 20, metavar="N", help="of the amplitude")
-    add("--num-samples", positive, 50, metavar="S", help="draws")
+    add("--steps", positive, 20, metavar="N", help="steps of the amplitude's iteration")
+    add("--num-samples", positive, 50, metavar="S", help="number of draws")
     add("--blur", command_line.nonnegative_number, 4.0, metavar="PIXELS",
         help="standard deviation of the blur")  # fmt: skip
-    add("--seed", command_line.seed, 0, metavar="S", help="of the draws")
+    add("--seed", command_line.seed, 0, metavar="S", help="seed of the draws")
     options = parse_scaled(parser, arguments)
     names = [row.short_name for row in table1_rows(options.dataset, options.preset)]
     if options.row not in names:
@@ -74,8 +77,8 @@ def parse_arguments(arguments=None):
 
 
 @table_command(
-    "Run the same command again: the training of a classifier goes on where it was, the "
-    "comparison of the maps begins again."
+    "Run the same command again: the training of a classifier continues where it stopped, and "
+    "the comparison of the maps starts over."
 )
 def main(arguments=None):
     """Compare the methods on one classifier."""
@@ -84,7 +87,7 @@ def main(arguments=None):
     setting = chosen_setting(options)
     model = trained_classifier(setting, data, options.output)
     x, y = images_classified_right(model, data, options.images)
-    print(f"{setting.short_name}, {len(x)} images of {data.name} that it classifies right")
+    print(f"{setting.short_name}, {len(x)} correctly classified images of {data.name}")
     keras.utils.set_random_seed(setting.seed + 1)
     fresh = build_classifier(setting, data, inference="mean")
     comparison = Comparison(model, fresh, x, y, data, options)
@@ -116,7 +119,7 @@ def main(arguments=None):
 
 
 def chosen_setting(options):
-    """Return the setting of the classifier that the options ask for."""
+    """Return the setting of the classifier that the options select."""
     (setting,) = (
         row for row in table1_rows(options.dataset, options.preset) if row.short_name == options.row
     )
@@ -124,13 +127,13 @@ def chosen_setting(options):
 
 
 def trained_classifier(setting, data, output):
-    """Return the classifier of a row, which is trained first if its weights are missing."""
+    """Return the classifier of a row, and train it first if its weights are missing."""
     files = RowFiles(output, setting, data.sha256)
     path = files.model
     if not path.exists():
         print(f"{path.name} is not in {path.parent}: training")
         with claims.claim(files.checkpoints, wait=True):
-            if not path.exists():  # nor has another command trained it meanwhile
+            if not path.exists():  # another command may have trained it in the meantime
                 RowRunner(data, output, _MODULE)(
                     setting,
                     lambda epoch, logs: print(f"epoch {epoch}/{setting.epochs}", flush=True),
@@ -142,26 +145,27 @@ def trained_classifier(setting, data, output):
 
 
 def images_classified_right(model, data, number):
-    """Return the first test images, and their classes, that a model classifies right."""
+    """Return the first test images that a model classifies correctly, and their classes."""
     predictions = np.argmax(model.predict(data.x_test, batch_size=500, verbose=0), axis=-1)
     chosen = np.flatnonzero(predictions == data.y_test)[:number]
     return data.x_test[chosen], data.y_test[chosen]
 
 
 class Comparison:
-    """The maps of each method on one model, and how they are judged.
+    """The maps of each method for one model, and the criteria that judge them.
 
     Args:
-        model: The trained classifier.
-        fresh: Another of the same architecture, with the weights it is born with.
-        x: Images.
-        y: Their classes.
-        data: The `ImageData` they are of.
-        options: Of the command line.
+        model: `keras.Model`. The trained classifier.
+        fresh: `keras.Model` of the same architecture, with its initial weights.
+        x: NumPy array of images.
+        y: NumPy array of their classes.
+        data: `ImageData` that the images come from.
+        options: Namespace of the command line's options.
 
     Attributes:
-        maps: By name.
-        curves: `{"deletion": {name: (N, steps + 1)}, "insertion": ...}`.
+        maps: Dict from the name of each map to the map.
+        curves: Dict `{"deletion": {name: array}, "insertion": {name: array}}` with arrays of
+            shape `(N, steps + 1)`.
     """
 
     def __init__(self, model, fresh, x, y, data, options):
@@ -181,7 +185,7 @@ class Comparison:
         self.curves = {"deletion": {}, "insertion": {}}
 
     def rows(self):
-        """Judge every method, and return a dict of strings for each map."""
+        """Evaluate every method, and return a dict of strings for each map."""
         rows = {}
         for method, (function, gradients) in self._methods.items():
             start = time.process_time()
@@ -201,7 +205,7 @@ class Comparison:
             for method, (function, _) in self._methods.items():
                 for name, values in self._maps_of(method, function).items():
                     correlations = rank_correlations(self.maps[name], values)
-                    # Noise does not look at the model.
+                    # Noise does not depend on the model.
                     known = "" if method == "random" else f"{correlations.mean():.4f}"
                     error = "" if method == "random" else f"{_error(correlations):.4f}"
                     rows[name] |= {f"random_{column}": known, f"random_{column}_error": error}
@@ -209,15 +213,16 @@ class Comparison:
         return list(rows.values())
 
     def _maps_of(self, method, function):
-        """Return a method's map, and its direction times what deletion takes away."""
+        """Return a method's map, and its direction times the difference that deletion removes."""
         maps, direction = function(self._x, self._y)
         found = {method: maps}
-        if method not in ("integrated gradients", "random"):  # which has it in it, or none
+        # Integrated gradients already contain this difference, and noise has no direction.
+        if method not in ("integrated gradients", "random"):
             found[f"{method}, x difference"] = direction * (self._x - self._mean)
         return found
 
     def curve_rows(self):
-        """Return the mean curves, a dict for each method and share of pixels."""
+        """Return the mean curves, with a dict for each map and share of pixels."""
         return [
             {
                 "curve": kind,
@@ -232,7 +237,7 @@ class Comparison:
         ]
 
     def _judge(self, name, maps):
-        """Return the columns of the areas under both curves, of which the curves are kept."""
+        """Compute both curves, store them, and return the columns of the areas under them."""
         arguments = self._model, self._x, self._y, maps
         self.curves["deletion"][name] = evaluation.deletion_curve(*arguments, self._mean)
         self.curves["insertion"][name] = evaluation.insertion_curve(*arguments, self._blur)

@@ -1,4 +1,4 @@
-"""How well a map ranks the pixels of an image, judged by the classifier itself.
+"""Measures of how well a map ranks the pixels of an image, by the classifier's own output.
 
 Reference:
     Petsiuk et al., RISE: Randomized Input Sampling for Explanation of Black-box
@@ -15,12 +15,13 @@ stats = extras.load("scipy.stats")
 
 
 def randomize(model, fresh, layers=None):
-    """Give the last layers of a model the weights of a freshly built one.
+    """Replace the weights of a model's last layers by those of a newly built model.
 
     Args:
-        model: A Keras model, which is changed.
-        fresh: Another of the same architecture.
-        layers: How many layers with weights, counted from the output; None for all.
+        model: `keras.Model`, which is modified.
+        fresh: `keras.Model` of the same architecture.
+        layers: Integer or None. Number of layers with weights, counted from the output. With
+            None, all layers are replaced.
     """
     pairs = [
         (mine, other)
@@ -32,7 +33,7 @@ def randomize(model, fresh, layers=None):
 
 
 def rank_correlations(maps, others):
-    """Return Spearman's rank correlation of each image's two maps, absolute values, (N,)."""
+    """Return Spearman's rank correlation between the absolute values of each image's two maps."""
     return np.array(
         [
             stats.spearmanr(np.abs(one).ravel(), np.abs(other).ravel()).statistic
@@ -45,21 +46,21 @@ ndimage = extras.load("scipy.ndimage")
 
 
 def deletion_curve(model, images, y, maps, replacement, steps=28, batch_size=500):
-    """Return the class's probability as pixels are replaced, those of most weight first.
+    """Return the class probability while pixels are replaced, the most important ones first.
 
     Args:
-        model: From images to logits.
+        model: `keras.Model` that maps images to logits.
         images: NumPy array of shape (N, height, width) or (N, height, width, channels).
-        y: Integer classes, (N,).
-        maps: Of the images' shape; channels are added up.
-        replacement: What pixels are replaced by, broadcastable to the images. With
-            blank images for `images` and the images for `replacement` it is the curve
-            of insertion.
-        steps: Equal numbers of pixels in which all are replaced.
-        batch_size: Images in one computation.
+        y: Integer NumPy array of shape (N,). The classes.
+        maps: NumPy array of the images' shape. Channels are summed.
+        replacement: NumPy array that can be broadcast to the images. The values that replace
+            the pixels. If `images` are blank images and `replacement` is the images, the result
+            is the insertion curve.
+        steps: Integer. Number of equal steps in which all pixels are replaced.
+        batch_size: Integer. Images per batch.
 
     Returns:
-        Probabilities of shape (N, steps + 1), from no pixel replaced to all.
+        Float array of shape (N, steps + 1). The probabilities, from no replaced pixel to all.
     """
     probabilities = _class_probabilities(model, batch_size)
     replacement = np.broadcast_to(replacement, images.shape).astype(images.dtype)
@@ -74,18 +75,18 @@ def deletion_curve(model, images, y, maps, replacement, steps=28, batch_size=500
 
 
 def insertion_curve(model, images, y, maps, blank, steps=28, batch_size=500):
-    """Return the class's probability as pixels of an image come into a blank one."""
+    """Return the class probability while pixels of an image are inserted into a blank one."""
     blank = np.broadcast_to(blank, images.shape).astype(images.dtype)
     return deletion_curve(model, blank, y, maps, images, steps, batch_size)
 
 
 def area(curves):
-    """Return the area under each curve, over the share of pixels, by trapezoids."""
+    """Return the area under each curve over the share of pixels, by the trapezoidal rule."""
     return (curves[:, :-1] + curves[:, 1:]).mean(axis=1) / 2
 
 
 def ranks(maps):
-    """Return each pixel's place in the order of a map, (N, height, width), 0 the largest."""
+    """Return each pixel's rank in its map, of shape (N, height, width). The largest has 0."""
     values = maps.sum(axis=-1) if maps.ndim == 4 else maps
     flat = values.reshape(len(values), -1)
     order = np.argsort(-flat, axis=1, kind="stable")

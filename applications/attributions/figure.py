@@ -1,4 +1,4 @@
-"""The pictures of `applications.attributions`: curves and maps."""
+"""The figures of `applications.attributions`: curves and maps."""
 
 import numpy as np
 
@@ -8,15 +8,16 @@ plt = extras.pyplot()
 
 _SHOWN = 6
 _TIMES = ", x difference"
-_VERB = {"deletion": "replaced by the mean image", "insertion": "put into the blurred image"}
+_VERB = {"deletion": "replaced by the mean image", "insertion": "inserted into the blurred image"}
 
 
 def draw_curves(curves, path):
-    """Draw the mean probability of the class against the share of pixels.
+    """Plot the mean probability of the class against the share of pixels.
 
     Args:
-        curves: `{"deletion": {map: (N, steps + 1)}, "insertion": ...}`.
-        path: Where the picture goes.
+        curves: Dict `{"deletion": {map: array}, "insertion": {map: array}}` with arrays of shape
+            `(N, steps + 1)`.
+        path: String or path. File of the figure.
     """
     figure, panels = plt.subplots(1, 2, figsize=(12, 4.6), sharey=True, layout="constrained")
     for panel, (kind, by_name) in zip(panels, curves.items()):
@@ -38,12 +39,12 @@ def draw_curves(curves, path):
 
 
 def draw_maps(x, maps, path):
-    """Draw the first images, and beside each its map by every method.
+    """Draw the first images, and next to each its map by every method.
 
     Args:
-        x: Images in [-1, 1].
-        maps: Of the images' shape, by name.
-        path: Where the picture goes.
+        x: NumPy array of images in [-1, 1].
+        maps: Dict from the name of each map to an array of the images' shape.
+        path: String or path. File of the figure.
     """
     maps = {name: values for name, values in maps.items() if not name.endswith(_TIMES)}
     shown = min(_SHOWN, len(x))

@@ -1,7 +1,7 @@
-"""Maps of what a classifier looked at, by each method that is compared.
+"""Attribution maps of a classifier by each method of the comparison.
 
-A method is a function of images and classes. It returns two arrays of the images' shape:
-its map, and its direction, positive where more of an element speaks for the class.
+A method is a function of images and classes. It returns two arrays of the images' shape: its
+map, and its direction. The direction is positive where a larger value favors the class.
 """
 
 import functools
@@ -13,18 +13,18 @@ from applications.training.backends import compile_with_state
 from applications.training.backends import input_gradient
 from keras_slashed.attribution import amplitude_attribution
 
-_BATCH = 50  # rows of one computation
-USUAL_NOISE = 0.3  # 15 % of a pixel's range, amid what Smilkov et al. recommend
+_BATCH = 50  # rows per batch
+USUAL_NOISE = 0.3  # 15 % of a pixel's range, within what Smilkov et al. recommend
 
 
 def gradient(gradients, x, y):
-    """Return the gradient of the class's logit, absolute (Simonyan et al. 2014)."""
+    """Return the absolute gradient of the class's logit (Simonyan et al. 2014)."""
     direction = gradients(x, y)
     return np.abs(direction), direction
 
 
 def smoothgrad(gradients, x, y, noise, num_samples, seed):
-    """Return the mean gradient of noisy images, absolute (Smilkov et al. 2017)."""
+    """Return the absolute mean gradient at noisy images (Smilkov et al. 2017)."""
     rng = np.random.default_rng(seed)
     total = np.zeros(x.shape)
     for _ in range(num_samples):
@@ -34,10 +34,10 @@ def smoothgrad(gradients, x, y, noise, num_samples, seed):
 
 
 def integrated_gradients(gradients, x, y, baseline, steps):
-    """Return the mean gradient along a line, times what it changes (Sundararajan et al. 2017).
+    """Return the mean gradient along a line times the change of x (Sundararajan et al. 2017).
 
-    The line leads from `baseline`, one image, to x; it is summed at midpoints. The map
-    adds up to the change of the logit, and has a sign.
+    The line leads from the image `baseline` to x, and the gradient is evaluated at midpoints.
+    The map is signed and sums to the change of the logit.
     """
     total = np.zeros(x.shape)
     for step in range(steps):
@@ -46,15 +46,15 @@ def integrated_gradients(gradients, x, y, baseline, steps):
 
 
 def random_ranking(x, y, seed):
-    """Return noise: the map that knows nothing."""
+    """Return noise, a map without information."""
     del y
     noise = np.random.default_rng(seed).random(x.shape)
     return noise, noise
 
 
 def amplitude(model, x, y, **options):
-    """Return nats by `keras_slashed.attribution.amplitude_attribution`, and the real parts."""
-    # As many rows at a time as the other methods have.
+    """Return the nats of `keras_slashed.attribution.amplitude_attribution`, and real parts."""
+    # As many rows per batch as for the other methods.
     attribution = amplitude_attribution(
         model, x, y, batch_size=_BATCH // 10, chunk_size=10, **options
     )
@@ -62,7 +62,7 @@ def amplitude(model, x, y, **options):
 
 
 def margin_loss(y, logits):
-    """Return minus the logit's margin over all others, which no float32 saturates."""
+    """Return minus the margin of the logit over all others, which float32 does not saturate."""
     logits = ops.convert_to_tensor(logits)
     others = logits - 1e9 * ops.one_hot(y, logits.shape[-1], dtype=logits.dtype)
     own = ops.take_along_axis(logits, ops.expand_dims(y, -1), axis=-1)[:, 0]
@@ -70,20 +70,22 @@ def margin_loss(y, logits):
 
 
 def methods(model, baseline, noise, beta, steps, num_samples, seed):
-    """Return the methods to compare, by name, each with its gradients for an image.
+    """Return the methods to compare by name, each with its number of gradients per image.
 
     Args:
-        model: The classifier; when its weights change, nothing is compiled again for
-            the methods of the logit's gradient.
-        baseline: The image without information, from which integrated gradients start.
-        noise: Standard deviation of the amplitude's prior, and of one of the SmoothGrads.
-        beta: Price of a nat.
-        steps: Steps of the amplitude's iteration; integrated gradients have thrice as many.
-        num_samples: Draws.
-        seed: Of the draws.
+        model: `keras.Model`. The classifier. When its weights change, the methods of the
+            logit's gradient are not compiled again.
+        baseline: NumPy array. The image without information, at which integrated gradients
+            start.
+        noise: Float. Standard deviation of the amplitude's prior, and of one of the SmoothGrads.
+        beta: Float. Price of a nat.
+        steps: Integer. Steps of the amplitude's iteration. Integrated gradients use three times
+            as many.
+        num_samples: Integer. Number of draws.
+        seed: Integer. Seed of the draws.
 
     Returns:
-        A dict of `(function, gradients)`.
+        Dict from names to tuples `(function, gradients)`.
     """
     partial = functools.partial
     own_amplitude = partial(amplitude, model)
@@ -119,7 +121,7 @@ def methods(model, baseline, noise, beta, steps, num_samples, seed):
 
 
 def logit_gradients(model):
-    """Return a function of images and classes: the gradients of the classes' logits."""
+    """Return a function that maps images and classes to the gradients of the classes' logits."""
 
     def gradients(x, y):
         def total(x):

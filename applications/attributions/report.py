@@ -1,31 +1,34 @@
-"""The Markdown of `applications.attributions`."""
+"""The results of `applications.attributions` as Markdown."""
 
 from applications.experiment import provenance
 from applications.experiment.csv_tables import markdown_table
 
-_HEAD = """# What a classifier looked at: maps compared
+_HEAD = """# Attribution maps compared
 
-{model} on {dataset}, {epochs} epochs; {images} test images that it classifies right; {draws} draws;
-amplitude with noise {noise} and beta {beta}. "x difference": times the image's difference from the
-mean training image, as integrated gradients have it.
+The classifier is {model} on {dataset} after {epochs} epochs. The maps are those of {images} test
+images that it classifies correctly, with {draws} draws. The amplitude has noise {noise} and beta
+{beta}. "x difference" means multiplied by the image's difference from the mean training image,
+as in integrated gradients.
 
-Areas under the class's probability as pixels are replaced by the mean training image
-(deletion, lower is better) and put into the blurred image (insertion, higher is better), with
-the standard error over images; in brackets the difference to "amplitude" with its own.
-Random: Spearman's rank correlation of a map with that of the model whose last layer, or all
-layers, have random weights: near 0 where a map depends on what was learnt. Cost: rows whose
-gradient is taken for an image, and processor time on {device}, {backend}, compilation included.
+"Deletion" and "insertion" are areas under the class probability ± the standard error over images.
+For deletion, pixels are replaced by the mean training image, and lower is better. For insertion,
+pixels are inserted into the blurred image, and higher is better. The difference from "amplitude"
+with its own standard error is in parentheses. "Random last layer" and "all random" are Spearman's
+rank correlations of a map with the map of the model whose last layer, or all of whose layers, have
+random weights. They are near 0 if the map depends on what the model learned. "Gradients" is the
+number of rows per image whose gradient is computed, and "ms" is the processor time per image on
+{device}, {backend}, including compilation.
 
 """
 _COLUMNS = ("map", "deletion", "insertion", "random last layer", "all random", "gradients", "ms")
 
 
 def markdown(rows, table):
-    """Return the table for people.
+    """Return the text of the Markdown file.
 
     Args:
-        rows: Dicts of strings, one for each map.
-        table: Name of the CSV file.
+        rows: List of dicts of strings, one for each map.
+        table: String. Name of the CSV file.
     """
     cells = [
         [
@@ -44,7 +47,7 @@ def markdown(rows, table):
     text = _HEAD.format(**{**first, "model": model}) + markdown_table(_COLUMNS, cells)
     made_by = f"`{first['command']}`, data sha256 {first['data_sha256'][:12]}"
     return (
-        f"{text}\n\nMade by {made_by}; every number is in `{table}`.\n\n"
+        f"{text}\n\nMade by {made_by}. All numbers are in `{table}`.\n\n"
         f"{provenance.made_by(rows)}\n"
     )
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 from the archives it was published in, packed or not."""
+"""CIFAR-10 from the published archives, packed or unpacked."""
 
 import io
 import itertools
@@ -22,17 +22,21 @@ _RECONSTRUCT = ("numpy.core.multiarray", "numpy._core.multiarray")
 def read(folder):
     """Read CIFAR-10.
 
-    From the first that is there of `cifar-10-python.tar.gz`, `cifar-10-batches-py/`,
-    `cifar-10-binary.tar.gz` and `cifar-10-batches-bin/`.
+    The function reads the first of `cifar-10-python.tar.gz`, `cifar-10-batches-py/`,
+    `cifar-10-binary.tar.gz` and `cifar-10-batches-bin/` that exists.
+
+    Args:
+        folder: String or path. The folder that holds one of them.
 
     Returns:
-        What it was read from, as a text; whether its batches are the published ones;
-        uint8 images of shape `(number, 32, 32, 3)` and labels of shape `(number,)` in their
-        original order, for training and for testing.
+        Tuple of a text that names the source, a boolean that says whether the batches are the
+        published ones, and four arrays: training images, training labels, test images and test
+        labels. Images are uint8 of shape `(number, 32, 32, 3)`, labels have shape `(number,)`,
+        and both have their original order.
 
     Raises:
-        FileNotFoundError: The folder holds none of them.
-        ValueError: The file is damaged.
+        FileNotFoundError: If the folder holds none of them.
+        ValueError: If the file is damaged.
     """
     readers = {
         "cifar-10-python.tar.gz": _read_python,
@@ -48,14 +52,14 @@ def read(folder):
 
 
 def _read_python(path):
-    """Read `cifar-10-python.tar.gz`, or the folder in it.
+    """Read `cifar-10-python.tar.gz`, or its unpacked folder.
 
-    The archive's own checksum must hold. The published checksums of the batches need not:
-    other images are loaded as well, and the result says so. In a folder they
-    are all that tells of a damaged pixel.
+    The checksum of the archive itself must match. The published checksums of the batches need
+    not match: other images are loaded too, and the result says so. In a folder, only these
+    checksums reveal a damaged pixel.
 
     Raises:
-        ValueError: It is damaged or incomplete, or its files were mixed up.
+        ValueError: If it is damaged or incomplete, or if its files were mixed up.
     """
     contents = _contents(path, suffix="")
     batches = {
@@ -65,19 +69,19 @@ def _read_python(path):
 
 
 def _read_binary(path):
-    """Read `cifar-10-binary.tar.gz`, or the folder in it: a label, then the pixels, and so on.
+    """Read `cifar-10-binary.tar.gz`, or its unpacked folder.
 
-    What holds for the checksums in `_read_python` holds here.
+    Each record is a label followed by its pixels. Checksums are treated as in `_read_python`.
 
     Raises:
-        ValueError: It is damaged or incomplete, or its files were mixed up.
+        ValueError: If it is damaged or incomplete, or if its files were mixed up.
     """
     contents = _contents(path, suffix=".bin")
     batches = {}
     for name, content in contents.items():
         if len(content) % (1 + _PIXELS):
             raise ValueError(
-                f"{name} in {path.name} is cut short: expected records of {1 + _PIXELS} bytes, "
+                f"{name} in {path.name} is truncated: expected records of {1 + _PIXELS} bytes, "
                 f"received {len(content)} bytes"
             )
         records = np.frombuffer(content, np.uint8).reshape(-1, 1 + _PIXELS)
@@ -86,12 +90,12 @@ def _read_binary(path):
 
 
 def _contents(path, suffix):
-    """Return the content of each batch by its name, from a folder or an archive."""
+    """Return a dict from the name of each batch to its content."""
     wanted = [f"{name}{suffix}" for name in BATCHES]
     if path.is_dir():
         found = {name: read_unpacked(path / name) for name in wanted if (path / name).exists()}
     else:
-        # Unpacked as a whole: the archive may end before the stream that has the checksum.
+        # Unpacked as a whole, because the archive may end before the stream with the checksum.
         content = io.BytesIO(read_unpacked(path))
         found = {}
         try:
@@ -104,7 +108,7 @@ def _contents(path, suffix):
             raise ValueError(f"{path.name} is a damaged archive: {error}") from error
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise ValueError(f"{path.name} is incomplete: it holds no {', '.join(missing)}")
+        raise ValueError(f"{path.name} is incomplete. Missing: {', '.join(missing)}")
     return {name: found[name] for name in wanted}
 
 
@@ -122,8 +126,8 @@ def _cifar10(version, contents, batches, path):
     for (one, content), (other, same) in itertools.combinations(contents.items(), 2):
         if content == same:
             raise ValueError(
-                f"{one} and {other} in {path.name}: expected other images in each batch, received "
-                "the same content twice"
+                f"{one} and {other} in {path.name}: expected different images in each batch, "
+                "received the same content twice"
             )
     published = [
         published_sums.is_original(name, content, f"{name} in {path.name}")
@@ -140,23 +144,23 @@ def _cifar10(version, contents, batches, path):
 def read_batch(content, name):
     """Return pixels, uint8 of shape `(number, 3072)`, and labels of a pickled batch.
 
-    A pickle can name any function to be called. Here the three names that a
-    pickled array is made of stand for classes of this module, which only keep
-    what they are given; any other name is refused.
+    A pickle can call any function by its name. Here the three names that a pickled array uses
+    are replaced by classes of this module, which only store their arguments. Any other name is
+    refused.
 
     Args:
-        content: Bytes of a file `data_batch_1`, ..., `test_batch`.
-        name: Name of the file, for messages.
+        content: Bytes. Content of a file `data_batch_1`, ..., `test_batch`.
+        name: String. Name of the file in error messages.
 
     Raises:
-        ValueError: It is not such a batch.
+        ValueError: If the content is not such a batch.
     """
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
         pixels = batch[b"data"].to_numpy()
         labels = np.array(batch[b"labels"])
     except Exception as error:
-        # A damaged pickle fails in any way.
+        # A damaged pickle can raise any error.
         raise ValueError(
             f"{name} is not a pickled batch of CIFAR-10 images, or is damaged: "
             f"{type(error).__name__}: {error}"
@@ -165,7 +169,7 @@ def read_batch(content, name):
 
 
 class _Array:
-    """Stands for `numpy.ndarray`: keeps the state of one."""
+    """A replacement for `numpy.ndarray`, which stores the state of an array."""
 
     def __setstate__(self, state):
         _, self.shape, self.dtype, self.fortran_order, self.content = state
@@ -177,16 +181,16 @@ class _Array:
 
 
 class _Dtype:
-    """Stands for `numpy.dtype`."""
+    """A replacement for `numpy.dtype`."""
 
     def __init__(self, name, *_):
         self.name = name
 
     def __setstate__(self, state):
-        pass  # of bytes: their order and fields, which they have not
+        pass  # byte order and fields, which bytes do not have
 
 
-# Written in Python: the one in C makes room for gigabytes where a damaged byte says so.
+# The Python version, because the one in C allocates gigabytes if a damaged byte asks for them.
 class _Unpickler(pickle._Unpickler):
     def find_class(self, module, name):
         if module in _RECONSTRUCT and name == "_reconstruct":
@@ -195,4 +199,4 @@ class _Unpickler(pickle._Unpickler):
             return _Array
         if (module, name) == ("numpy", "dtype"):
             return _Dtype
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which no batch of images needs")
+        raise pickle.UnpicklingError(f"it uses {module}.{name}, which no batch of images needs")

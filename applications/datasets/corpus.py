@@ -1,4 +1,4 @@
-"""Corpus: the documents of a text as numbers, and the files they are read from."""
+"""Corpus: the documents of a text as numbers, and how to read them from files."""
 
 import codecs
 import dataclasses
@@ -16,30 +16,30 @@ _PACKED = {".gz": unpacking.GZIP, ".xz": unpacking.XZ}
 def read_documents(path):
     """Yield the documents of a text file, each a list of tokens.
 
-    A document is a line, and its tokens are what spaces separate. No other
-    character separates: a token may hold any white space but the space and the
-    newline. A carriage return before the newline belongs to the newline, and a byte
-    order mark at the beginning to no token. An empty line is a document without
-    tokens: what becomes of it is up to the caller.
+    Each line is a document, and spaces separate its tokens. No other character separates
+    tokens, so a token may contain any white space except a space and a newline. A carriage
+    return before a newline belongs to the newline, and a byte order mark at the beginning
+    belongs to no token. An empty line is a document without tokens, which the caller must
+    handle.
 
     Args:
-        path: A UTF-8 file; one named `.gz` or `.xz` is unpacked first, and read only if
-            its checksum holds.
+        path: String or path. A UTF-8 file. A file named `.gz` or `.xz` is unpacked first, and
+            is read only if its checksum matches.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is empty, a folder, not UTF-8, damaged, or another part of Penn
-            Treebank than its name says.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is empty, a folder, not UTF-8 or damaged, or if it is a part of
+            Penn Treebank under the name of another part.
     """
     path = pathlib.Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"There is no text file {path}")
+        raise FileNotFoundError(f"The text file {path} does not exist")
     content = unpacking.read_unpacked(path, must_begin=_PACKED.get(path.suffix, b""))
     name = path.name.removesuffix(path.suffix) if path.suffix in _PACKED else path.name
     published_sums.is_original(name, content, path.name)
     content = content.removeprefix(codecs.BOM_UTF8)
     if not content:
-        raise ValueError(f"{path.name} is empty. Expected a text with one document a line.")
+        raise ValueError(f"{path.name} is empty. Expected a text with one document per line.")
     for number, line in enumerate(io.BytesIO(content), start=1):
         yield _tokens(line, number, path.name)
 
@@ -50,7 +50,7 @@ def _tokens(line, number, name):
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{name} is not UTF-8: line {number} holds the byte 0x{line[error.start]:02x} "
+            f"{name} is not UTF-8: line {number} has the byte 0x{line[error.start]:02x} "
             f"at position {error.start}. Convert the file to UTF-8 first."
         ) from error
     return [token for token in text.split(" ") if token]
@@ -58,13 +58,14 @@ def _tokens(line, number, name):
 
 @dataclasses.dataclass
 class Corpus:
-    """Documents as numbers, one after the other in one array.
+    """Documents as numbers, one after another in one array.
 
     Attributes:
-        numbers: The tokens' numbers, int32.
-        offsets: Where each document begins in `numbers`, and where the last ends.
-        empty: How many documents had no token; they are left out.
-        too_long: How many were longer than the limit; they are left out.
+        numbers: int32 array. The numbers of the tokens.
+        offsets: Integer array. Where each document begins in `numbers`, and where the last
+            one ends.
+        empty: Integer. Number of documents without tokens, which are left out.
+        too_long: Integer. Number of documents longer than the limit, which are left out.
     """
 
     numbers: np.ndarray
@@ -74,17 +75,17 @@ class Corpus:
 
     @classmethod
     def encode(cls, documents, vocabulary, max_length=None):
-        """Encode documents, lists of tokens.
+        """Encode documents.
 
         Args:
-            documents: Lists of tokens.
-            vocabulary: A `Vocabulary`.
-            max_length: Greatest number of tokens of a document. A longer one is left
-                out, not cut: a cut document would be charged for an end that it
-                does not have.
+            documents: Iterable of lists of tokens.
+            vocabulary: `Vocabulary` with the numbers of the tokens.
+            max_length: Integer or None. Largest number of tokens in a document. A longer
+                document is left out and not truncated, because the likelihood of a truncated
+                document would include an end that it does not have.
 
         Raises:
-            ValueError: No document is left.
+            ValueError: If no document is left.
         """
         kept, empty, too_long = [], 0, 0
         for document in documents:
@@ -96,7 +97,7 @@ class Corpus:
                 kept.append(vocabulary.encode(document))
         if not kept:
             raise ValueError(
-                f"There is no document left: {empty} were empty, {too_long} longer than "
+                f"No document is left: {empty} were empty, and {too_long} were longer than "
                 f"max_length={max_length}"
             )
         offsets = np.cumsum([0, *map(len, kept)])
@@ -110,7 +111,7 @@ class Corpus:
 
     @property
     def lengths(self):
-        """The number of tokens of each document, begin and end not counted."""
+        """The number of tokens in each document, without begin and end tokens."""
         return np.diff(self.offsets)
 
     def select(self, indices):
@@ -119,16 +120,17 @@ class Corpus:
         return Corpus(np.concatenate(pieces), np.cumsum([0, *map(len, pieces)]))
 
     def padded(self, indices, length, vocabulary, rows=None):
-        """Return documents as rows: begin, tokens, end, padding.
+        """Return documents as rows of a begin token, the tokens, an end token and padding.
 
         Args:
-            indices: Which documents.
-            length: Tokens of a row, the end counted and the begin not.
-            vocabulary: Its `begin` and `end` are written.
-            rows: Number of rows, if more than documents: the others are padding.
+            indices: Sequence of integers. Indices of the documents.
+            length: Integer. Tokens in a row, including the end token but not the begin token.
+            vocabulary: `Vocabulary` with the `begin` and `end` tokens.
+            rows: Integer or None. Number of rows, if it is larger than the number of documents.
+                The additional rows are padding.
 
         Returns:
-            An int32 array of shape `(rows, 1 + length)`.
+            int32 array of shape `(rows, 1 + length)`.
         """
         array = np.zeros((len(indices) if rows is None else rows, 1 + length), "int32")
         for row, index in zip(array, indices):

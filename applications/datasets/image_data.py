@@ -1,4 +1,4 @@
-"""ImageData: the images of an experiment, and where they are from."""
+"""ImageData: the images of an experiment, and where they come from."""
 
 import dataclasses
 import hashlib
@@ -10,21 +10,21 @@ PIXEL_RANGE = (-1.0, 1.0)
 
 @dataclasses.dataclass
 class ImageData:
-    """Images as floats in [-1, 1], integer labels, and where they are from.
+    """Images as floats in [-1, 1], integer labels, and where they come from.
 
     Attributes:
-        name: Name of the data set.
-        source: Where its files are from, and what is not original in them.
-        x_train: float32 images of shape `(number, height, width)`, or with a
-            last axis of channels.
-        y_train: int32 labels of shape `(number,)`.
-        x_test: Likewise.
-        y_test: Likewise.
-        sha256: Checksum of the pixels and labels as bytes, in the order
-            training images, training labels, test images, test labels.
-        num_classes: Number of classes.
-        first: How many training and test images there are of the whole data set, its first
-            ones; None where it has all.
+        name: String. Name of the data set.
+        source: String. Where its files come from, and what in them is not original.
+        x_train: float32 array of shape `(number, height, width)` or
+            `(number, height, width, channels)`. The training images.
+        y_train: int32 array of shape `(number,)`. The training labels.
+        x_test: float32 array like `x_train`. The test images.
+        y_test: int32 array like `y_train`. The test labels.
+        sha256: String. Checksum of the pixels and labels as bytes, in the order training
+            images, training labels, test images, test labels.
+        num_classes: Integer. Number of classes.
+        first: Tuple of two integers or Nones. The number of first training images and first
+            test images that were taken from the whole data set. None means all.
     """
 
     name: str
@@ -41,7 +41,7 @@ class ImageData:
     def from_bytes(
         cls, name, source, x_train, y_train, x_test, y_test, largest=255, first=(None, None)
     ):
-        """Make it of unsigned pixels in [0, `largest`]."""
+        """Make an `ImageData` from unsigned pixels in [0, `largest`]."""
         return cls(
             name=name,
             source=source,
@@ -55,7 +55,7 @@ class ImageData:
 
 
 def checksum(arrays):
-    """Return the SHA-256 of arrays as bytes, one after the other."""
+    """Return the SHA-256 of the concatenated bytes of arrays."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array, dtype="uint8"))
@@ -63,12 +63,12 @@ def checksum(arrays):
 
 
 def check_labeled_images(where, images, labels, shape):
-    """Raise a ValueError unless there are images, and a label of 0 to 9 for each.
+    """Raise a ValueError unless there are images, and a label from 0 to 9 for each.
 
     Args:
-        where: What a message calls the files they are from.
-        images: NumPy array; it must be uint8 of shape `(number, *shape)`.
-        labels: NumPy array; it must be integers of shape `(number,)`.
+        where: String. Name of the files in error messages.
+        images: NumPy array. It must be uint8 of shape `(number, *shape)`.
+        labels: NumPy array. It must be integers of shape `(number,)`.
         shape: Tuple of integers. Shape of an image.
     """
     if (
@@ -78,7 +78,7 @@ def check_labeled_images(where, images, labels, shape):
         or not len(images)
     ):
         raise ValueError(
-            f"{where}: expected uint8 images of shape {shape}, at least one, and as many labels, "
+            f"{where}: expected at least one uint8 image of shape {shape} and a label for each, "
             f"received {images.dtype} images of shape {images.shape} and labels of shape "
             f"{labels.shape}"
         )
@@ -86,7 +86,7 @@ def check_labeled_images(where, images, labels, shape):
     wrong = labels[(labels < 0) | (labels > 9)] if is_integer else labels
     if len(wrong):
         raise ValueError(
-            f"{where}: expected integer labels 0 to 9, received {len(wrong)} others, such as "
+            f"{where}: expected integer labels from 0 to 9, received {len(wrong)} others, such as "
             f"{wrong[:1].tolist()[0]!r}"
         )
 

@@ -1,4 +1,4 @@
-"""ImageStore: a data set on the device, its images fetched by their numbers."""
+"""ImageStore: a data set on the device, whose images are looked up by their index."""
 
 import keras
 import numpy as np
@@ -6,16 +6,16 @@ from keras import ops
 
 
 class ImageStore(keras.layers.Layer):
-    """Hold images on the device; turn a batch of their numbers into a batch of images.
+    """Keep images on the device, and turn a batch of indices into a batch of images.
 
-    A training step is then fed with integers alone. An image takes one byte for each
-    pixel; a table of 256 floats turns bytes into the very floats that were given,
-    where arithmetic in a compiled graph may round differently. The images are weights
-    that no file of weights holds.
+    With this layer, a training step receives only integers. Each pixel takes one byte. A table
+    of 256 floats maps bytes to exactly the floats that were given, while arithmetic in a
+    compiled graph might round differently. The images are weights that are not saved to weight
+    files.
 
     Args:
-        images: NumPy array of floats in [-1, 1], of at most 256 different values.
-        **kwargs: As for any `keras.layers.Layer`.
+        images: NumPy array of floats in [-1, 1], with at most 256 different values.
+        **kwargs: Base layer keyword arguments, such as `name`.
 
     Call arguments:
         indices: Integer tensor of shape `(batch,)`.
@@ -24,7 +24,7 @@ class ImageStore(keras.layers.Layer):
         `(batch, *images.shape[1:])`, float32.
 
     Raises:
-        ValueError: The images cannot be told by 256 levels.
+        ValueError: If 256 levels cannot represent the images.
     """
 
     def __init__(self, images, **kwargs):
@@ -63,7 +63,7 @@ class ImageStore(keras.layers.Layer):
 
 
 def encode(images):
-    """Return images as bytes, and the table of 256 floats that turns them back."""
+    """Return images as bytes, and the table of 256 floats that maps them back."""
     codes = np.rint((images + 1.0) * 127.5).astype("uint8")
     levels = np.zeros(256, "float32")
     levels[codes.ravel()] = images.ravel()

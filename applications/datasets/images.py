@@ -1,4 +1,4 @@
-"""Image data for the experiments: MNIST, CIFAR-10, scikit-learn's digits."""
+"""Image data for the experiments: MNIST, CIFAR-10 and scikit-learn's digits."""
 
 import logging
 
@@ -13,48 +13,48 @@ from applications.datasets.image_data import checksum
 DATASETS = ("mnist", "digits", "cifar10")
 _MNIST_SHA256 = "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16"
 
-_TFDS = """  2. without --data-dir: tensorflow-datasets downloads it (needs
-     `pip install ".[applications,tensorflow]"` and a network), or reads {files}
-     from --tfds-manual-dir DIR"""
+_TFDS = """  2. without --data-dir: tensorflow-datasets downloads it, or reads {files}
+     from --tfds-manual-dir DIR (a download needs a network, and both need
+     `pip install ".[applications,tensorflow]"`)"""
 
 _MNIST_WAYS = f"""There are three ways to get it:
-  1. --data-dir DIR, a folder with the four original files ({", ".join(mnist.FILES)};
+  1. --data-dir DIR, a folder with the four original files ({", ".join(mnist.FILES)},
      with or without .gz)
 {_TFDS.format(files="the four original .gz files")}
   3. --dataset digits, scikit-learn's small 8x8 digits, which need no file"""
 
 _CIFAR10_WAYS = f"""There are two ways to get it:
   1. --data-dir DIR, a folder with the original cifar-10-python.tar.gz or
-     cifar-10-binary.tar.gz (also unpacked: cifar-10-batches-py, cifar-10-batches-bin)
+     cifar-10-binary.tar.gz (or unpacked: cifar-10-batches-py, cifar-10-batches-bin)
 {_TFDS.format(files="the original cifar-10-binary.tar.gz")}"""
 
 
 def load(dataset="mnist", data_dir=None, tfds_manual_dir=None, train_images=None, test_images=None):
     """Load a data set.
 
-    CIFAR-10 has its original order in every case. Other images than the original ones in
-    files of the same format are loaded, too: `source` says that they are others, and so
-    does a line in the log.
+    The images of CIFAR-10 always have their original order. The function also loads files of
+    the same format with other images than the original ones. In that case `source` and a line
+    in the log say so.
 
     Args:
-        dataset: "mnist", "cifar10", or "digits" for scikit-learn's bundled 8x8 digits.
-        data_dir: A folder with the original files: for MNIST the four IDX files,
-            gzipped or not; for CIFAR-10 see `applications.datasets.cifar10.read`. None:
-            through TensorFlow Datasets.
-        tfds_manual_dir: A folder with original files from which TensorFlow
-            Datasets builds its data without a network: MNIST's four .gz files,
-            or cifar-10-binary.tar.gz.
-        train_images: How many training images to take, the first ones; None for all.
-        test_images: How many test images likewise.
+        dataset: String. "mnist", "cifar10", or "digits" for scikit-learn's bundled 8x8 digits.
+        data_dir: String, path or None. Folder with the original files: for MNIST the four IDX
+            files, gzipped or not, and for CIFAR-10 those of
+            `applications.datasets.cifar10.read`. With None the data comes from TensorFlow
+            Datasets.
+        tfds_manual_dir: String, path or None. Folder with original files from which TensorFlow
+            Datasets builds its data without a network: MNIST's four .gz files, or
+            cifar-10-binary.tar.gz.
+        train_images: Integer or None. Number of first training images to take, None for all.
+        test_images: Integer or None. Number of first test images to take, None for all.
 
     Returns:
-        An `ImageData`.
+        `ImageData`.
 
     Raises:
-        FileNotFoundError: The data is not to be had; the message lists the ways
-            to get it.
-        ValueError: An unknown data set, fewer images than are to be taken, or a file that is
-            damaged or not what it should be.
+        FileNotFoundError: If the data is not available. The message lists the ways to get it.
+        ValueError: If the data set is unknown, if it has fewer images than should be taken, or
+            if a file is damaged or has the wrong content.
     """
     if dataset not in DATASETS:
         expected = ", ".join(repr(name) for name in DATASETS)
@@ -63,7 +63,7 @@ def load(dataset="mnist", data_dir=None, tfds_manual_dir=None, train_images=None
         source, arrays, largest = _READERS[dataset](data_dir, tfds_manual_dir)
     except FileNotFoundError as error:
         ways = _MNIST_WAYS if dataset == "mnist" else _CIFAR10_WAYS
-        raise FileNotFoundError(f"{dataset} is not at hand: {error}.\n{ways}") from error
+        raise FileNotFoundError(f"{dataset} is not available: {error}.\n{ways}") from error
     counts = train_images, test_images
     if counts != (None, None):
         source, arrays = _first(dataset, source, arrays, *counts)
@@ -71,13 +71,13 @@ def load(dataset="mnist", data_dir=None, tfds_manual_dir=None, train_images=None
 
 
 def _first(dataset, source, arrays, *counts):
-    """Return the first images of each split, and a source that says how many they are."""
+    """Return the first images of each split, and a source that states their numbers."""
     cut, words = [], []
     for name, count, pair in zip(("training", "test"), counts, (arrays[:2], arrays[2:])):
         number = len(pair[1])
         if count is not None and not 1 <= count <= number:
             raise ValueError(
-                f"{dataset} has {number} {name} images. Expected to take 1 to {number} of them. "
+                f"{dataset} has {number} {name} images. Expected a number from 1 to {number}. "
                 f"Received: {count}"
             )
         cut += [array[:count] for array in pair]
@@ -107,7 +107,7 @@ def _cifar10(data_dir, tfds_manual_dir):
     source, *splits = _from_tfds("cifar10", tfds_manual_dir)
     arrays = []
     for split in splits:
-        # Shuffled when it was built; by id ("train_00000", ...) it has its own order again.
+        # TFDS shuffles when it builds. Sorting by id ("train_00000", ...) restores the order.
         order = np.argsort(split["id"])
         arrays += [split["image"][order], split["label"][order]]
     return source, arrays, 255
@@ -122,7 +122,7 @@ def _digits(data_dir, tfds_manual_dir):
 
 
 def _from_tfds(name, manual_dir):
-    """Return the source, and the training and test split as dicts of arrays."""
+    """Return the source, and the training and test splits as dicts of arrays."""
     try:
         tfds = extras.load("tensorflow_datasets")
     except ImportError as error:
@@ -138,7 +138,7 @@ def _from_tfds(name, manual_dir):
             download_and_prepare_kwargs={"download_config": config},
         )
     except Exception as error:
-        # Whatever stops a download (no network, no disk), the ways out are the same.
+        # Whatever stops a download (no network, no disk space), the same advice applies.
         raise FileNotFoundError(
             f"tensorflow-datasets could not load it ({type(error).__name__}: {error})"
         ) from error

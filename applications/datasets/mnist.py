@@ -1,4 +1,4 @@
-"""The four original files of MNIST, and others of their kind."""
+"""The four original files of MNIST, and other files of the same format."""
 
 import math
 import pathlib
@@ -16,24 +16,24 @@ FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-_MOST_AXES = 3  # number, rows and columns of images
+_MOST_AXES = 3  # images, rows and columns
 
 
 def read(folder):
     """Read training images, training labels, test images and test labels as bytes.
 
-    The files may hold other images than MNIST's, and any number of them. They must be
-    images of 28 x 28, with as many labels of 0 to 9, and not the same for training and
-    test. A file of MNIST's own content must have its own name. Files of another content
-    that were mixed up cannot be told where their counts agree, and a damaged pixel not in
-    a file that is not gzipped: it has no checksum.
+    The files may have other images than MNIST's, and any number of them. The images must be
+    28 x 28, with a label from 0 to 9 for each, and training and test images must differ. A file
+    with MNIST's own content must have its own name. Two faults cannot be detected: swapped
+    files of other content with equal counts, and a damaged pixel in a file that is not gzipped,
+    since it has no checksum.
 
     Args:
-        folder: Path of the folder.
+        folder: String or path. The folder.
 
     Raises:
-        FileNotFoundError: The folder lacks one of the files.
-        ValueError: One of them is damaged, or not what its name says.
+        FileNotFoundError: If the folder lacks one of the files.
+        ValueError: If one of them is damaged, or is not what its name says.
     """
     paths = [_find(pathlib.Path(folder), name) for name in FILES]
     arrays = [read_idx(path) for path in paths]
@@ -46,21 +46,21 @@ def read(folder):
         )
     if np.array_equal(arrays[0], arrays[2]):
         raise ValueError(
-            f"{paths[0].name} and {paths[2].name}: expected other images for the test than for "
-            f"training, received the same {len(arrays[0])} images twice"
+            f"{paths[0].name} and {paths[2].name}: expected different images for training and "
+            f"test, received the same {len(arrays[0])} images twice"
         )
     return tuple(arrays)
 
 
 def read_idx(path):
-    """Read an IDX file of unsigned bytes, gzipped or not, as an array of 1 to 3 axes.
+    """Read an IDX file of unsigned bytes, gzipped or not, as an array with 1 to 3 axes.
 
     Args:
-        path: Path of the file.
+        path: String or path. The file.
 
     Raises:
-        ValueError: The file is not one, is damaged or cut short, or is another of MNIST's
-            files than its name says.
+        ValueError: If it is not such a file, is damaged or truncated, or is one of MNIST's
+            files under the name of another one.
     """
     path = pathlib.Path(path)
     content = unpacking.read_unpacked(path)
@@ -72,14 +72,14 @@ def read_idx(path):
     rank = content[3]
     if not 1 <= rank <= _MOST_AXES:
         raise ValueError(
-            f"{path.name} is no file of images or labels: expected 1 to {_MOST_AXES} axes, "
+            f"{path.name} is not a file of images or labels: expected 1 to {_MOST_AXES} axes, "
             f"received {rank}"
         )
     start = 4 + 4 * rank
     shape = struct.unpack(f">{rank}I", content[4:start]) if len(content) >= start else ()
     if not shape or len(content) - start != math.prod(shape):
         raise ValueError(
-            f"{path.name} is cut short or too long: its header says shape {shape}, "
+            f"{path.name} is truncated or too long: its header says shape {shape}, "
             f"and {max(0, len(content) - start)} bytes follow"
         )
     published_sums.is_original(path.name.removesuffix(".gz"), content, path.name)
@@ -90,4 +90,4 @@ def _find(folder, name):
     for path in (folder / f"{name}.gz", folder / name):
         if path.exists():
             return path
-    raise FileNotFoundError(f"{folder} holds no {name}.gz")
+    raise FileNotFoundError(f"{folder} does not contain {name}.gz")

@@ -1,9 +1,9 @@
-"""Which of the published data files a content is."""
+"""Checksums of the published data files."""
 
 import hashlib
 
-# Of the unpacked files, since a re-packed copy has the same ones: MD5, and SHA-1 of the
-# binary version of CIFAR-10, for which no other is published.
+# Checksums of the unpacked files, which a re-packed copy shares. They are MD5, except for the
+# binary version of CIFAR-10, for which only SHA-1 is published.
 SUMS = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -28,18 +28,18 @@ SUMS = {
 
 
 def is_original(name, content, where):
-    """Return whether the file of a name has the content that was published under it.
+    """Return whether a file has the content that was published under its name.
 
-    Another content is no error: a subset and a copy with some images of its own are data
-    as well.
+    Other content is not an error, because a subset or a modified copy is valid data too.
 
     Args:
-        name: One of `SUMS`; of any other name nothing is known.
-        content: Bytes of the unpacked file.
-        where: What a message calls the file.
+        name: String. Name of the file. The result is False for names that are not in `SUMS`.
+        content: Bytes. Content of the unpacked file.
+        where: String. Name of the file in error messages.
 
     Raises:
-        ValueError: The content was published under another name: files were mixed up.
+        ValueError: If the content was published under another name, so that files were
+            mixed up.
     """
     if name not in SUMS:
         return False
@@ -48,6 +48,6 @@ def is_original(name, content, where):
     found = next((other for other, checksum in SUMS.items() if checksum in sums), None)
     if found not in (None, name):
         raise ValueError(
-            f"{where} is not in its place: expected the content of {name}, received that of {found}"
+            f"{where} has the wrong content: expected that of {name}, received that of {found}"
         )
     return found == name

@@ -1,4 +1,4 @@
-"""TextBatches: padded batches of documents, bucketed by length into few shapes."""
+"""TextBatches: padded batches of documents, bucketed by length into a few shapes."""
 
 import keras
 import numpy as np
@@ -9,20 +9,21 @@ _MOST_CANDIDATES = 1000
 
 
 def bucket_lengths(lengths, waste=0.07, max_buckets=32):
-    """Return the lengths to pad to, as few as keep the padding within a bound.
+    """Return the lengths to pad to, as few as possible for a bound on the padding.
 
-    Each document goes into the shortest bucket that holds it. For a number of
-    buckets their lengths are those with the least padding in all, found by dynamic
-    programming over the lengths that occur: the best `k` buckets for the documents
-    up to a length are the best `k - 1` up to a shorter one, and one more.
+    Each document goes into the shortest bucket that it fits into. For each number of buckets,
+    dynamic programming over the occurring lengths finds the bucket lengths with the least total
+    padding: the best `k` buckets for the documents up to a length are the best `k - 1` for
+    those up to a shorter length, plus one more.
 
     Args:
-        lengths: The documents' lengths.
-        waste: Greatest share of padding among all positions, if `max_buckets` allow.
-        max_buckets: Greatest number of buckets: each is a shape to compile.
+        lengths: Integer array. Lengths of the documents.
+        waste: Float in [0, 1). Largest fraction of padding among all positions, if
+            `max_buckets` allows it.
+        max_buckets: Integer. Largest number of buckets. Each bucket is a shape to compile.
 
     Returns:
-        Increasing lengths, the last that of the longest document.
+        Integer array of increasing lengths. The last one is that of the longest document.
     """
     check_positive_integer("max_buckets", max_buckets)
     if not 0 <= waste < 1:
@@ -33,17 +34,17 @@ def bucket_lengths(lengths, waste=0.07, max_buckets=32):
         candidates = np.unique(
             lengths[np.linspace(0, len(lengths) - 1, _MOST_CANDIDATES).astype(int)]
         )
-    # documents no longer than each candidate, and before the first
+    # The number of documents no longer than each candidate, after a first 0.
     counts = np.concatenate([[0], np.searchsorted(lengths, candidates, side="right")])
-    # cost[i, j]: positions of one bucket for the documents longer than candidate i - 1
-    # and no longer than candidate j, as far as i <= j
+    # cost[i, j], for i <= j, is the number of positions in one bucket for the documents that
+    # are longer than candidate i - 1 and no longer than candidate j.
     cost = candidates * (counts[1:] - counts[:-1, None]).astype("float64")
     cost[np.tril_indices(len(candidates), -1)] = np.inf
     best = cost[0]
     starts = []
     allowed = lengths.sum() / (1 - waste)
     while best[-1] > allowed and len(starts) + 1 < min(max_buckets, len(candidates)):
-        # totals[i, j]: the last bucket begins after candidate i - 1
+        # totals[i, j] is the number of positions if the last bucket begins after candidate i - 1.
         totals = np.concatenate([[np.inf], best[:-1]])[:, None] + cost
         starts.append(np.argmin(totals, axis=0))
         best = np.min(totals, axis=0)
@@ -54,33 +55,34 @@ def bucket_lengths(lengths, waste=0.07, max_buckets=32):
 
 
 class TextBatches(keras.utils.PyDataset):
-    """Batches of documents of like length, for `fit`, `evaluate` and `predict`.
+    """Batches of documents of similar length, for `fit`, `evaluate` and `predict`.
 
-    A batch is `(tokens, zeros, weights)`: tokens of shape
-    `(batch_size, 1 + length)`, a row being begin, the document, end and padding; a
-    target that the loss does not look at; and the rows' weights, 1 for a document.
+    A batch is `(tokens, zeros, weights)`. `tokens` has the shape `(batch_size, 1 + length)`,
+    and each row is a begin token, the document, an end token and padding. `zeros` is a target
+    that the loss ignores. `weights` has the weight of each row, which is 1 for a document.
 
-    Every batch has `batch_size` rows and one of few lengths, so that few shapes are
-    compiled. What a bucket's full batches leave over joins the next longer bucket;
-    only one batch may hold rows of nothing but padding, of weight 0. Each document comes
-    exactly once an epoch.
+    Every batch has `batch_size` rows and one of a few lengths, so that only a few shapes are
+    compiled. Documents that do not fill a batch of their bucket move to the next longer bucket.
+    Only one batch may have rows that contain only padding, with weight 0. Each document occurs
+    exactly once per epoch.
 
-    With a seed, documents and batches are shuffled: where `fit` is told `shuffle=False`,
-    the order of epoch `e` depends on the seed and `e` alone. Add `EpochSeeds(batches,
-    seed)` to the callbacks where a killed run may be resumed: else epochs are counted
-    from 0 in each `fit`.
+    With a seed, documents and batches are shuffled. If you call `fit` with `shuffle=False`, the
+    order in epoch `e` depends only on the seed and on `e`. If a killed run may be resumed, add
+    `EpochSeeds(batches, seed)` to the callbacks. Otherwise each `fit` counts epochs from 0.
 
     Args:
-        corpus: A `Corpus`.
-        vocabulary: The `Vocabulary` it was encoded with.
-        batch_size: Number of rows.
-        seed: Integer, or None for the documents in the order of their lengths.
-        lengths: Lengths to pad to, the end token counted; `bucket_lengths` chooses
-            them if None. Give the same to the parts of one text, and none is compiled
-            twice; a length is added if the longest document asks for it.
-        fill: Whether the one batch that lacks documents is filled up with rows of
-            padding. False for who counts every row as a document, as
-            `keras_slashed.metrics` do.
+        corpus: `Corpus` of the documents.
+        vocabulary: `Vocabulary` that the corpus was encoded with.
+        batch_size: Integer. Number of rows in a batch.
+        seed: Integer or None. Seed of the order. With None, documents come in the order of
+            their lengths.
+        lengths: Sequence of integers or None. Lengths to pad to, including the end token. With
+            None, `bucket_lengths` chooses them. Pass the same lengths for all parts of a text,
+            so that no shape is compiled twice. A length is added if the longest document needs
+            it.
+        fill: Boolean. Whether to fill the one batch that lacks documents with rows of padding.
+            Use False for code that counts every row as a document, such as
+            `keras_slashed.metrics`.
     """
 
     def __init__(self, corpus, vocabulary, batch_size, seed=None, lengths=None, fill=True):
@@ -110,7 +112,7 @@ class TextBatches(keras.utils.PyDataset):
         return tokens, np.zeros(count, "float32"), weights
 
     def set_epoch(self, epoch):
-        """Let the epoch that is begun next have this number."""
+        """Set the number of the next epoch."""
         self._next_epoch = epoch
 
     def on_epoch_begin(self):
@@ -119,12 +121,12 @@ class TextBatches(keras.utils.PyDataset):
 
     @property
     def waste(self):
-        """The share of padding among the positions of the present epoch's batches."""
+        """The fraction of padding among the positions of the current epoch's batches."""
         positions = self.batch_size * np.sum(self.row_lengths)
         return 1.0 - np.sum(self.corpus.lengths + 1) / positions
 
     def _arrange(self, epoch):
-        """Set `rows`, the documents of each batch, and `row_lengths`, for an epoch."""
+        """Set `rows`, the documents of each batch, and `row_lengths` for an epoch."""
         rng = None if self.seed is None else np.random.default_rng((self.seed, epoch))
         left = np.zeros(0, int)
         batches = []
@@ -145,7 +147,8 @@ class TextBatches(keras.utils.PyDataset):
 
 
 def _begin_with_two_lengths(batches):
-    # Keras on TensorFlow takes an axis that is alike in the first two batches to be so in all.
+    # If an axis has the same size in the first two batches, Keras on TensorFlow assumes that
+    # all batches have this size.
     for index, (_, length) in enumerate(batches):
         if length != batches[0][1]:
             batches[1], batches[index] = batches[index], batches[1]

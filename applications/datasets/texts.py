@@ -1,4 +1,4 @@
-"""The texts of the experiments: Penn Treebank, Yahoo Answers, or any file."""
+"""The texts of the experiments: Penn Treebank, Yahoo Answers or any file."""
 
 import dataclasses
 import hashlib
@@ -12,12 +12,12 @@ from applications.datasets.vocabulary import Vocabulary
 
 PARTS = ("train", "valid", "test")
 _KNOWN = ("ptb", "yahoo")
-_LONGEST_NAME = 60  # leaves room in the names of files that are made of it
+_LONGEST_NAME = 60  # leaves room for the rest of the file names that contain it
 
 
 @dataclasses.dataclass
 class TextData:
-    """Three parts of a text, their vocabulary, and where they are from."""
+    """The three parts of a text, their vocabulary, and where they come from."""
 
     name: str
     source: str
@@ -36,7 +36,7 @@ class TextData:
         return digest.hexdigest()
 
     def describe(self):
-        """Return a line on what was read, and what was left out."""
+        """Return a line that states what was read and what was left out."""
         parts = [f"{len(self.vocabulary)} tokens in the vocabulary"]
         for name in PARTS:
             part = getattr(self, name)
@@ -50,33 +50,37 @@ class TextData:
 def load(name, data_dir=None, max_length=None, max_size=20_000, min_count=1, vocabulary=None):
     """Load a text.
 
-    - "ptb": Penn Treebank, its three parts. The vocabulary is built from the training
-      part: 10,002 with the special tokens, of which `<unk>` is the text's own.
-    - "yahoo": the two parts of Yahoo Answers at hand, 20,000 documents, and their
-      vocabulary of 20,001. The training part proper is not among them, so the results
-      are not comparable with published ones. Of the documents in the files' order,
-      each ninth of ten is for validation, each tenth for the test: 16,000, 2,000, 2,000.
-    - a file: the same split, the vocabulary read or built from the training part. Its name
-      is `file_name(name)`.
+    - "ptb": the three parts of Penn Treebank. The vocabulary is built from the training part
+      and has 10,002 tokens, including the special ones. The text itself contains one of these,
+      `<unk>`.
+    - "yahoo": the two parts of Yahoo Answers that are available, 20,000 documents, and their
+      vocabulary of 20,001 tokens. They do not include the original training part, so the
+      results are not comparable with published ones. Of each ten documents in the files' order,
+      the ninth is for validation and the tenth is for the test. This makes 16,000, 2,000 and
+      2,000 documents.
+    - a file: the same split, with a vocabulary that is read or built from the training part.
+      The name of the text is `file_name(name)`.
 
     Args:
-        name: "ptb", "yahoo", or the path of a file with one document a line.
-        data_dir: For the former two, a folder that holds `ptb/` and `yahoo/`.
-        max_length: Greatest number of tokens of a document; longer ones are left out.
-        max_size: For a file: greatest size of the vocabulary that is built.
-        min_count: For a file: how often its tokens must occur.
-        vocabulary: For a file: the path of a vocabulary to read instead.
+        name: String. "ptb", "yahoo", or the path of a file with one document per line.
+        data_dir: String, path or None. For "ptb" and "yahoo", the folder that holds `ptb/` and
+            `yahoo/`.
+        max_length: Integer or None. Largest number of tokens in a document. Longer ones are
+            left out.
+        max_size: Integer. For a file, the largest size of the vocabulary to build.
+        min_count: Integer. For a file, how often a token must occur to be in the vocabulary.
+        vocabulary: String, path or None. For a file, the path of a vocabulary to read instead.
 
     Returns:
-        A `TextData`.
+        `TextData`.
 
     Raises:
-        FileNotFoundError: A file is not there.
-        ValueError: A file is damaged or not what it should be, two parts are the same, or
-            no folder is given.
+        FileNotFoundError: If a file does not exist.
+        ValueError: If a file is damaged or has the wrong content, if two parts are the same,
+            or if no folder is given.
     """
     if name in _KNOWN and data_dir is None:
-        raise ValueError(f"Text {name!r} needs `data_dir`, a folder that holds {name}/")
+        raise ValueError(f"Text {name!r} requires `data_dir`, a folder that holds {name}/")
     if name == "ptb":
         folder = pathlib.Path(data_dir) / "ptb"
         files = [_find(folder, f"ptb.{part}.txt") for part in PARTS]
@@ -108,14 +112,15 @@ def load(name, data_dir=None, max_length=None, max_size=20_000, min_count=1, voc
 
 
 def file_name(path):
-    """Return the name of a text in a file, for tables and files: letters, digits, "_" and "-".
+    """Return the name of a text in a file, which consists of letters, digits, "_" and "-".
 
-    It is never that of Penn Treebank or of Yahoo Answers, in capitals either. Two files of
-    one name in different folders share it: what tells them apart is their checksum.
+    Tables and files use this name. It is never that of Penn Treebank or Yahoo Answers, not even
+    in capitals. Two files with one name in different folders share it, but their checksums
+    differ.
 
     Args:
-        path: Path of the file, of which the name counts, without `.gz` or `.xz` and then
-            without what follows the last dot.
+        path: String or path. The file. Its name is used without `.gz` or `.xz`, and then
+            without the part after the last dot.
     """
     name = pathlib.Path(path).name
     for suffix in (".gz", ".xz"):
@@ -148,11 +153,11 @@ def _find(folder, name):
     for suffix in (".xz", ".gz", ""):
         if (path := folder / f"{name}{suffix}").exists():
             return path
-    raise FileNotFoundError(f"There is no {name}, plain or .xz or .gz, in {folder}")
+    raise FileNotFoundError(f"{folder} does not contain {name}, {name}.xz or {name}.gz")
 
 
 def _split(documents):
-    """Return three lists: of each ten documents eight, one and one."""
+    """Return three lists, with eight, one and one of each ten documents."""
     parts = ([], [], [])
     for index, document in enumerate(documents):
         parts[max(0, index % 10 - 7)].append(document)

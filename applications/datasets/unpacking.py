@@ -1,27 +1,28 @@
-"""Files that may be packed by gzip or xz: their content, whole or not at all."""
+"""The content of files that may be packed by gzip or xz, which is refused if it is damaged."""
 
 import gzip
 import lzma
 import pathlib
 import zlib
 
-GZIP, XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"  # what their files begin with
+GZIP, XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"  # the first bytes of such files
 
 
 def read_unpacked(path, must_begin=b""):
     """Return the content of a file as bytes, unpacked if it is a gzip or xz file.
 
-    Its first bytes tell what it is, not its name. A packed file is read to its end,
-    where its checksum and its length are; a plain file has none, so that damage to it is
-    for the reader of its format to find.
+    The first bytes of the file, and not its name, determine how it is packed. A packed file is
+    read to its end, which has its checksum and its length. A plain file has neither, so the
+    reader of its format must detect damage.
 
     Args:
-        path: Path of the file.
-        must_begin: Bytes. `GZIP` or `XZ` to refuse a file that is not packed so.
+        path: String or path. The file.
+        must_begin: Bytes. `GZIP` or `XZ` to refuse a file that is not packed in this way.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is a folder, a damaged packed file, or does not begin as it must.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is a folder, a damaged packed file, or does not begin with
+            `must_begin`.
     """
     path = pathlib.Path(path)
     if path.is_dir():
@@ -42,7 +43,7 @@ def read_unpacked(path, must_begin=b""):
 
 
 def _unpack_xz(content):
-    """Unpack an xz file; `lzma.decompress` leaves out a second stream that is damaged."""
+    """Unpack an xz file. `lzma.decompress` would ignore a damaged second stream."""
     pieces = []
     while content:
         stream = lzma.LZMADecompressor(lzma.FORMAT_XZ)

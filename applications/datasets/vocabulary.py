@@ -1,4 +1,4 @@
-"""Vocabulary: the tokens a text model knows, and their numbers."""
+"""Vocabulary: the tokens that a text model knows, and their numbers."""
 
 import collections
 import hashlib
@@ -13,22 +13,22 @@ UNKNOWN = "<unk>"
 BEGIN = "<s>"
 END = "</s>"
 SPECIAL = (PAD, UNKNOWN, BEGIN, END)
-_MOST_DIGITS = 9  # of a number in a file; Python refuses to read 5,000
+_MOST_DIGITS = 9  # of a number in a file, because `int` raises an error for 5,000 digits
 
 
 class Vocabulary:
-    """The tokens a text model knows, numbered from 0.
+    """The tokens that a text model knows, numbered from 0.
 
-    Number 0 is `<pad>`, so that what is not 0 is a token. A token outside the
-    vocabulary becomes `<unk>`, as does one that a text spells `<pad>`, `<s>` or
-    `</s>`: these mark what is no part of a text. `<unk>` in a text stays itself.
+    Number 0 is `<pad>`, so that every other number is a token. A token outside the vocabulary
+    becomes `<unk>`. So does a token of a text that is spelled `<pad>`, `<s>` or `</s>`, because
+    these are not part of a text. The token `<unk>` in a text remains `<unk>`.
 
     Args:
-        tokens: The tokens in the order of their numbers.
+        tokens: Iterable of strings. The tokens in the order of their numbers.
 
     Raises:
-        ValueError: A token comes twice, `<pad>` is not the first, or one of
-            `<unk>`, `<s>`, `</s>` is missing.
+        ValueError: If a token occurs twice, if `<pad>` is not the first, or if one of `<unk>`,
+            `<s>` and `</s>` is missing.
     """
 
     def __init__(self, tokens):
@@ -36,11 +36,11 @@ class Vocabulary:
         self._numbers = {token: number for number, token in enumerate(self.tokens)}
         if len(self._numbers) < len(self.tokens):
             twice = [token for token, n in collections.Counter(self.tokens).items() if n > 1]
-            raise ValueError(f"A vocabulary has each token once. Twice or more: {twice[:5]}")
+            raise ValueError(f"A vocabulary must have each token once. Repeated: {twice[:5]}")
         if self.tokens[:1] != (PAD,):
-            raise ValueError(f"Number 0 of a vocabulary is {PAD}. Received: {self.tokens[:1]}")
+            raise ValueError(f"Token 0 of a vocabulary must be {PAD}. Received: {self.tokens[:1]}")
         if missing := [token for token in SPECIAL if token not in self._numbers]:
-            raise ValueError(f"A vocabulary needs {', '.join(SPECIAL)}. Missing: {missing}")
+            raise ValueError(f"A vocabulary must have {', '.join(SPECIAL)}. Missing: {missing}")
         self.unknown, self.begin, self.end = (self._numbers[t] for t in (UNKNOWN, BEGIN, END))
 
     @classmethod
@@ -48,17 +48,18 @@ class Vocabulary:
         """Return the vocabulary of documents: the frequent tokens, the most frequent first.
 
         Args:
-            documents: Lists of tokens.
-            max_size: Greatest number of tokens, the four special ones included.
-            min_count: How often a token must occur.
+            documents: Iterable of lists of tokens.
+            max_size: Integer or None. Largest number of tokens, including the four special
+                ones.
+            min_count: Integer. How often a token must occur.
         """
         check_positive_integer("min_count", min_count)
         if max_size is not None:
             check_positive_integer("max_size", max_size)
             if max_size <= len(SPECIAL):
                 raise ValueError(
-                    f"Argument `max_size` must leave room beside the {len(SPECIAL)} special "
-                    f"tokens. Received: max_size={max_size}"
+                    f"Argument `max_size` must be larger than {len(SPECIAL)}, the number of "
+                    f"special tokens. Received: max_size={max_size}"
                 )
         counts = collections.Counter(token for document in documents for token in document)
         for token in SPECIAL:
@@ -70,11 +71,11 @@ class Vocabulary:
 
     @classmethod
     def read(cls, path):
-        """Read a vocabulary: a file with a line `token number` for each token.
+        """Read a vocabulary from a file with a line `token number` for each token.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: It is damaged, or not such a file.
+            FileNotFoundError: If the file does not exist.
+            ValueError: If the file is damaged or is not such a file.
         """
         entries = {}
         for line, entry in enumerate(read_documents(path), start=1):
@@ -98,7 +99,7 @@ class Vocabulary:
             raise ValueError(f"The vocabulary {path}: {error}") from error
 
     def write(self, path):
-        """Write the vocabulary as `read` reads it."""
+        """Write the vocabulary to a file that `read` can read."""
         lines = [f"{token} {number}\n" for number, token in enumerate(self.tokens)]
         with open(path, "w", encoding="utf-8", newline="") as file:
             file.writelines(lines)
@@ -113,7 +114,7 @@ class Vocabulary:
         return np.asarray([self.unknown if n in marks else n for n in numbers], "int32")
 
     def decode(self, numbers):
-        """Return the text of numbers up to the end token, begin and padding left out."""
+        """Return the text of numbers up to the end token, without begin token and padding."""
         words = []
         for number in numbers:
             if number == self.end:
@@ -128,10 +129,10 @@ class Vocabulary:
         return hashlib.sha256("\n".join(self.tokens).encode()).hexdigest()
 
     def check_fingerprint(self, expected):
-        """Raise a ValueError unless a model was trained with this very vocabulary."""
+        """Raise a ValueError unless a model was trained with exactly this vocabulary."""
         if self.fingerprint != expected:
             raise ValueError(
-                "The model was trained with another vocabulary: its fingerprint is "
-                f"{expected[:12]}, that of the present one ({len(self)} tokens) "
-                f"{self.fingerprint[:12]}. Its numbers would stand for other tokens."
+                "The model was trained with another vocabulary, so its numbers would stand for "
+                f"other tokens. Expected: fingerprint {expected[:12]}. Received: fingerprint "
+                f"{self.fingerprint[:12]} ({len(self)} tokens)"
             )

@@ -1,4 +1,4 @@
-"""Claims: which of several commands at work in one folder does what."""
+"""Claims, which decide which of several commands in one folder does a piece of work."""
 
 import contextlib
 import pathlib
@@ -8,15 +8,15 @@ import filelock
 
 @contextlib.contextmanager
 def claim(folder, wait=False):
-    """A context that one process at a time holds, until it leaves it or is killed.
+    """Enter a context that only one process holds at a time, until it leaves or is killed.
 
     Args:
-        folder: Folder of what is claimed, made if it is missing. Whoever holds the claim may
-            delete it, once nobody needs to do the work anymore.
-        wait: Whether to wait for another process.
+        folder: String or path. Folder of the claimed work, created if it is missing. The
+            process that holds the claim may delete the folder once the work is done.
+        wait: Boolean. Whether to wait for another process.
 
     Yields:
-        Whether this process holds the claim. If not, another one does.
+        Boolean. Whether this process holds the claim. If not, another process does.
     """
     lock = _acquire(pathlib.Path(folder) / "lock", wait)
     try:
@@ -28,10 +28,10 @@ def claim(folder, wait=False):
 
 @contextlib.contextmanager
 def writing(path):
-    """A context in which no other process changes a file that is replaced as a whole.
+    """Enter a context in which no other process changes a file that is replaced as a whole.
 
     Args:
-        path: The file. Beside it lies a hidden one, which is locked.
+        path: String or path. The file. The lock is a hidden file next to it.
     """
     path = pathlib.Path(path)
     lock = _acquire(path.with_name(f".{path.name}.lock"), wait=True)
@@ -42,7 +42,7 @@ def writing(path):
 
 
 def _acquire(path, wait):
-    """Return the lock in a file; None if another process has it, and `wait` is False."""
+    """Return the lock in a file, or None if another process has it and `wait` is False."""
     lock = filelock.FileLock(path)
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +50,6 @@ def _acquire(path, wait):
             lock.acquire(blocking=wait)
         except filelock.Timeout:
             return None
-        except FileNotFoundError:  # whoever had the claim has just deleted the folder
+        except FileNotFoundError:  # the process that held the claim has just deleted the folder
             continue
         return lock

@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, and which numbers they take."""
+"""What the commands have in common: their options, and the numbers that these accept."""
 
 import argparse
 import math
@@ -7,14 +7,14 @@ import keras
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of options, --output among them, whose help tells every default.
+    """A parser of options, including --output, whose help states every default.
 
-    It refuses a command line that has a value twice, and so its rows.
+    It refuses a command line that lists a value twice, since that would make rows twice.
 
     Args:
-        module: Name of the module that `python -m` runs.
-        description: Of the command, printed as it is.
-        output: Default folder.
+        module: String. Name of the module that `python -m` runs.
+        description: String. Description of the command, which is printed unchanged.
+        output: String. Default folder.
     """
 
     def __init__(self, module, description, output):
@@ -24,17 +24,18 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self._output = output
-        self.add("--output", default=output, metavar="DIR", help="folder of all that is written")
+        self.add("--output", default=output, metavar="DIR", help="folder of all output files")
 
     def add(self, name, type=None, default=None, help="", **more):
-        """Let the parser know an option that takes a value.
+        """Add an option that takes a value.
 
         Args:
-            name: Of the option, with its dashes.
-            type: A function from a text to the value, like `positive`; None for a text.
-            default: None where there is none. Of a list or tuple the option takes several values.
-            help: In words; the default is added to them.
-            **more: Of `add_argument`.
+            name: String. Name of the option, with its dashes.
+            type: Function from a string to the value, like `positive`, or None for a string.
+            default: The default value, or None for no default. If it is a list or tuple, the
+                option takes several values.
+            help: String. Description of the option. The default is appended to it.
+            **more: Further keyword arguments of `add_argument`.
         """
         if isinstance(default, list | tuple):
             more.setdefault("nargs", "+")
@@ -43,46 +44,49 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(name, type=type, default=default, help=help, **more)
 
     def add_images(self, datasets):
-        """Let the parser know where images come from.
+        """Add the options that say where images come from.
 
         Args:
-            datasets: Names of data sets, the default first.
+            datasets: Sequence of strings. Names of data sets, the default first.
         """
         self.add("--dataset", default=datasets[0], choices=datasets)
         self.add("--data-dir", metavar="DIR", help="folder with the data set's files")
         self.add("--tfds-manual-dir", metavar="DIR",
-                 help="folder from which tensorflow-datasets takes them")  # fmt: skip
+                 help="folder with the files for tensorflow-datasets")  # fmt: skip
 
     def add_first_images(self):
-        """Let the parser know the options that take the first images alone."""
-        self.add("--train-images", positive, metavar="N", help="the first ones alone; else all")
-        self.add("--test-images", positive, metavar="N", help="likewise")
+        """Add the options that use only the first images."""
+        self.add("--train-images", positive, metavar="N",
+                 help="use only the first N training images")  # fmt: skip
+        self.add("--test-images", positive, metavar="N",
+                 help="use only the first N test images")  # fmt: skip
 
     def add_preset(self, presets):
-        """Let the parser know the scale of rows; below the default folder each has its own.
+        """Add the option of the rows' scale. Each scale but the default has its own subfolder.
 
         Args:
-            presets: Names of the scales, the default first.
+            presets: Sequence of strings. Names of the scales, the default first.
         """
         self.set_defaults(output=None)
         short = f"{self._output}/{presets[-1]}"
         self.add("--preset", default=presets[0], choices=presets,
                  help=f"the paper's scale, or a short one, written to {short}")  # fmt: skip
-        self.add("--epochs", positive, metavar="E", help="in place of the preset's")
+        self.add("--epochs", positive, metavar="E",
+                 help="number of epochs (default: that of the preset)")  # fmt: skip
 
     def add_running(self):
-        """Let the parser know the options on how rows are run."""
-        self.add("--jobs", positive, 1, metavar="N", help="rows to train side by side")
+        """Add the options that say how to run rows."""
+        self.add("--jobs", positive, 1, metavar="N", help="number of rows to train in parallel")
         self.add("--checkpoint-seconds", nonnegative_number, 20.0, metavar="S",
-                 help="time between two checkpoints of a row at the least")  # fmt: skip
+                 help="minimum time between two checkpoints of a row")  # fmt: skip
         self.add_quiet()
 
     def add_quiet(self):
-        """Let the parser know --quiet."""
-        self.add_argument("--quiet", action="store_true", help="a line for each row only")
+        """Add the option --quiet."""
+        self.add_argument("--quiet", action="store_true", help="print only one line per row")
 
     def parse_args(self, arguments=None, namespace=None):
-        """Return a command line's options."""
+        """Return the options of a command line."""
         options = super().parse_args(arguments, namespace)
         if options.output is None:
             first = options.preset == self.get_default("preset")
@@ -92,7 +96,7 @@ class Parser(argparse.ArgumentParser):
             if twice:
                 option = "--" + name.replace("_", "-")
                 self.error(
-                    f"{option}: each value once, as each is a row. Received: "
+                    f"{option}: each value makes a row and must be given only once. Received: "
                     f"{' '.join(map(str, values))}, with {', '.join(map(str, sorted(twice)))} twice"
                 )
         return options
@@ -105,13 +109,13 @@ def _in_words(value):
 
 
 def image_source(options):
-    """Return the arguments of `applications.datasets.images.load` that the options stand for."""
+    """Return the arguments of `applications.datasets.images.load` that the options select."""
     names = ("dataset", "data_dir", "tfds_manual_dir", "train_images", "test_images")
     return tuple(getattr(options, name, None) for name in names)
 
 
 def fill(options, defaults):
-    """Put defaults where no option was given."""
+    """Set the options that were not given to their defaults."""
     for name, value in defaults.items():
         if getattr(options, name) is None:
             setattr(options, name, value)
@@ -119,22 +123,23 @@ def fill(options, defaults):
 
 
 def given(options, names):
-    """Return those of the options that were given, as a dict."""
+    """Return a dict of the options among `names` that were given."""
     values = {name: getattr(options, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def integer(least, most=2**53, expected=None):
-    """Return a `type` of options: a function from a text to the integer that it stands for.
+    """Return a `type` of options: a function that reads an integer from a string.
 
     Args:
-        least: The least integer that is taken.
-        most: The greatest one.
-        expected: What a message calls it; by default, it gives both ends.
+        least: Integer. The smallest value that is accepted.
+        most: Integer. The largest value that is accepted.
+        expected: String. How the error message describes the value. By default, it states
+            both limits.
     """
 
     def read(text):
-        # Python refuses to read 5,000 digits.
+        # `int` raises an error for a text of 5,000 digits.
         value = int(text) if text.isdecimal() and len(text) < 20 else least - 1
         if not least <= value <= most:
             words = expected or f"an integer from {least} to {most}"
@@ -145,12 +150,12 @@ def integer(least, most=2**53, expected=None):
 
 
 def number(least, most=None, below=None):
-    """Return a `type` of options: a function from a text to the number that it stands for.
+    """Return a `type` of options: a function that reads a number from a string.
 
     Args:
-        least: The least number that is taken.
-        most: The greatest one; or
-        below: What it must be less than.
+        least: Float. The smallest value that is accepted.
+        most: Float or None. The largest value that is accepted.
+        below: Float or None. The value must be less than this. It replaces `most`.
     """
     end = f"to {most:g}" if below is None else f"to less than {below:g}"
 
@@ -168,15 +173,15 @@ def number(least, most=None, below=None):
 
 
 positive = integer(1, expected="a positive integer")
-seed = integer(0, 2**31 - 1)  # which every backend has
-# What is beyond these is 0 or infinite in float32, or a product of two of them is.
+seed = integer(0, 2**31 - 1)  # the range that every backend accepts
+# Beyond these limits a number, or a product of two of them, is 0 or infinite in float32.
 positive_number = number(1e-30, 1e30)
 nonnegative_number = number(0, 1e30)
 momentum = number(0, below=1)
 
 
 def dtype_policy(text):
-    """Return a text that names a policy of floats, which the backend computes in."""
+    """Return the text if it names a dtype policy of floats that the backend can compute in."""
     try:
         policy = keras.dtype_policies.get(text)
     except ValueError:
@@ -193,5 +198,5 @@ def _is_float(dtype):
     if dtype == "float64" and keras.backend.backend() == "jax":
         import jax
 
-        return jax.config.jax_enable_x64  # else JAX computes in float32
+        return jax.config.jax_enable_x64  # without it JAX computes in float32
     return keras.backend.is_float_dtype(dtype)

@@ -1,4 +1,4 @@
-"""Tables of results: CSV files that are whole or refused, and Markdown."""
+"""Tables of results: CSV files, which are refused if they are damaged, and Markdown."""
 
 import collections
 import csv
@@ -9,19 +9,21 @@ import numpy as np
 
 
 class TableError(ValueError):
-    """A table does not have what it should, or has rows that must not be mixed with others."""
+    """Raised if a table is damaged, or has rows that must not be mixed with others."""
 
 
 def read_rows(path, added=None, columns=None):
-    """Return the rows of a CSV file as dicts of strings; none if it is missing.
+    """Return the rows of a CSV file as dicts of strings, or no rows if the file is missing.
 
     Args:
-        path: The file.
-        added: Dict of the columns that an older file lacks, with what its rows have there.
-        columns: Names of all columns, in any order; None to take what there is.
+        path: String or path. The file.
+        added: Dict or None. Columns that an older file lacks, with the values of its rows.
+        columns: Sequence of strings or None. Names of all columns, in any order. With None,
+            any columns are accepted.
 
     Raises:
-        TableError: A line is cut, or has too many fields; the columns are others.
+        TableError: If a line is truncated or has another number of fields than the first
+            line, or if the columns are not the expected ones.
     """
     path = pathlib.Path(path)
     if not path.exists():
@@ -29,16 +31,17 @@ def read_rows(path, added=None, columns=None):
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TableError(f"{path} is no text: {error}") from None
+        raise TableError(f"{path} is not a text file: {error}") from None
     return parse_rows(text, path, added, columns)
 
 
 def parse_rows(text, path, added=None, columns=None):
-    """Return the rows of the text of a CSV file; see `read_rows`."""
+    """Return the rows of the text of a CSV file, as `read_rows` does."""
     if not text:
         return []
     if not text.endswith("\n"):
-        raise TableError(f"{path}, line {text.count(chr(10)) + 1} is cut: it has no end of line.")
+        number = text.count("\n") + 1
+        raise TableError(f"{path}, line {number} is truncated: it has no end of line.")
     added = added or {}
     reader = csv.reader(text.splitlines(keepends=True), strict=True)
     rows, names = [], None
@@ -62,7 +65,7 @@ def parse_rows(text, path, added=None, columns=None):
 def _check_columns(path, names, added, columns):
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise TableError(f"{path}, line 1 names columns twice. Received: {twice}")
+        raise TableError(f"{path}, line 1 names some columns twice. Received: {twice}")
     if columns is None:
         return
     missing = [name for name in columns if name not in names and name not in added]
@@ -70,7 +73,7 @@ def _check_columns(path, names, added, columns):
     if missing or foreign:
         raise TableError(
             f"{path}, line 1 has other columns than a new row. Expected: {list(columns)}. "
-            f"Received: {names}, of which {foreign} are foreign; {missing} are missing. "
+            f"Received: {names}. Unknown: {foreign}. Missing: {missing}. "
             "Move the file away, or choose another --output."
         )
 
@@ -81,12 +84,13 @@ def _shortened(line):
 
 
 def write_rows(path, rows, columns=None):
-    """Write a CSV file, which is replaced as a whole: never half written.
+    """Write a CSV file. It is replaced as a whole, so that it is never half written.
 
     Args:
-        path: The file; it may be missing.
-        rows: Dicts with the same columns, at least one.
-        columns: Their order, that of the first row by default.
+        path: String or path. The file, which may be missing.
+        rows: List of at least one dict, all with the same columns.
+        columns: Sequence of strings or None. Order of the columns, by default that of the
+            first row.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +103,7 @@ def write_rows(path, rows, columns=None):
 
 
 def find_row(rows, **wanted):
-    """Return the first row with these values (compared as strings), or None."""
+    """Return the first row with these values, compared as strings, or None."""
     wanted = {key: str(value) for key, value in wanted.items()}
     for row in rows:
         if all(row.get(key) == value for key, value in wanted.items()):
@@ -108,7 +112,7 @@ def find_row(rows, **wanted):
 
 
 def grouped(rows, *names):
-    """Return lists of rows by their values of some columns, in the order they came in."""
+    """Return lists of rows by their values in some columns. Each list keeps the rows' order."""
     groups = collections.defaultdict(list)
     for row in rows:
         groups[tuple(row[name] for name in names)].append(row)
@@ -121,7 +125,7 @@ def numbers(rows, name):
 
 
 def as_text(number):
-    """Return six digits of a number, "" for None or ""."""
+    """Return a number with six digits, or "" for None or ""."""
     return "" if number in (None, "") else f"{float(number):.6g}"
 
 

@@ -1,4 +1,4 @@
-"""What made a result: command, commit, versions, device."""
+"""What made a result: command, commit, versions and device."""
 
 import collections
 import importlib.metadata
@@ -13,16 +13,16 @@ import keras
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",), "torch": ("torch",)}
 
-# Of these a table says how many rows each of their values made.
+# For each value of these columns, a table states how many rows it made.
 _MAKERS = {"backend": "", "commit": "commit ", "keras": "Keras ", "device": ""}
-COLUMNS = ("command", "commit", "backend", "keras", "device")  # of `describe_run`
+COLUMNS = ("command", "commit", "backend", "keras", "device")  # what `describe_run` returns
 
 
 def describe_run(module):
-    """Return how this process was started and on what it runs, as a flat dict.
+    """Return a flat dict of how this process was started and what it runs on.
 
     Args:
-        module: Name of the module that `python -m` runs.
+        module: String. Name of the module that `python -m` runs.
     """
     arguments = [_without_folders(argument) for argument in sys.argv[1:]]
     return {
@@ -35,12 +35,12 @@ def describe_run(module):
 
 
 def _without_folders(argument):
-    """Keep a folder's name and leave out where on this machine it lies."""
+    """Keep a folder's name and remove its location on this machine."""
     return pathlib.PurePath(argument).name if os.path.isabs(argument) else argument
 
 
 def commit():
-    """Return the commit of this checkout, and whether its code has changes."""
+    """Return the commit of this checkout, and whether its code has uncommitted changes."""
     try:
         head = _git("rev-parse", "HEAD")
         changed = _git("status", "--porcelain", "--", "applications", "benchmarks", "keras_slashed")
@@ -73,25 +73,26 @@ def backend_of(row):
 
 
 def made_by(rows):
-    """Return a line on what made rows: each backend, commit, Keras and device, with its count."""
+    """Return a line with each backend, commit, Keras version and device, and its row count."""
     parts = []
     for column, title in _MAKERS.items():
         counts = collections.Counter(row[column] for row in rows)
         parts.append(", ".join(f"{title}{value} ({count})" for value, count in counts.items()))
-    return f"What made the rows, and how many: {'; '.join(parts)}."
+    return f"Made by (number of rows): {'; '.join(parts)}."
 
 
 def groups_of_seeds(rows, deciding):
-    """Return rows that differ in their seed alone together, a list of lists.
+    """Return a list of groups of rows. The rows of a group differ only in their seed.
 
-    Those of different backends are apart.
+    Rows of different backends are in different groups.
 
     Args:
-        rows: Dicts of strings.
-        deciding: Names of the columns that decide what a row is, its seed among them.
+        rows: List of dicts of strings.
+        deciding: Sequence of strings. Names of the columns that identify a row, including
+            its seed.
 
     Raises:
-        ValueError: A seed is there twice: it would be averaged with itself.
+        ValueError: If a seed occurs twice in a group, since it would be averaged with itself.
     """
     found = {}
     for row in rows:
@@ -101,21 +102,21 @@ def groups_of_seeds(rows, deciding):
         seeds = [row["seed"] for row in group]
         if len(set(seeds)) < len(seeds):
             raise ValueError(
-                f"Each seed should be there once. Received: seeds {', '.join(seeds)} of the row "
+                f"Each seed must occur only once. Received: seeds {', '.join(seeds)} of the row "
                 f"{', '.join(filter(None, key))}"
             )
     return list(found.values())
 
 
 def seeds_of(group):
-    """Return the seeds of rows, and what beside the seed differs between their makers."""
+    """Return the seeds of rows, and what else differs in how they were made."""
     seeds = ", ".join(sorted((row["seed"] for row in group), key=int))
     mixed = mixture(group)
-    return f"{seeds} (of {mixed})" if mixed else seeds
+    return f"{seeds} (from {mixed})" if mixed else seeds
 
 
 def mixture(rows):
-    """Return what differs between the makers of rows, like "2 commits, 2 devices", or ""."""
+    """Return what differs in how rows were made, like "2 commits, 2 devices", or ""."""
     titles = {"backend": "versions of the backend", "commit": "commits",
               "keras": "versions of Keras", "device": "devices"}  # fmt: skip
     numbers = {title: len({row[column] for row in rows}) for column, title in titles.items()}
@@ -123,21 +124,22 @@ def mixture(rows):
 
 
 def differences(row, default, shown):
-    """Return what sets a row apart from the paper's setting, as a text.
+    """Return a text that states how a row differs from the paper's setting.
 
     Args:
-        row: A dict of strings.
-        default: The paper's columns.
-        shown: Names of those that are shown elsewhere.
+        row: Dict of strings.
+        default: Dict of strings. The columns of the paper's setting.
+        shown: Sequence of strings. Names of columns that are shown elsewhere.
     """
     others = [name for name, value in default.items() if row[name] not in (value, "")]
     return ", ".join(f"{name}={row[name]}" for name in others if name not in shown)
 
 
 def telling_apart(rows):
-    """Return a function that says of a row what only some rows of a table have.
+    """Return a function that describes how a row differs from other rows of its table.
 
-    Its backend, if there are several; the checksum of its data, if its data set has several.
+    It states the backend if the table has several, and the checksum of the data if the data
+    set has several.
     """
     backends = {backend_of(row) for row in rows}
     checksums = collections.defaultdict(set)

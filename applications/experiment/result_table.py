@@ -1,4 +1,4 @@
-"""A table whose rows are made once each, and told apart by what made them."""
+"""A table in which each row is made once and is identified by what made it."""
 
 import collections
 import dataclasses
@@ -15,15 +15,16 @@ from applications.experiment.provenance import backend_of
 class ResultTable:
     """A CSV file of results to which several commands may add rows.
 
-    A row is its deciding columns and the backend that made it, whatever the backend's
-    version. The commit does not decide: a long queue runs over many of them.
+    The deciding columns and the backend identify a row, whatever the backend's version. The
+    commit does not: the rows of a long queue are made at many commits.
 
     Attributes:
-        path: The file; it may be missing.
-        columns: Names of all columns of a row.
-        deciding: Names of those that decide what a row is, the backend aside.
-        naming: Names of those by which messages call a row.
-        added: See `csv_tables.read_rows`.
+        path: Path of the file, which may be missing.
+        columns: Tuple of strings. Names of all columns of a row.
+        deciding: Tuple of strings. Names of the columns that identify a row, next to the
+            backend.
+        naming: Tuple of strings. Names of the columns by which messages name a row.
+        added: Dict or None, as in `csv_tables.read_rows`.
     """
 
     path: pathlib.Path
@@ -33,10 +34,10 @@ class ResultTable:
     added: dict | None = None
 
     def rows(self):
-        """Return the rows, dicts of strings.
+        """Return the rows as dicts of strings.
 
         Raises:
-            TableError: The file has other columns, a damaged line, or a row twice.
+            TableError: If the file has other columns, a damaged line, or a row twice.
         """
         rows = csv_tables.read_rows(self.path, self.added, self.columns)
         found = collections.Counter(map(self._key, rows))
@@ -44,7 +45,7 @@ class ResultTable:
             if found[self._key(row)] > 1:
                 raise csv_tables.TableError(
                     f"{self.path} has the row {self._name(row)} of {backend_of(row)} "
-                    f"{found[self._key(row)]} times. It would be averaged with itself: delete "
+                    f"{found[self._key(row)]} times. It would be averaged with itself. Delete "
                     "all its lines but one."
                 )
         return rows
@@ -54,10 +55,10 @@ class ResultTable:
 
         Args:
             wanted: Dict of the deciding columns.
-            rows: What `rows()` returned, None to read the file.
+            rows: List of rows that `rows()` returned, or None to read the file.
 
         Raises:
-            TableError: Another backend made it, and the present one did not.
+            TableError: If only another backend made the row.
         """
         rows = self.rows() if rows is None else rows
         same = [row for row in rows if csv_tables.find_row([row], **wanted)]
@@ -73,13 +74,13 @@ class ResultTable:
         return None
 
     def append(self, row):
-        """Add a row. The file is replaced as a whole; processes wait for one another.
+        """Add a row. The file is replaced as a whole, and processes wait for one another.
 
         Args:
-            row: A dict.
+            row: Dict. The row, with all columns of the table.
 
         Raises:
-            TableError: The row is there, or has other columns than the table.
+            TableError: If the table has the row already, or the row has other columns.
         """
         row = {name: str(value) for name, value in row.items()}
         if set(row) != set(self.columns):
@@ -90,7 +91,7 @@ class ResultTable:
         with claims.writing(self.path):
             rows = csv_tables.read_rows(self.path, self.added, self.columns)
             if self._key(row) in map(self._key, rows):
-                raise csv_tables.TableError(f"{self.path} has the row {self._name(row)} already.")
+                raise csv_tables.TableError(f"{self.path} already has the row {self._name(row)}.")
             csv_tables.write_rows(self.path, [*rows, row], list(row))
 
     def _key(self, row):
@@ -101,8 +102,8 @@ class ResultTable:
 
 
 def other_backend(name):
-    """Return the sentences on what another backend, with this name, has begun or made."""
+    """Return the sentences for results that another backend, with this name, made or began."""
     return (
-        f"The present backend is {keras.backend.backend()}; results of two backends are not "
-        f"mixed. Choose another --output, or set KERAS_BACKEND={name}."
+        f"The current backend is {keras.backend.backend()}, and results of two backends must "
+        f"not be mixed. Choose another --output, or set KERAS_BACKEND={name}."
     )

@@ -1,4 +1,4 @@
-"""Training one row of a table: from its checkpoint where there is one, with a history."""
+"""Train one row of a table, from its checkpoint if there is one, and keep a history."""
 
 import csv
 import dataclasses
@@ -21,16 +21,17 @@ from applications.experiment.result_table import other_backend
 class History(keras.callbacks.Callback):
     """Append a line to a CSV file after each epoch.
 
-    Unlike `keras.callbacks.CSVLogger` it holds no file open, and knows the epochs that
-    a killed run left.
+    Unlike `keras.callbacks.CSVLogger`, it keeps no file open, and it handles the lines that a
+    killed run left.
 
     Args:
-        path: The file; it may be missing.
-        initial_epoch: Lines from this epoch on, which are to be trained again, go.
+        path: String or path. The file, which may be missing.
+        initial_epoch: Integer. Epoch from which training continues. Lines from this epoch on
+            are removed, because these epochs are trained again.
 
     Raises:
-        TableError: A line is damaged or missing. The half line of a process that was killed
-            is not counted: it is the last one, and goes.
+        TableError: If a line is damaged or missing. A last line that a killed process wrote
+            only in part is removed without an error.
     """
 
     def __init__(self, path, initial_epoch=0):
@@ -46,17 +47,18 @@ class History(keras.callbacks.Callback):
             _check_line(self._path, epoch, rows[epoch] if epoch < len(rows) else {})
         self._names = list(rows[0]) if initial_epoch else None
         lines = text.splitlines(keepends=True)[: 1 + initial_epoch] if initial_epoch else []
-        # Replaced as a whole: killed here, the epochs of the checkpoint are not trained again.
+        # Replaced as a whole: a process killed here must not lose the lines of the epochs that
+        # its checkpoint has, which are not trained again.
         new = self._path.with_suffix(".tmp")
         new.write_text("".join(lines), encoding="utf-8")
         os.replace(new, self._path)
 
     def read(self):
-        """Return the lines, dicts of strings."""
+        """Return the lines as dicts of strings."""
         return csv_tables.read_rows(self._path)
 
     def on_epoch_end(self, epoch, logs=None):
-        # Not every epoch is evaluated; all have the columns.
+        # Not every epoch is evaluated, but all lines have the same columns.
         evaluated = {name for name in logs if name.startswith("val_")}
         trained = sorted(logs.keys() - evaluated)
         names = ["epoch", *trained, *(f"val_{name}" for name in trained if name != "seconds")]
@@ -76,7 +78,7 @@ class History(keras.callbacks.Callback):
 
 
 def _check_line(path, epoch, row):
-    """Refuse a line that is not that of an epoch, all in numbers."""
+    """Raise a TableError unless a line has the number of its epoch, and only numbers."""
     try:
         whole = row.get("epoch") == str(epoch)
         [float(value) for value in row.values() if value]
@@ -84,7 +86,7 @@ def _check_line(path, epoch, row):
         whole = False
     if not whole:
         raise csv_tables.TableError(
-            f"{path}, line {epoch + 2} is damaged. Expected: epoch {epoch} and what it logged. "
+            f"{path}, line {epoch + 2} is damaged. Expected: epoch {epoch} and its logs. "
             f"Received: {','.join(row.values()) or 'no such line'}"
         )
 
@@ -92,15 +94,15 @@ def _check_line(path, epoch, row):
 class Checkpoint(keras.callbacks.Callback):
     """Save weights and optimizer after epochs, and restore them.
 
-    How many epochs were trained is not written beside them: the optimizer's count of
-    steps tells. The last two checkpoints are kept, each with its checksum: if the last
-    one is damaged, training goes on from the one before.
+    The optimizer's count of steps tells how many epochs were trained, so that no second file
+    has to agree with it. The last two checkpoints are kept, each with its checksum. If the
+    last one is damaged, training continues from the one before.
 
     Args:
-        folder: Where the files lie.
-        steps_per_epoch: Steps of the optimizer in an epoch.
-        epochs: Epochs in all; after the last one it is always saved.
-        seconds: Time between two saves at the least.
+        folder: String or path. Folder of the checkpoints.
+        steps_per_epoch: Integer. Optimizer steps in an epoch.
+        epochs: Integer. Total number of epochs. The last epoch is always saved.
+        seconds: Float. Minimum time between two saves.
     """
 
     def __init__(self, folder, steps_per_epoch, epochs, seconds=20.0):
@@ -113,18 +115,18 @@ class Checkpoint(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
 
     def restore(self, model):
-        """Load the last checkpoint that is whole, if there is one.
+        """Load the last checkpoint that is not damaged, if there is one.
 
-        A damaged one is renamed, so that it takes no other's place, and a line printed that
-        says so. A checkpoint of the time before they had checksums is taken to be whole if
-        it can be loaded.
+        A damaged checkpoint is renamed, so that it is not used again, and a printed line says
+        so. An older checkpoint without a checksum counts as undamaged if it can be loaded.
 
         Returns:
-            The number of epochs it was trained for; 0 without one, and the model is as it
-            was before.
+            Integer. The number of epochs that the checkpoint was trained for. Without a
+            checkpoint this is 0 and the model is left unchanged.
 
         Raises:
-            ValueError: The file is whole and cannot be loaded, as into another model.
+            ValueError: If the file is not damaged but cannot be loaded, for example because
+                it is that of another model.
         """
         epochs, damaged = 0, []
         for path in (self.path, self._previous):
@@ -143,7 +145,7 @@ class Checkpoint(keras.callbacks.Callback):
         return epochs
 
     def _load(self, path, model):
-        """Return whether a checkpoint is whole; if so, the model has its state."""
+        """Load a checkpoint into the model and return True, or False if it is damaged."""
         is_whole = sealed_weights.is_whole(path)
         if is_whole is False:
             return False
@@ -152,7 +154,7 @@ class Checkpoint(keras.callbacks.Callback):
         try:
             model.load_weights(path)
         except Exception as error:
-            # A damaged file fails in any way, and perhaps half loaded.
+            # A damaged file can raise any error, and may already have changed some variables.
             if is_whole:
                 raise ValueError(
                     f"The checkpoint {path.parent.name}/{path.name} cannot be loaded: {error}. "
@@ -170,7 +172,7 @@ class Checkpoint(keras.callbacks.Callback):
             new = self.path.with_name("new.weights.h5")
             self.model.save_weights(new)
             sealed_weights.seal(new)
-            # Killed between the two, training goes on from what is the last one before them.
+            # If the process is killed between these two, the previous checkpoint is there.
             if self.path.exists():
                 os.replace(self.path, self._previous)
             os.replace(new, self.path)
@@ -178,17 +180,18 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class RowFiles:
-    """Where the files of a row lie in the output folder.
+    """The paths of a row's files in the output folder.
 
     Args:
-        output: The folder.
-        setting: What decides the row: a dataclass with `label(data_sha256)`.
-        data_sha256: Checksum of its data.
+        output: String or path. The output folder.
+        setting: Dataclass with a method `label(data_sha256)`. It identifies the row.
+        data_sha256: String. Checksum of the row's data.
 
     Attributes:
-        checkpoints: Folder that nobody needs once the row is in the table.
-        history: CSV file with a line for each epoch.
-        model: The trained weights.
+        checkpoints: Path of the folder of checkpoints, which is not needed once the row is in
+            the table.
+        history: Path of the CSV file with a line for each epoch.
+        model: Path of the trained weights.
     """
 
     def __init__(self, output, setting, data_sha256):
@@ -203,10 +206,10 @@ class RowFiles:
         return self._output / kind / f"{self._label}{suffix}"
 
     def description(self):
-        """Return what the row's checkpoint says of its making, a dict; empty without one.
+        """Return a dict of how the row's checkpoint was made, empty without a checkpoint.
 
         Raises:
-            TableError: The file is damaged.
+            TableError: If the file is damaged.
         """
         path = self.checkpoints / "setting.json"
         try:
@@ -215,11 +218,11 @@ class RowFiles:
             return {}
         except ValueError as error:
             raise TableError(
-                f"{path} is damaged: {error}. Delete its folder to train the row from its start."
+                f"{path} is damaged: {error}. Delete its folder to train the row from the start."
             ) from None
 
     def describe(self, description):
-        """Write what `description` returns; the file is replaced as a whole."""
+        """Write the dict that `description` returns. The file is replaced as a whole."""
         path = self.checkpoints / "setting.json"
         new = path.with_name("new.setting.json")
         new.write_text(json.dumps(description, indent=2), encoding="utf-8")
@@ -227,21 +230,21 @@ class RowFiles:
 
     @property
     def commit(self):
-        """The commit at which the row was trained, or several with commas between."""
+        """The commit at which the row was trained, or several, separated by commas."""
         return ", ".join(self.description()["commits"])
 
 
 def made_by_this_backend(files):
-    """Return what a row's checkpoint says of its making, a dict; empty without one.
+    """Return a dict of how a row's checkpoint was made, empty without a checkpoint.
 
     Args:
-        files: The `RowFiles`.
+        files: `RowFiles` of the row.
 
     Raises:
-        TableError: Another backend made it.
+        TableError: If another backend made the checkpoint.
     """
     description = files.description()
-    # One of the time before it was noted is taken to be of the present backend.
+    # Older checkpoints do not state a backend, and count as made by the current one.
     name = description.get("backend", backend()).partition(" ")[0]
     if name != keras.backend.backend():
         raise TableError(
@@ -252,24 +255,25 @@ def made_by_this_backend(files):
 
 
 def train_row(model, setting, data_sha256, files, steps_per_epoch, seconds, report, fit):
-    """Train the model of a row to the setting's last epoch.
+    """Train the model of a row up to the setting's last epoch.
 
     Args:
-        model: A compiled model in the state a row begins with.
-        setting: What decides the row: a dataclass with `epochs`.
-        data_sha256: Checksum of its data.
-        files: Its `RowFiles`.
-        steps_per_epoch: Training steps in an epoch.
-        seconds: Time between two checkpoints at the least.
-        report: Called with the number of epochs done, and what the last one logged:
-            once at the start and after every epoch.
-        fit: Called with `initial_epoch` and a list of callbacks, if an epoch is left.
+        model: Compiled `keras.Model` in its initial state.
+        setting: Dataclass with an attribute `epochs`. It identifies the row.
+        data_sha256: String. Checksum of the row's data.
+        files: `RowFiles` of the row.
+        steps_per_epoch: Integer. Training steps in an epoch.
+        seconds: Float. Minimum time between two checkpoints.
+        report: Function of the number of finished epochs and the logs of the last one. It is
+            called once at the start and after every epoch.
+        fit: Function of `initial_epoch` and a list of callbacks. It is called if an epoch is
+            left to train.
 
     Returns:
-        The history: a dict of strings for each epoch.
+        List of dicts of strings. The history, with one dict for each epoch.
 
     Raises:
-        TableError: The checkpoint is of another backend, or the history damaged.
+        TableError: If another backend made the checkpoint, or if the history is damaged.
     """
     before = made_by_this_backend(files)
     files.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -295,7 +299,7 @@ def train_row(model, setting, data_sha256, files, steps_per_epoch, seconds, repo
 
 
 class Seconds(keras.callbacks.Callback):
-    """Log how long each epoch took, its evaluation included."""
+    """Log how long each epoch took, including its evaluation."""
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.monotonic()

@@ -1,17 +1,17 @@
-"""Files of weights that begin with the checksum of their content."""
+"""Weight files that begin with the checksum of their content."""
 
 import hashlib
 import os
 import shutil
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"  # how a file without a checksum begins
-_BLOCK = 512  # HDF5 leaves that much to the user at a file's beginning
+_BLOCK = 512  # bytes that HDF5 leaves to the user at the beginning of a file
 
 
 def seal(path):
     """Put the checksum of an HDF5 file before its content, and wait until it is on the disk.
 
-    The file stays an HDF5 file: the checksum lies in its user block.
+    The file remains an HDF5 file, because the checksum lies in its user block.
 
     Args:
         path: `pathlib.Path` of the file.
@@ -27,10 +27,10 @@ def seal(path):
 
 
 def is_whole(path):
-    """Return whether a file has the content that it was sealed with; None if it never was.
+    """Return whether a file has the content it was sealed with, or None if it was not sealed.
 
     Args:
-        path: `pathlib.Path` of the file. A folder in its place is no such file.
+        path: `pathlib.Path` of the file. For a folder the result is False.
     """
     if path.is_dir():
         return False
@@ -40,18 +40,18 @@ def is_whole(path):
 
 
 def check(path):
-    """Raise a ValueError if a file has another content than it was sealed with.
+    """Raise a ValueError if the content of a file differs from what it was sealed with.
 
     Args:
         path: `pathlib.Path` of the file.
     """
     if is_whole(path) is False:
         raise ValueError(
-            f"{path.name} is damaged: its content has another checksum than when it was written"
+            f"{path.name} is damaged: the checksum of its content has changed since it was written"
         )
 
 
 def _block(file):
-    """Return the block before the content of a file from its present position on."""
+    """Return the block to put before the content of a file, from its current position on."""
     checksum = hashlib.file_digest(file, "sha256").hexdigest()
     return f"SHA-256 of what follows this block: {checksum}\n".encode().ljust(_BLOCK)

@@ -1,21 +1,21 @@
-"""How a command that fills a table ends: refused, or interrupted."""
+"""How a command that fills a table ends after a refusal or an interruption."""
 
 import functools
 import sys
 
 from applications.experiment.csv_tables import TableError
 
-_GOES_ON = "Run the same command again to go on where it was."
+_GOES_ON = "Run the same command again to continue where it stopped."
 
 
 def table_command(advice=_GOES_ON):
-    """A decorator of a command's `main`: it ends with one line in place of a traceback.
+    """Return a decorator of a command's `main`, which prints one line instead of a traceback.
 
-    By Ctrl-C with exit status 130, as shells have it; where its table is refused with
-    status 1 and the reason.
+    After Ctrl-C the exit status is 130, as in shells. After a `TableError` it is 1, and the
+    line states the reason.
 
     Args:
-        advice: What the line says after "Interrupted."
+        advice: String. The text after "Interrupted."
     """
 
     def decorate(main):

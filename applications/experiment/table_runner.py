@@ -1,4 +1,4 @@
-"""The loop over the rows of a table: find, train, write, report."""
+"""The loop that finds, trains, writes and reports the rows of a table."""
 
 import dataclasses
 import functools
@@ -20,16 +20,16 @@ _print = functools.partial(print, flush=True)
 
 
 class Progress:
-    """Count steps done, and print lines that say how much is left.
+    """Count finished steps, and print lines that state the time left.
 
-    The estimate takes it that steps go on at the mean speed since the start, as many
-    at a time as up to now.
+    The estimate assumes that steps continue at their mean speed since the start, with as many
+    in parallel as before.
 
     Args:
-        steps: Steps to do in all.
-        seconds: Time between two lines of `step` at the least.
-        clock: Returns the time in seconds.
-        write: Takes a line.
+        steps: Integer. Total number of steps.
+        seconds: Float. Minimum time between two lines of `step`.
+        clock: Function that returns the time in seconds.
+        write: Function of a line of text, which prints it.
     """
 
     def __init__(self, steps, seconds=10.0, clock=time.monotonic, write=_print):
@@ -42,11 +42,11 @@ class Progress:
         self._written = clock()
 
     def skip(self, steps):
-        """Take out steps that need not be done."""
+        """Remove steps that need not be done from the count."""
         self._left -= steps
 
     def step(self, text, quiet=False):
-        """Count one step; print the text now and then, unless quiet."""
+        """Count one step, and print the text from time to time, unless quiet."""
         self._left -= 1
         self._done += 1
         if not quiet and self._clock() - self._written >= self._seconds:
@@ -65,7 +65,7 @@ class Progress:
 
 
 def duration(seconds):
-    """Return a time in words, to two digits or so."""
+    """Return a time in words, rounded to about two digits."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -76,20 +76,21 @@ def duration(seconds):
 
 @dataclasses.dataclass
 class Table:
-    """A table whose rows are trained, and what is particular to it.
+    """A table whose rows are trained, with the functions that are particular to it.
 
     Attributes:
-        file: The `ResultTable`.
-        data_sha256: Checksum of the data.
-        make_runner: A function of a module; a worker calls it with `arguments`, and what
-            it returns with each setting and `report(epochs, logs)`, for a row.
-        arguments: See there. They must pickle.
-        name: Returns the name of a setting for the progress.
-        logged: Of what an epoch logs, what the progress shows.
-        summary: Returns a text on a finished row.
-        markdown: Returns a text on all rows of the table, or None without one.
-        unit: What the progress counts.
-        units: Returns how many of them a setting takes.
+        file: `ResultTable` of the rows.
+        data_sha256: String. Checksum of the data.
+        make_runner: Function at the top level of a module. A worker calls
+            `run = make_runner(*arguments)`, and then `run(setting, report)` for each row.
+            `run` calls `report(epochs, logs)` and returns the row.
+        arguments: Tuple. Arguments of `make_runner`, which must be picklable.
+        name: Function of a setting. It returns the name that the progress shows.
+        logged: Tuple of strings. Names of the logs of an epoch that the progress shows.
+        summary: Function of a finished row. It returns a text about it.
+        markdown: Function of all rows of the table, or None. It returns the Markdown text.
+        unit: String. Name of what the progress counts.
+        units: Function of a setting. It returns how many units the setting takes.
     """
 
     file: ResultTable
@@ -105,30 +106,30 @@ class Table:
 
 
 def run_rows(table, settings, jobs=1, quiet=False):
-    """Run the rows that the table lacks, and write it and its Markdown.
+    """Run the rows that the table lacks, and write the table and its Markdown.
 
-    A row that another command is at work on is left to it.
+    A row that another command is training is left to that command.
 
     Args:
-        table: A `Table`.
-        settings: What decides each row: dataclasses with `label(data_sha256)` and
-            `columns()`, and `epochs` if these are counted.
-        jobs: Rows to train side by side.
-        quiet: Whether a line for each row is enough.
+        table: `Table` to fill.
+        settings: List of dataclasses with the methods `label(data_sha256)` and `columns()`,
+            and with `epochs` if these are counted. Each identifies a row.
+        jobs: Integer. Number of rows to train in parallel.
+        quiet: Boolean. Whether to print only one line per row.
 
     Returns:
-        The rows of the table that belong to the settings, dicts of strings.
+        List of dicts of strings. The rows of the table that belong to the settings.
 
     Raises:
-        TableError: Before any training: the table is damaged, has other columns, or has
+        TableError: Before any training, if the table is damaged, has other columns, or has
             rows or checkpoints of these settings that another backend made.
-        SystemExit: Rows failed, the others being written.
+        SystemExit: If rows failed. The other rows are written first.
     """
     found = _look_up(table, settings)
     missing = [setting for setting in settings if setting not in found]
     print(f"{len(found)} of {len(settings)} rows are in {table.file.path}")
     _tell_other_commits(table, found)
-    for setting in found:  # a run may have been killed before it did so
+    for setting in found:  # a run may have been killed before it deleted them
         _drop_checkpoints(RowFiles(table.file.path.parent, setting, table.data_sha256))
     loop = _Loop(table, missing, quiet)
     worker_pool.run_jobs(
@@ -150,7 +151,7 @@ def run_rows(table, settings, jobs=1, quiet=False):
         print(f"\n{text}\nwritten to {table.file.path} and {markdown.name}")
     if loop.left:
         names = ", ".join(table.name(setting) for setting in loop.left)
-        print(f"{len(loop.left)} rows are left to another command that is at work: {names}")
+        print(f"{len(loop.left)} rows are left to another command that is training them: {names}")
     if loop.failed:
         names = ", ".join(table.name(setting) for setting in loop.failed)
         sys.exit(f"{len(loop.failed)} rows failed, see above: {names}")
@@ -158,10 +159,11 @@ def run_rows(table, settings, jobs=1, quiet=False):
 
 
 def make_claiming(file, data_sha256, make_runner, arguments):
-    """Return a function that makes a row unless another process does; a worker calls this first.
+    """Return a function that makes a row, unless another process is making it.
 
-    The claim lasts from before the training until the row is in the table. The table is read
-    after it is made: another command may have finished the row meanwhile.
+    A worker calls this once at its start. A claim lasts from before the training until the row
+    is in the table. The table is read after the claim is made, because another command may
+    have finished the row in the meantime.
     """
     runner = None
 
@@ -183,7 +185,7 @@ def make_claiming(file, data_sha256, make_runner, arguments):
 
 
 class _Loop:
-    """What is done about the events of the rows."""
+    """Handlers of the events of the rows."""
 
     def __init__(self, table, settings, quiet):
         self.failed = []
@@ -196,13 +198,13 @@ class _Loop:
         self._progress = Progress(sum(map(table.units, settings)))
 
     def on_report(self, setting, epoch, logs):
-        """Count an epoch; the first report of a row says at which one it starts."""
+        """Count an epoch. The first report of a row states the epoch at which it starts."""
         units = f"{self._table.unit} {epoch}/{self._table.units(setting)}"
         text = f"{self._table.name(setting)}: {units}"
         if setting not in self._epochs:
             self._progress.skip(epoch)
             if not self._quiet:
-                self._progress.say(f"{text}, begins")
+                self._progress.say(f"{text}, starting")
         else:
             shown = [f", {name} {logs[name]:.4g}" for name in self._table.logged if name in logs]
             self._progress.step(text + "".join(shown), quiet=self._quiet)
@@ -212,7 +214,7 @@ class _Loop:
         name = self._table.name(setting)
         if row is None:
             self.left.append(setting)
-            self._finish(setting, f"{name}: left to another command, which is at work on it")
+            self._finish(setting, f"{name}: left to another command, which is training it")
         else:
             self._finish(setting, f"{name}: {self._table.summary(row)}")
 
@@ -229,9 +231,9 @@ class _Loop:
 
 
 def _look_up(table, settings):
-    """Return the settings whose row is in the table, with their rows; refuse what is mixed."""
+    """Return a dict of the settings whose row is in the table, and refuse mixed backends."""
     if len({tuple(setting.columns().items()) for setting in settings}) < len(settings):
-        raise TableError("Two of the rows that were asked for have the same columns.")
+        raise TableError("Two of the requested rows have the same columns.")
     rows = table.file.rows()
     found = {}
     for setting in settings:
@@ -256,7 +258,7 @@ def _tell_other_commits(table, found):
     if names:
         number = sum(map(len, names.values()))
         texts = [f"{', '.join(of)} (commit {other})" for other, of in names.items()]
-        print(f"{number} of them are of another commit than {commit}: {'; '.join(texts)}")
+        print(f"{number} of them were made at another commit than {commit}: {'; '.join(texts)}")
 
 
 def _drop_checkpoints(files):

@@ -1,4 +1,4 @@
-"""Jobs side by side, in processes that share the machine."""
+"""Parallel jobs in processes that share the machine."""
 
 import collections
 import contextlib
@@ -13,22 +13,22 @@ from applications.training.backends import processors
 
 
 def run_jobs(jobs, make_function, arguments, num_workers, on_report, on_done, on_failed):
-    """Call a function for each of a list of jobs, and hear what comes of it.
+    """Call a function for each of a list of jobs, and call back with the results.
 
-    `function = make_function(*arguments)` is made once in each worker, and called as
-    `function(job, report)`; `report(...)` comes back as `on_report(job, ...)`. With one
-    worker all happens in this process; with more, each is a fresh process with its
-    share of the processors, and all callbacks run in this one. A job that fails, or
-    whose process dies, leaves the others.
+    Each worker makes `function = make_function(*arguments)` once, and calls
+    `function(job, report)` for each of its jobs. Each call of `report(...)` results in
+    `on_report(job, ...)`. With one worker everything runs in this process. With more, each
+    worker is a new process with its share of the processors, and all callbacks run in this
+    process. A job that fails, or whose process dies, does not affect the others.
 
     Args:
-        jobs: A list; what goes to a worker and back must pickle.
-        make_function: A function of a module, which worker processes import.
-        arguments: Its arguments.
-        num_workers: How many jobs at a time.
-        on_report: Called with the job and what the function reported.
-        on_done: Called with the job and the function's result.
-        on_failed: Called with the job and a text that says why.
+        jobs: List. Jobs, reports and results must be picklable.
+        make_function: Function at the top level of a module, which worker processes import.
+        arguments: Tuple. Arguments of `make_function`.
+        num_workers: Integer. Number of jobs to run in parallel.
+        on_report: Function of the job and the values that its function reported.
+        on_done: Function of the job and the result of its function.
+        on_failed: Function of the job and a text that states the reason.
     """
     if num_workers > 1 and len(jobs) > 1:
         _run_in_processes(
@@ -53,7 +53,7 @@ def run_jobs(jobs, make_function, arguments, num_workers, on_report, on_done, on
 
 def _run_in_processes(jobs, maker, num_workers, on_report, on_done, on_failed):
     context = multiprocessing.get_context("spawn")
-    workers = {}  # by the connection: the process and its job
+    workers = {}  # from each connection to its process and its job
 
     def employ():
         here, there = context.Pipe()
@@ -87,7 +87,7 @@ def _run_in_processes(jobs, maker, num_workers, on_report, on_done, on_failed):
                     pipe.send(workers[pipe][1])
                 else:
                     del workers[pipe]
-                    pipe.close()  # at which it ends
+                    pipe.close()  # the worker ends when its pipe is closed
                     process.join()
     finally:
         for process, _ in workers.values():
@@ -98,7 +98,7 @@ def _run_in_processes(jobs, maker, num_workers, on_report, on_done, on_failed):
 
 def _work(pipe, make_function, arguments):
     """Do the jobs that come through a pipe, until it is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows not inherited
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows does not inherit it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     function = None
     while True:
@@ -115,16 +115,16 @@ def _work(pipe, make_function, arguments):
 
 
 def _end_with_parent():
-    """End this process when its parent is gone, killed ones included."""
+    """End this process when its parent ends, even if the parent is killed."""
     multiprocessing.parent_process().join()
     os._exit(1)
 
 
 @contextlib.contextmanager
 def _without_interrupts():
-    """Start processes that ignore Ctrl-C, in their imports too: the parent ends its workers."""
+    """Start processes that ignore Ctrl-C, even during imports. The parent ends its workers."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # it cannot set how signals are handled
+        yield  # only the main thread can set signal handlers
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -134,19 +134,19 @@ def _without_interrupts():
 
 
 def _share(num_workers):
-    """Return the environment in which a worker takes its share of the machine."""
+    """Return environment variables with which a worker uses only its share of the machine."""
     threads = str(max(1, processors() // num_workers))
     return {
         "OMP_NUM_THREADS": threads,  # PyTorch
         "NPROC": threads,  # JAX
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": threads,
-        # Of a GPU, each takes what it needs and no more.
+        # Each worker takes only the GPU memory that it needs.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        # glibc would give each large array back to the system at once: the page faults of
-        # getting it again took a quarter of the time of a step with a large vocabulary.
-        # Only its main heap keeps what it has.
+        # glibc returns each large array to the system at once. The page faults of allocating
+        # it again took a quarter of the time of a step with a large vocabulary. With these
+        # settings glibc keeps the memory, but only in its main heap.
         "MALLOC_ARENA_MAX": "1",
         "MALLOC_MMAP_MAX_": "0",
         "MALLOC_TRIM_THRESHOLD_": str(2**40),
@@ -155,7 +155,7 @@ def _share(num_workers):
 
 @contextlib.contextmanager
 def _environment(variables):
-    """Set environment variables for processes to be started, where nobody set them."""
+    """Set the environment variables that are not set yet, for processes to be started."""
     missing = {key: value for key, value in variables.items() if key not in os.environ}
     os.environ.update(missing)
     try:

@@ -2,10 +2,10 @@
 
     python -m applications.figures
 
-Figure 2: the two roots of Eq. 6 and stdplus beside softplus. Figure 3: the
-iterations of the paper's Algorithm 1 against its error, measured against mpmath,
-with this package's stdplus, which does not iterate, as a further line. Writes
-figure2.png, figure3.png and figure3.csv. Figure 1 is `applications.half_moons`.
+Figure 2 shows the two roots of Eq. 6, and stdplus next to softplus. Figure 3 shows the error
+of the paper's Algorithm 1, measured against mpmath, for each number of iterations. A further
+line shows this package's stdplus, which does not iterate. The command writes figure2.png,
+figure3.png and figure3.csv. `applications.half_moons` makes Figure 1.
 """
 
 import pathlib
@@ -24,7 +24,7 @@ def parse_arguments(arguments=None):
 
 
 def main(arguments=None):
-    """Draw the figures into the folder that the command line names."""
+    """Plot the figures into the folder that the command line names."""
     output = pathlib.Path(parse_arguments(arguments).output)
     output.mkdir(parents=True, exist_ok=True)
     figure2.draw(output / "figure2.png")

@@ -1,4 +1,4 @@
-"""Figure 2 of the paper: the two roots of Eq. 6, and stdplus beside softplus."""
+"""Figure 2 of the paper: the two roots of Eq. 6, and stdplus next to softplus."""
 
 import math
 
@@ -25,7 +25,7 @@ def roots(k):
 
 
 def curves(x):
-    """Return stdplus, its derivative and the softplus that is 1 at 0, at an array."""
+    """Return stdplus, its derivative, and the softplus that is 1 at 0, of an array."""
     with float64_enabled():
         tensor = keras.ops.convert_to_tensor(np.asarray(x, "float64"))
         y = keras.ops.convert_to_numpy(stdplus(tensor))
@@ -35,10 +35,10 @@ def curves(x):
 
 
 def draw(path):
-    """Draw the figure.
+    """Plot the figure.
 
     Args:
-        path: Where the picture goes.
+        path: String or path. File of the figure.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     k = -(np.linspace(0.0, 2.0, 400) ** 2)  # dense where the slope is infinite
@@ -50,7 +50,7 @@ def draw(path):
     y, slope, softplus = curves(x)
     right.plot(x, y, color="tab:blue", label="stdplus")
     right.plot(x, slope, "--", color="tab:blue", label="its derivative")
-    right.plot(x, softplus, ":", color="tab:red", label="1-centred softplus")
+    right.plot(x, softplus, ":", color="tab:red", label="1-centered softplus")
     right.set(xlabel="$x$", title="(b) stdplus")
     for panel in (left, right):
         panel.grid(alpha=0.3)

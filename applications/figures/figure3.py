@@ -1,4 +1,4 @@
-"""Figure 3 of the paper: iterations of Algorithm 1 against its error, measured."""
+"""Figure 3 of the paper: the measured error of Algorithm 1 against its iterations."""
 
 import functools
 
@@ -15,13 +15,13 @@ mpmath = extras.load("mpmath")
 
 _ITERATIONS = range(1, 7)
 _DTYPES = ("float32", "float64")
-_SERIES = 0.04  # up to here Algorithm 1 is a Pade approximant, without iterations
+_SERIES = 0.04  # up to here Algorithm 1 uses a Pade approximant and does not iterate
 
 
 def exact_log_stdplus(x):
-    """Return log stdplus at float64 numbers, by Lambert's W at 40 digits (Eq. 8).
+    """Return log stdplus of float64 numbers, from Lambert's W at 40 digits (Eq. 8).
 
-    `y^2 = -W(-exp(-x^2 - 1))`, on the branch 0 to the left of 0 and -1 to the right.
+    `y^2 = -W(-exp(-x^2 - 1))`, on branch 0 for negative x and on branch -1 otherwise.
     """
     with mpmath.workdps(40):
         values = []
@@ -36,12 +36,13 @@ def measure(points=2000):
     """Return the largest absolute errors of log stdplus between -10 and 10.
 
     Args:
-        points: Number of points between; others lie around the Pade approximant.
+        points: Integer. Number of points in this range. Additional points lie around the Pade
+            approximant.
 
     Returns:
-        A list of dicts: `method`, `dtype`, `iterations`, the `promised` error
-        `2^-2^(n + 1)` of Algorithm 1's rule `n = ceil(log2(-log2 eps) - 1)`, the
-        `error`, and the `error_beyond_0.04`, where Algorithm 1 iterates.
+        List of dicts with the keys `method`, `dtype`, `iterations`, `promised`, `error` and
+        `error_beyond_0.04`. `promised` is the error `2^-2^(n + 1)` of Algorithm 1's rule
+        `n = ceil(log2(-log2 eps) - 1)`. Beyond 0.04 Algorithm 1 iterates.
     """
     x = np.concatenate([np.linspace(-10, 10, points), np.linspace(-0.1, 0.1, points // 10)])
     x = np.unique(x.astype("float32")).astype("float64")
@@ -74,11 +75,11 @@ def measure(points=2000):
 
 
 def draw(rows, path):
-    """Draw the figure.
+    """Plot the figure.
 
     Args:
-        rows: Of `measure`.
-        path: Where the picture goes.
+        rows: List of dicts that `measure` returned.
+        path: String or path. File of the figure.
     """
     figure, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
     for dtype, colour in zip(_DTYPES, ("tab:blue", "tab:orange")):

@@ -1,21 +1,20 @@
-"""Figure 1 of the paper, tuning beta against tuning the rate, and ways to hold a rate.
+"""Figure 1 of the paper: tuning beta or the rate, and schedules that aim at a rate.
 
     python -m applications.half_moons
 
-Two half moons whose labels are flipped with probability p. A beta-VIB is
-trained for each of a range of beta, a FixedRateVIB for each of a range of
-rates, and judged by the true labels. From beta_0 = (1 - 2p)^2 on nothing is
-worth its rate: the beta-VIB collapses and guesses (Wu et al. 2020). A fixed rate
-has no such cliff.
+The data are two half moons whose labels are flipped with probability p. The command trains a
+beta-VIB for each of a range of beta, and a FixedRateVIB for each of a range of rates, and
+evaluates them on the true labels. For beta above beta_0 = (1 - 2p)^2, no information is worth
+its rate: the beta-VIB collapses and guesses (Wu et al. 2020). A fixed rate has no such cliff.
 
-Then the schedules of the KL's weight that the paper only mentions, each meant to
-end at a target rate. They cannot be told a rate, so each is told what the runs
-before say should give it: KLWarmup and CyclicalAnnealing the beta that the sweep
-over beta gives by interpolation, GECO the cross-entropy that FixedRateVIB
-reached at that rate.
+The command then trains with the schedules of the KL weight that the paper only mentions. Each
+should end at a target rate. Since a schedule has no setting for the rate, it gets a value that
+the earlier runs suggest for this rate. For KLWarmup and CyclicalAnnealing this is a beta,
+interpolated from the sweep over beta. For GECO it is the cross-entropy that FixedRateVIB
+reached at this rate.
 
-Writes half_moons.csv row by row, half_moons.png, and set_and_get.png, the picture of
-the README. A killed run continues where it stopped.
+The command writes half_moons.csv row by row, half_moons.png, and set_and_get.png, the picture
+of the README. If it is killed, the same command continues where it stopped.
 """
 
 import pathlib
@@ -48,16 +47,16 @@ COLUMNS = (
     *("told", "accuracy", "cross_entropy", "achieved_rate", "target_rate", "miss"),
     *provenance.COLUMNS,
 )
-_GECO_BETA = 0.1  # where its weight begins
+_GECO_BETA = 0.1  # initial KL weight
 
 
 def schedule(name, told, epochs):
-    """Return (beta, callback) of a schedule.
+    """Return the initial beta and the callback of a schedule.
 
     Args:
-        name: One of `SCHEDULES`.
-        told: The beta to end with, for "geco" the cross-entropy to hold.
-        epochs: Length of the training.
+        name: String. One of `SCHEDULES`.
+        told: Float. The final beta or, for "geco", the target cross-entropy.
+        epochs: Integer. Number of training epochs.
     """
     if name == "geco":
         return _GECO_BETA, GECO("cross_entropy", told, by="epoch", step_size=3.0)
@@ -67,12 +66,12 @@ def schedule(name, told, epochs):
 
 
 def what_to_tell(name, target, rows):
-    """Return what a schedule is told so that it should reach a target rate.
+    """Return the value with which a schedule should reach a target rate.
 
     Args:
-        name: One of `SCHEDULES`.
-        target: Rate in nats.
-        rows: The rows of one seed, as dicts of strings: the sweeps over beta and rate.
+        name: String. One of `SCHEDULES`.
+        target: Float. The rate in nats.
+        rows: List of dicts of strings. The sweeps over beta and rate, for one seed.
     """
     if name == "geco":
         return float(csv_tables.find_row(rows, tuned="rate", value=target)["cross_entropy"])
@@ -90,17 +89,17 @@ def parse_arguments(arguments=None):
     add("--betas", command_line.nonnegative_number, list(BETAS), metavar="B")
     add("--rates", positive_number, list(RATES), metavar="R", help="in nats")
     add("--targets", positive_number, list(TARGETS), metavar="R", nargs="*",
-        help="rates that the schedules are to reach, in nats")  # fmt: skip
+        help="target rates of the schedules, in nats")  # fmt: skip
     add("--epochs", command_line.positive, 40, metavar="E")
     add("--seeds", command_line.seed, [0], metavar="S")
     options = parser.parse_args(arguments)
-    # A schedule is told what FixedRateVIB came to at its target.
+    # GECO needs the cross-entropy of FixedRateVIB at each target.
     options.rates += [target for target in options.targets if target not in options.rates]
     return options
 
 
 def train_row(job, options, rows, trainers):
-    """Train one classifier; return the columns that say what it came to."""
+    """Train one classifier, and return the columns of its results."""
     tuned, value, seed = job["tuned"], float(job["value"]), int(job["seed"])
     data = make_data(options.flip_probability, seed=seed)
     callbacks, told, target = [], value, ""
@@ -113,7 +112,7 @@ def train_row(job, options, rows, trainers):
         beta, callback = schedule(tuned, told, options.epochs)
         bottleneck, vib_options, callbacks = "beta_vib", {"kl_weight": beta}, [callback]
     if callbacks:
-        # A callback goes by the weight that a layer was made with: a new one.
+        # A new layer, because a callback scales the weight that the layer was made with.
         trainer = Trainer(bottleneck, **vib_options)
     else:
         trainer = trainers.setdefault(bottleneck, None) or Trainer(bottleneck, **vib_options)
@@ -131,7 +130,7 @@ def train_row(job, options, rows, trainers):
 
 
 def miss_table(rows):
-    """Return the distance of reached rate and target, a Markdown table in nats."""
+    """Return a Markdown table of the distances between reached and target rate in nats."""
     header = ["target (nats)", "FixedRateVIB", "warm-up", "cyclic", "GECO"]
     groups = csv_tables.grouped(rows, "target_rate", "tuned")
     targets = sorted({target for target, tuned in groups if tuned in SCHEDULES}, key=float)
@@ -144,7 +143,7 @@ def miss_table(rows):
 
 @table_command()
 def main(arguments=None):
-    """Train every classifier that the command line asks for, and draw the figure."""
+    """Train every classifier that the command line asks for, and plot the figure."""
     options = parse_arguments(arguments)
     output = pathlib.Path(options.output)
     table = ResultTable(output / "half_moons.csv", COLUMNS, _DECIDING, _DECIDING[:3])
@@ -165,13 +164,13 @@ def main(arguments=None):
     ]
     there = table.rows()
     for job in jobs:
-        table.find(job, there)  # before the first epoch: another backend's are refused
+        table.find(job, there)  # refuses rows of another backend before the first epoch
     start, trained, rows, trainers = time.time(), 0, [], {}
     print(" tuned   value  accuracy  rate (nats)")
     for number, job in enumerate(jobs, start=1):
         row = table.find(job)
         if row is None:
-            # Later rows build on it: one that another command trains is waited for.
+            # Later rows need this one, so wait for it if another command is training it.
             folder = output / "checkpoints" / "_".join(["half_moons", *job.values()])
             with claims.claim(folder, wait=True):
                 row = table.find(job)

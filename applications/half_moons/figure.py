@@ -10,7 +10,7 @@ from applications.experiment.csv_tables import numbers
 plt = extras.pyplot()
 
 _ACCURACY, _RATE = "tab:blue", "tab:orange"
-_METHODS = {  # label, style and colour of each way to hold a rate
+_METHODS = {  # label, marker and color of each method
     "rate": ("FixedRateVIB", "s", _RATE),
     "warmup": ("KLWarmup", "^", "tab:green"),
     "cyclic": ("CyclicalAnnealing", "v", "tab:red"),
@@ -19,12 +19,12 @@ _METHODS = {  # label, style and colour of each way to hold a rate
 
 
 def draw(rows, threshold, path):
-    """Draw accuracy and achieved rate against beta and against the rate, and reached rates.
+    """Plot accuracy and achieved rate against beta and against the set rate, and target rates.
 
     Args:
-        rows: Of half_moons.csv, dicts of strings.
-        threshold: beta_0, from where on the beta-VIB collapses.
-        path: Where the picture goes.
+        rows: List of dicts of strings. Rows of half_moons.csv.
+        threshold: Float. beta_0, above which the beta-VIB collapses.
+        path: String or path. File of the figure.
     """
     targets = {row["value"] for row in rows if row["tuned"] in ("warmup", "cyclic", "geco")}
     height, count = (9.2, 3) if targets else (6.4, 2)
@@ -50,7 +50,7 @@ def draw(rows, threshold, path):
         panel.yaxis.label.set_color(_ACCURACY)
         right.yaxis.label.set_color(_RATE)
         panel.legend(handles=lines, loc="lower left" if tuned == "beta" else "lower right")
-    panels[0].set(xlabel=r"$\beta$", title=r"$\beta$-VIB: tuning the weight of the rate")
+    panels[0].set(xlabel=r"$\beta$", title=r"$\beta$-VIB: tuning the KL weight")
     panels[1].set(xlabel="rate (nats)", title="FixedRateVIB: tuning the rate itself")
     extras.save(figure, path)
 
@@ -105,7 +105,7 @@ def _set_and_get(panel, rows, tuned, colour):
 
 
 def _draw_reached(panel, rows):
-    """Draw the rate that each method reached against its target."""
+    """Plot the rate that each method reached against its target."""
     for tuned, (label, marker, colour) in _METHODS.items():
         chosen = [row for row in rows if row["tuned"] == tuned]
         x, y = numbers(chosen, "value"), numbers(chosen, "achieved_rate")
@@ -117,14 +117,14 @@ def _draw_reached(panel, rows):
         yscale="log",
         xlabel="target rate (nats)",
         ylabel="reached rate (nats)",
-        title="A target rate: told to FixedRateVIB, and sought by tuning the weight of the rate",
+        title="A target rate: set in FixedRateVIB, or approached by tuning the KL weight",
     )
     panel.title.set_fontsize("medium")
     panel.legend(loc="upper left")
 
 
 def _band(axes, rows, column, colour, style, label):
-    """Plot the mean over seeds, and the range where there are several."""
+    """Plot the mean over seeds, and the range over seeds if there are several."""
     groups = {float(value): group for (value,), group in grouped(rows, "value").items()}
     x = sorted(groups)
     values = [numbers(groups[value], column) for value in x]

@@ -27,19 +27,19 @@ def make_data(flip_probability, num_train=4000, num_test=2000, noise=0.1, seed=0
 
 
 class Trainer:
-    """A small classifier, compiled once and trained from the beginning for each value.
+    """A small classifier, compiled once and re-trained from the start for each value.
 
     Args:
-        bottleneck: "vib" or "beta_vib".
-        **vib_options: Of its layer: `rate`, or `kl_weight`. Both are variables: other
-            values need nothing compiled anew.
+        bottleneck: String, "vib" or "beta_vib".
+        **vib_options: Keyword arguments of the bottleneck layer, `rate` or `kl_weight`. Both
+            are variables, so other values require no new compilation.
     """
 
     def __init__(self, bottleneck, **vib_options):
         self._bottleneck = bottleneck
         self._model = self._build(**vib_options)
         self._classifier = self._build(num_samples=12, **vib_options)
-        # An epoch in one call, on the backends that can.
+        # One call per epoch, on the backends that support it.
         steps = 1 if keras.backend.backend() == "torch" else 20
         self._model.compile(
             optimizer=keras.optimizers.Adam(3e-3),
@@ -50,7 +50,7 @@ class Trainer:
             steps_per_execution=steps,
         )
         self._model.optimizer.build(self._model.trainable_variables)
-        # In NumPy: on JAX training gives the buffers of variables away.
+        # Copied to NumPy, because on JAX training donates the buffers of variables.
         self._start = [
             np.array(keras.ops.convert_to_numpy(variable), copy=True)
             for variable in self._model.optimizer.variables
@@ -72,16 +72,16 @@ class Trainer:
         """Train one classifier.
 
         Args:
-            data: Of `make_data`.
-            epochs: Number of passes over the training data.
-            seed: Of weights, shuffling and noise.
-            callbacks: Of `model.fit`.
-            **vib_options: `rate` or `kl_weight`.
+            data: Tuple that `make_data` returned.
+            epochs: Integer. Number of passes over the training data.
+            seed: Integer. Seed of weights, shuffling and noise.
+            callbacks: Sequence of callbacks for `model.fit`.
+            **vib_options: Keyword argument `rate` or `kl_weight`.
 
         Returns:
-            A dict: `accuracy` on the test data, with class probabilities averaged over
-            12 draws; of the training data in the last epoch the `cross_entropy` and the
-            mean `rate`, both in nats.
+            Dict with three keys. `accuracy` is that on the test data, with class probabilities
+            averaged over 12 draws. `cross_entropy` and `rate` are means over the training data
+            in the last epoch, in nats.
         """
         (x, y), (x_test, y_test) = data
         keras.utils.set_random_seed(seed)
@@ -90,7 +90,7 @@ class Trainer:
         batches = ShuffledBatches(x, y, _BATCH_SIZE, seed)
         history = self._model.fit(
             batches,
-            shuffle=False,  # it does so itself
+            shuffle=False,  # the batches shuffle themselves
             epochs=epochs,
             verbose=0,
             callbacks=[EpochSeeds(batches, seed), *callbacks, RateMonitor()],

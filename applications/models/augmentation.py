@@ -8,31 +8,30 @@ from applications.checks import check_positive_integer
 
 @keras.saving.register_keras_serializable(package="applications")
 class RandomCropAndFlip(keras.layers.Layer):
-    """Crop each padded image somewhere, and mirror half of them, in training.
+    """Crop each padded image at a random place, and mirror half of the images, in training.
 
-    An image is padded on all four sides, a window of its own size is cut out at
-    a place drawn uniformly from the `(2 padding + 1)^2` possible ones, and with
-    probability 1/2 its columns are reversed. Each image of a batch has its own
-    draw (Keras' `RandomCrop` has one for a batch). No pixel is interpolated. At
-    inference images pass unchanged.
+    The layer pads an image on all four sides, cuts out a window of the original size at a place
+    drawn uniformly from the `(2 padding + 1)^2` possible ones, and reverses the columns with
+    probability 1/2. Each image of a batch has its own draw, while Keras' `RandomCrop` has one
+    draw per batch. No pixel is interpolated. At inference images pass unchanged.
 
     Args:
-        padding: Number of rows and columns added on each side.
-        fill_value: Value of the added pixels; -1 is black on the scale [-1, 1],
-            as torchvision pads before it normalizes.
-        seed: Integer seed of the draws.
-        **kwargs: As for any `keras.layers.Layer`.
+        padding: Integer. Number of rows and columns to add on each side.
+        fill_value: Float. Value of the added pixels. -1 is black on the scale [-1, 1], since
+            torchvision pads before it normalizes.
+        seed: Integer or None. Seed of the draws.
+        **kwargs: Base layer keyword arguments, such as `name` and `dtype`.
 
     Call arguments:
         images: Tensor of shape `(batch, height, width, channels)`.
-        training: Whether the layer is in training.
+        training: Boolean. Whether the layer runs in training mode.
 
     Output shape:
-        That of the images.
+        Same shape as the images.
 
     Raises:
-        ValueError: A padding that is not a positive integer, or images whose
-            height or width is not known.
+        ValueError: If `padding` is not a positive integer, or the height or width of the
+            images is unknown.
     """
 
     def __init__(self, padding=4, fill_value=-1.0, seed=None, **kwargs):
@@ -46,8 +45,8 @@ class RandomCropAndFlip(keras.layers.Layer):
     def build(self, input_shape):
         if len(input_shape) != 4 or None in input_shape[1:3]:
             raise ValueError(
-                "Images must have the shape (batch, height, width, channels), of known height and "
-                f"width. Received: images.shape={tuple(input_shape)}"
+                "Images must have the shape (batch, height, width, channels), with known height "
+                f"and width. Received: images.shape={tuple(input_shape)}"
             )
 
     def call(self, images, training=None):
@@ -64,7 +63,7 @@ class RandomCropAndFlip(keras.layers.Layer):
         columns = ops.arange(width, dtype="int32")
         columns = corner[1] + ops.where(mirrored, width - 1 - columns, columns)
 
-        # All windows are one gather of pixels, from all padded images in one list.
+        # One gather of pixels makes all windows, from a flat list of all padded images.
         padded = ops.pad(
             images, [(0, 0), (pad, pad), (pad, pad), (0, 0)], constant_values=self.fill_value
         )

@@ -1,4 +1,4 @@
-"""The end of each classifier: a bottleneck or none, the last linear layer, averaged draws."""
+"""The head of each classifier: the bottleneck, if any, and the last linear layer."""
 
 from keras import layers
 from keras import ops
@@ -12,7 +12,7 @@ BOTTLENECKS = ("none", "dropout", *_STOCHASTIC)
 
 
 def check_options(bottleneck, num_samples, vib_options):
-    """Raise a ValueError for an unknown bottleneck, or options of a VIB without one."""
+    """Raise a ValueError for an unknown bottleneck, or for options of a VIB without a VIB."""
     if bottleneck not in BOTTLENECKS:
         raise ValueError(
             f"Argument `bottleneck` must be one of {BOTTLENECKS}. "
@@ -20,7 +20,7 @@ def check_options(bottleneck, num_samples, vib_options):
         )
     if bottleneck not in _STOCHASTIC and (vib_options or num_samples is not None):
         raise ValueError(
-            f'Options of a VIB go with bottleneck="vib" or "beta_vib". '
+            f'Options of a VIB require bottleneck="vib" or "beta_vib". '
             f"Received: bottleneck={bottleneck!r}, num_samples={num_samples!r}, {vib_options}"
         )
 
@@ -36,27 +36,29 @@ def add_head(
     relu_amplitude=False,
     initializer="keras",
 ):
-    """Return the logits of `num_classes` classes, from features.
+    """Return the logits of `num_classes` classes from features.
 
-    With a VIB: a linear layer to the amplitude, the VIB, a linear layer. Without
-    one: a ReLU layer of the same width, with "dropout" a `Dropout`, a linear layer.
+    With a VIB, the head is a linear layer to the amplitude, the VIB, and a linear layer.
+    Without one, it is a ReLU layer of the same width, a `Dropout` layer if the bottleneck is
+    "dropout", and a linear layer.
 
     Args:
-        x: Symbolic features of shape `(batch, units)`.
-        num_classes: Number of classes.
-        bottleneck: One of `BOTTLENECKS`.
-        bottleneck_units: Width of the layer before the bottleneck; None for no
-            such layer: the features themselves take its place.
-        dropout: Rate of the dropout layer.
-        num_samples: Number of posterior draws whose class probabilities are
-            averaged, or None.
-        vib_options: Dict of arguments of the VIB's layer.
-        relu_amplitude: Whether the layer of the amplitude has a ReLU too.
-        initializer: Of both linear layers, "keras" or "torch": see `applications.models.linear`.
+        x: Symbolic tensor of shape `(batch, units)`. The features.
+        num_classes: Integer. Number of classes.
+        bottleneck: String. One of `BOTTLENECKS`.
+        bottleneck_units: Integer or None. Width of the layer before the bottleneck. With None
+            there is no such layer, and the features take its place.
+        dropout: Float. Rate of the dropout layer.
+        num_samples: Integer or None. Number of posterior draws whose class probabilities are
+            averaged.
+        vib_options: Dict. Arguments of the VIB layer.
+        relu_amplitude: Boolean. Whether the amplitude goes through a ReLU too.
+        initializer: String, "keras" or "torch". Initial values of both linear layers, as in
+            `applications.models.linear`.
 
     Returns:
-        Symbolic logits of shape `(batch, num_classes)`; averaged over draws they
-        are the logarithms of the mean class probabilities, up to a constant.
+        Symbolic tensor of shape `(batch, num_classes)`. The logits. If they are averaged over
+        draws, they are the logarithms of the mean class probabilities, up to a constant.
     """
     stochastic = bottleneck in _STOCHASTIC
     if bottleneck_units is not None:
@@ -70,7 +72,7 @@ def add_head(
         x = layers.Dropout(dropout, name="dropout")(x)
     logits = linear(x, num_classes, initializer, name="logits")
     if num_samples is not None:
-        # log of the mean over draws of softmax(logits), up to log(num_samples),
-        # which a softmax does not see
+        # The log of the mean over draws of softmax(logits), up to log(num_samples), which
+        # does not change a softmax.
         logits = ops.logsumexp(ops.log_softmax(logits, axis=-1), axis=-2)
     return logits

@@ -1,4 +1,4 @@
-"""The decoder of the LSTM VAE: the next token, given those before it and z."""
+"""The decoder of the LSTM VAE, which predicts each token from those before it and z."""
 
 import keras
 from keras import layers
@@ -10,24 +10,24 @@ from applications.models.lstm_stack import LSTMStack
 
 @keras.saving.register_keras_serializable(package="keras_slashed_applications")
 class NextToken(keras.layers.Layer):
-    """The distribution of the next token at each position of a sequence.
+    """Compute the distribution of the next token at each position of a sequence.
 
-    `logits = hidden W + b`. With targets, the layer returns what each sequence costs
-    instead: the sum over its true tokens of `logsumexp(logits) - logits[target]`, in
-    nats and in float32. The target's logit is picked from the logits, not by
-    a one-hot vector: in training there are the logits and their gradient, and no third
-    array of that size, which with 20,000 words is most of a model's memory.
+    `logits = hidden W + b`. With targets, the layer instead returns the negative log-likelihood
+    of each sequence: the sum over its tokens, without padding, of
+    `logsumexp(logits) - logits[target]`, in nats and in float32. It gathers the target's logit
+    and uses no one-hot vector. Training then stores only the logits and their gradient, and no
+    third array of that size, which for 20,000 words takes most of a model's memory.
 
     Args:
-        vocabulary_size: Number V of tokens. Token 0 is padding, and costs nothing.
-        **kwargs: As for any `keras.layers.Layer`.
+        vocabulary_size: Integer. Number V of tokens. Token 0 is padding and costs nothing.
+        **kwargs: Base layer keyword arguments, such as `name` and `dtype`.
 
     Call arguments:
         hidden: Float tensor of shape `(batch, length, units)`.
-        targets: None, or the next tokens, integers of shape `(batch, length)`.
+        targets: Integer tensor of shape `(batch, length)` or None. The next tokens.
 
     Output shape:
-        `(batch, length, V)`, or with targets `(batch,)`.
+        `(batch, length, V)`, or `(batch,)` with targets.
     """
 
     def __init__(self, vocabulary_size, **kwargs):
@@ -44,13 +44,14 @@ class NextToken(keras.layers.Layer):
         self.bias = self.add_weight(shape=(self.vocabulary_size,), initializer="zeros", name="bias")
 
     def call(self, hidden, targets=None):
-        # A matrix and not a batch of them: XLA multiplies it faster, on a CPU by half.
+        # One matrix and not a batch of matrices, because XLA multiplies it faster: in half
+        # the time on a CPU.
         logits = ops.matmul(ops.reshape(hidden, (-1, hidden.shape[-1])), self.kernel)
         logits = ops.add(logits, self.bias)
         shape = ops.shape(hidden)[:-1]
         if targets is None:
             return ops.reshape(logits, (*shape, self.vocabulary_size))
-        # float16 cannot hold the sum over a document
+        # The sum over a document may overflow float16.
         logits = ops.cast(logits, "float32")
         targets = ops.reshape(targets, (-1,))
         chosen = ops.take_along_axis(logits, ops.expand_dims(targets, -1), axis=-1)
@@ -69,8 +70,8 @@ class NextToken(keras.layers.Layer):
 
 
 def words_embedding(vocabulary_size, embedding_dim, name):
-    """Return an embedding of tokens that starts uniform on +-0.1."""
-    # An initializer of its own: it draws its seed as it is made.
+    """Return an embedding of tokens with initial values uniform in [-0.1, 0.1]."""
+    # A new initializer each time, because an initializer draws its seed when it is made.
     uniform = keras.initializers.RandomUniform(-0.1, 0.1)
     return layers.Embedding(
         vocabulary_size, embedding_dim, embeddings_initializer=uniform, name=name
@@ -80,19 +81,19 @@ def words_embedding(vocabulary_size, embedding_dim, name):
 class LSTMDecoder:
     """The decoder's layers, and the functional models made of them.
 
-    z sets the states the LSTM layers start from, `c = W z + b` and `h = tanh(c)`,
-    and is joined to each input token's embedding. Without z (`latent_dim=None`)
-    this is a plain language model, whose states start from 0.
+    z sets the initial states of the LSTM layers, `c = W z + b` and `h = tanh(c)`, and is
+    concatenated to the embedding of each input token. Without z (`latent_dim=None`) this is a
+    plain language model, whose initial states are 0.
 
     Attributes:
-        logits: Model of `[tokens, z]` to logits of the token after each.
-        reconstruction: Model of `[rows, z]` to each row's negative log-likelihood in
-            nats, the sum over its tokens; a row as `Corpus.padded` makes it.
-        start: Model of z to states; None without z.
-        step: Model of `[token, z, states]` to the next token's logits, of shape
+        logits: Model that maps `[tokens, z]` to the logits of the token after each token.
+        reconstruction: Model that maps `[rows, z]` to the negative log-likelihood of each row
+            in nats, summed over its tokens. `Corpus.padded` makes such rows.
+        start: Model that maps z to the initial states, or None without z.
+        step: Model that maps `[token, z, states]` to the next token's logits, of shape
             `(batch, vocabulary)`, and the states after it.
 
-    Without z the first two take the tokens alone, and `step` takes no z.
+    Without z, `logits` and `reconstruction` take only the tokens, and `step` takes no z.
     """
 
     def __init__(

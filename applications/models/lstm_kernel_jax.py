@@ -1,4 +1,4 @@
-"""Keras' LSTM on JAX and a CPU, with matrix products taken out of the loop over time."""
+"""Keras' LSTM for JAX on a CPU, with matrix products moved out of the loop over time."""
 
 import jax
 import jax.numpy as jnp
@@ -9,20 +9,20 @@ from jax import lax
 def lstm(projected, recurrent, h, c):
     """Return the outputs of an LSTM at all steps, and its last states.
 
-    JAX would add up the gradient of the recurrent matrix step by step, an array as large as
-    the matrix each time. Here the loop back through time finds the gradients of the gates'
-    inputs alone, and one product makes that of the matrix of them. There is no forward
-    mode.
+    JAX itself would accumulate the gradient of the recurrent matrix step by step, and add an
+    array of the matrix's size each time. Here the loop back through time computes only the
+    gradients of the gates' inputs. One product then computes the gradient of the matrix from
+    them. Forward-mode differentiation is not supported.
 
     Args:
-        projected: Time first, `(length, batch, 4 * units)`: inputs times their matrix, and
-            the bias; the gates in Keras' order, i, f, c, o.
-        recurrent: Matrix of shape `(units, 4 * units)`.
-        h: First output, `(batch, units)`.
-        c: First cell, of the same shape.
+        projected: Tensor of shape `(length, batch, 4 * units)`, with time first. The inputs
+            times their matrix plus the bias, with the gates in Keras' order i, f, c, o.
+        recurrent: Tensor of shape `(units, 4 * units)`. The recurrent matrix.
+        h: Tensor of shape `(batch, units)`. The output before the first step.
+        c: Tensor of shape `(batch, units)`. The cell before the first step.
 
     Returns:
-        Outputs `(length, batch, units)`, and `h` and `c` after the last step.
+        The outputs, of shape `(length, batch, units)`, and `h` and `c` after the last step.
     """
     return _forward(projected, recurrent, h, c)[0]
 

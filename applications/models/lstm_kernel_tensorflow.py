@@ -1,4 +1,4 @@
-"""Keras' LSTM on TensorFlow and a CPU, with matrix products taken out of the loop over time."""
+"""Keras' LSTM for TensorFlow on a CPU, with matrix products moved out of the loop over time."""
 
 import tensorflow as tf
 
@@ -6,11 +6,11 @@ import tensorflow as tf
 def lstm(projected, recurrent, h, c):
     """Return the outputs of an LSTM at all steps, and its last states.
 
-    Arguments, results and idea are those of `lstm_kernel_jax.lstm`: the loop back through
-    time finds the gradients of the gates' inputs alone, and one product makes that of the
-    matrix. There is no second derivative.
+    Arguments, results and method are those of `lstm_kernel_jax.lstm`. The loop back through
+    time computes only the gradients of the gates' inputs, and one product computes that of the
+    matrix. Second derivatives are not supported.
     """
-    # In eager mode a variable is none of the tensors that a custom gradient is for.
+    # In eager mode a custom gradient treats tensors, and not variables, as its arguments.
     return _lstm(*map(tf.convert_to_tensor, (projected, recurrent, h, c)))
 
 
@@ -70,7 +70,7 @@ def _activated(gates):
 
 
 def _array(length, like):
-    """Return an empty array of `length` tensors of the shape of `like` or of its rows."""
+    """Return an empty array of `length` tensors with the dtype of `like`."""
     return tf.TensorArray(like.dtype, size=length)
 
 

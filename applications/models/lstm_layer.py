@@ -1,4 +1,4 @@
-"""LSTM: Keras' own, with a faster loop on a CPU under JAX and TensorFlow."""
+"""LSTM: Keras' own layer, with a faster loop on a CPU under JAX and TensorFlow."""
 
 import keras
 from keras import layers
@@ -7,12 +7,13 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_slashed_applications")
 class LSTM(layers.LSTM):
-    """Keras' LSTM; on a CPU under JAX and TensorFlow it loops over time as `lstm_kernel_*` do.
+    """Keras' LSTM, which uses the loops of `lstm_kernel_*` on a CPU under JAX and TensorFlow.
 
-    There Keras adds up gradients of matrices, and on JAX multiplies inputs, in each step: at
-    the paper's size a training step takes 1.4 times as long. Weights and results are the
-    same, to rounding. On a GPU, in another dtype than float32, with a mask or dropout within
-    the layer, it is Keras' own. The kernels have no forward mode and no second derivative.
+    Keras' own loop accumulates gradients of matrices in each step, and on JAX also multiplies
+    the inputs there. At the paper's size, its training step takes 1.4 times as long. Weights
+    and results are the same, up to rounding. On a GPU, for a dtype other than float32, or with
+    a mask or dropout within the layer, Keras' own loop runs. The kernels support neither
+    forward-mode differentiation nor second derivatives.
     """
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
@@ -38,7 +39,7 @@ class LSTM(layers.LSTM):
 
 
 def cpu_kernel():
-    """Return the module of the backend's kernel for a CPU, or None where Keras' own LSTM runs."""
+    """Return the module of the backend's kernel for a CPU, or None if Keras' own LSTM runs."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax

@@ -1,4 +1,4 @@
-"""LSTMStack: LSTM layers one above the other, with one tensor of states."""
+"""LSTMStack: stacked LSTM layers, with one tensor of states."""
 
 import keras
 from keras import layers
@@ -10,30 +10,30 @@ from applications.models.lstm_layer import LSTM
 
 @keras.saving.register_keras_serializable(package="keras_slashed_applications")
 class LSTMStack(layers.Layer):
-    """LSTM layers one above the other.
+    """Stacked LSTM layers.
 
-    It takes no mask, so that the fast kernels of a GPU can run: an LSTM looks back
-    only, and padding at the end of a sequence changes no output before it. Who reads
-    the outputs must leave out those at padding.
+    The stack takes no mask, so that a GPU can use its fast kernels. An LSTM only looks back, so
+    padding at the end of a sequence changes no output before it. The caller must ignore the
+    outputs at padding.
 
     Args:
-        units: Width of each layer.
-        num_layers: Number of layers.
-        dropout: Rate of the dropout between layers: not before the first, not
-            after the last.
-        skip: Whether each layer's input is added to its output; an input of another
-            width goes through a linear map without bias first.
-        **kwargs: As for any `keras.layers.Layer`.
+        units: Integer. Width of each layer.
+        num_layers: Integer. Number of layers.
+        dropout: Float. Rate of the dropout between layers. There is none before the first
+            layer and none after the last one.
+        skip: Boolean. Whether to add each layer's input to its output. An input of another
+            width first goes through a linear map without bias.
+        **kwargs: Base layer keyword arguments, such as `name` and `dtype`.
 
     Call arguments:
         sequence: Float tensor of shape `(batch, length, size)`.
-        states: None for zeros, or a tensor of shape `(batch, 2, num_layers, units)`:
-            the outputs h of all layers at the step before, then their cells c.
-        training: Whether dropout is at work.
+        states: Tensor of shape `(batch, 2, num_layers, units)`, or None for zeros. The outputs
+            h of all layers at the previous step, then their cells c.
+        training: Boolean. Whether to apply dropout.
 
     Output shape:
-        The last layer's outputs, `(batch, length, units)`, and the states after the
-        last step.
+        `(batch, length, units)` for the outputs of the last layer, and
+        `(batch, 2, num_layers, units)` for the states after the last step.
     """
 
     def __init__(self, units, num_layers=1, dropout=0.0, skip=False, **kwargs):

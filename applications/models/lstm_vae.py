@@ -23,11 +23,13 @@ class LSTMVAE:
     """The models of an LSTM VAE, which share their layers.
 
     Attributes:
-        training: Model of rows of tokens to each row's reconstruction loss, the negative
-            log-likelihood in nats at one draw of z. The KL is among its `losses`.
-        encoder: Model of rows to amplitudes, `(batch, 2 * latent_dim)`; None without z.
-        decoder: The `LSTMDecoder`, whose `logits` is the model of `[tokens, z]` to logits.
-        log_likelihood: `log_likelihood(rows, z)` is log p(rows | z) in nats, `(batch,)`.
+        training: Model that maps rows of tokens to the reconstruction loss of each row, the
+            negative log-likelihood in nats at one draw of z. Its `losses` contain the KL.
+        encoder: Model that maps rows to amplitudes of shape `(batch, 2 * latent_dim)`, or None
+            without z.
+        decoder: `LSTMDecoder`, whose `logits` maps `[tokens, z]` to logits.
+        log_likelihood: Model whose call `log_likelihood(rows, z)` returns log p(rows | z) in
+            nats, of shape `(batch,)`.
     """
 
     training: keras.Model
@@ -38,15 +40,15 @@ class LSTMVAE:
     def compile(self, optimizer, **options):
         """Compile `training` for the evidence lower bound of a document.
 
-        The loss is the mean over the documents of a batch of the reconstruction loss and,
-        times `kl_weight`, the KL. The log shows both together as `loss`, and the mean
-        reconstruction loss of a document as `reconstruction`. Rows of padding alone count
-        in neither: they have a sample weight of 0, and no KL.
+        The loss is the reconstruction loss plus `kl_weight` times the KL, averaged over the
+        documents of a batch. The log shows this sum as `loss`, and the mean reconstruction loss
+        per document as `reconstruction`. Rows that contain only padding count in neither. They
+        have a sample weight of 0 and no KL.
 
-        `options` are those of `keras.Model.compile`. On TensorFlow without a GPU, where Keras'
-        "auto" does without XLA, the default of `jit_compile` is True on more than one thread:
-        on two, a step of the paper's size takes 0.8 of the time, and on one 1.4. Its noise is
-        other draws.
+        `options` are those of `keras.Model.compile`. On TensorFlow without a GPU, Keras' "auto"
+        does not use XLA. There the default of `jit_compile` is True on more than one thread: a
+        step of the paper's size takes 0.8 of the time on two threads, and 1.4 times the time on
+        one. XLA draws other noise.
         """
         if keras.backend.backend() == "tensorflow" and cpu_kernel() is not None:
             xla = threads() > 1 and not options.get("run_eagerly", False)
@@ -59,7 +61,7 @@ class LSTMVAE:
 class LogLikelihood(keras.Model):
     """The log-likelihood of rows of tokens, as a model that takes two arguments.
 
-    A model and not a function, so that what compiles it finds its weights.
+    It is a model and not a function, so that code that compiles it finds its weights.
     """
 
     def __init__(self, reconstruction, **kwargs):
@@ -72,7 +74,7 @@ class LogLikelihood(keras.Model):
 
 
 class ReconstructionLoss(keras.losses.Loss):
-    """`reconstruction_loss` as the mean over documents, rows with a sample weight of 1."""
+    """The mean of `reconstruction_loss` over documents, which have a sample weight of 1."""
 
     def __init__(self):
         super().__init__("reconstruction_loss", reduction="mean_with_sample_weight")
@@ -82,7 +84,7 @@ class ReconstructionLoss(keras.losses.Loss):
 
 
 def reconstruction_loss(targets, negative_log_likelihood):
-    """Return what `training` puts out: the tokens it is held against are its input."""
+    """Return the output of `training`, which already compares its output with its input."""
     return negative_log_likelihood
 
 
@@ -105,54 +107,58 @@ def build(
 ):
     """Build the LSTM VAE as functional models.
 
-    The encoder reads a document's tokens and its end; the last layer's output at the
-    end, mapped linearly, is the amplitude. What follows, before `SlashedNormalSampling`:
+    The encoder reads the tokens of a document and its end. The amplitude is a linear map of the
+    last layer's output at the end. One of these comes before `SlashedNormalSampling`:
 
-    - nothing (`rate=None`): a plain VAE,
-    - `RateNormalization`, for a `rate`: with the sampling it is a `FixedRateVIB` whose
-      amplitude the encoder puts out, for the metrics,
-    - with `batch_norm_gamma`, batch normalization of the posterior mean at a fixed scale
-      (Zhu et al. 2020): KL >= K gamma^2 / 2.
+    - nothing (`rate=None`), for a plain VAE,
+    - `RateNormalization`, for a `rate`. Together with the sampling it is a `FixedRateVIB`, but
+      the encoder returns its amplitude, which the metrics need,
+    - batch normalization of the posterior mean at a fixed scale (Zhu et al. 2020), for
+      `batch_norm_gamma`. Then KL >= K gamma^2 / 2.
 
-    The paper does not say, and here it is so: encoder and decoder have embeddings of their
-    own, uniform on +-0.1, and the output layer shares none; all else starts as Keras has
-    it; z sets the decoder's first states and is joined to each of its inputs; dropout is
-    between the decoder's layers alone. "Skip connections" are, here, a sum around each
-    LSTM layer of both parts, and a linear map of z added to the decoder's last layer.
+    The paper leaves some choices open. Here encoder and decoder have separate embeddings, which
+    start uniform in [-0.1, 0.1], and the output layer shares neither. All other initial values
+    are Keras' defaults. z sets the decoder's initial states and is concatenated to each of its
+    inputs. Dropout is applied only between the decoder's layers. "Skip connections" are a sum
+    around each LSTM layer of encoder and decoder, and a linear map of z that is added to the
+    output of the decoder's last layer.
 
-    Rows that hold padding alone are no documents: they count in no loss and no statistic.
+    Rows that contain only padding are not documents and count in no loss and no statistic.
 
     Args:
-        vocabulary_size: Number of tokens; 0 is padding.
-        latent_dim: Number K of latent dimensions; None for a plain language model.
-        num_layers: LSTM layers of the encoder, and of the decoder.
-        units: Their width.
-        embedding_dim: Width of the tokens' embeddings.
-        dropout: Rate of the dropout between the decoder's layers.
-        skip: Whether there are skip connections.
+        vocabulary_size: Integer. Number of tokens. Token 0 is padding.
+        latent_dim: Integer or None. Number K of latent dimensions. With None the model is a
+            plain language model.
+        num_layers: Integer. Number of LSTM layers in the encoder and in the decoder.
+        units: Integer. Width of the LSTM layers.
+        embedding_dim: Integer. Width of the tokens' embeddings.
+        dropout: Float. Rate of the dropout between the decoder's layers.
+        skip: Boolean. Whether to add skip connections.
         rate: None, a number of nats, or a layer of `keras_slashed.rates`.
-        normalization: With a rate: "batch", "instance" or "feature".
-        part: With a rate: "both" or "mean".
-        batch_norm_gamma: None, or the standard deviation of each posterior mean.
-        momentum: Of the moving statistics of either normalization.
-        kl_weight: Weight of the KL in the loss.
-        seed: Integer seed of the latent noise.
-        name: Name of the training model.
+        normalization: String, "batch", "instance" or "feature". It requires a rate.
+        part: String, "both" or "mean". It requires a rate.
+        batch_norm_gamma: Float or None. Standard deviation of each posterior mean.
+        momentum: Float in [0, 1). Momentum of the moving statistics of either normalization.
+        kl_weight: Float. Weight of the KL in the loss.
+        seed: Integer or None. Seed of the latent noise.
+        name: String. Name of the training model.
 
     Returns:
-        An `LSTMVAE`.
+        `LSTMVAE`.
 
     Raises:
-        ValueError: An argument out of its range, or options that exclude each other.
+        ValueError: If an argument is out of its range, or if options exclude each other.
     """
     if latent_dim is not None:
         check_positive_integer("latent_dim", latent_dim)
     if batch_norm_gamma is not None:
         check_positive("batch_norm_gamma", batch_norm_gamma)
     if rate is not None and batch_norm_gamma is not None:
-        raise ValueError("Only one of `rate` and `batch_norm_gamma` may be given. Received both")
+        raise ValueError("Only one of `rate` and `batch_norm_gamma` can be given. Received: both")
     if latent_dim is None and (rate is not None or batch_norm_gamma is not None):
-        raise ValueError("`rate` and `batch_norm_gamma` need latent dimensions: latent_dim=None")
+        raise ValueError(
+            "`rate` and `batch_norm_gamma` require latent dimensions. Received: latent_dim=None"
+        )
     decoder = LSTMDecoder(
         vocabulary_size, latent_dim, num_layers, units, embedding_dim, dropout, skip
     )
@@ -172,20 +178,20 @@ def build(
     encoder = keras.Model(rows, amplitude, name="encoder")
     sampling = SlashedNormalSampling(kl_weight, seed=seed, name="latent")
     z = sampling(encoder(rows), mask=is_document)
-    # 0 where there is no document; and Keras' own mask, which no layer of the decoder
-    # takes, ends here
+    # z is 0 in rows without a document. Keras' own mask ends here, since no layer of the
+    # decoder supports it.
     z = ops.where(ops.expand_dims(is_document, -1), z, ops.zeros_like(z))
     training = keras.Model(rows, decoder.reconstruction([rows, z]), name=name)
     return LSTMVAE(training, encoder, decoder, LogLikelihood(decoder.reconstruction))
 
 
 def _raw_amplitude(rows, vocabulary_size, latent_dim, num_layers, units, embedding_dim, skip):
-    # Other names than the decoder's: on PyTorch Keras (3.15) zeroes, before each step, one
-    # gradient for each path of a variable, and adds up the others from step to step.
+    # The names differ from the decoder's, because on PyTorch Keras (3.15) zeroes only one
+    # gradient per variable path before each step, and accumulates the others over the steps.
     tokens = rows[:, 1:]
     embedded = words_embedding(vocabulary_size, embedding_dim, "encoder_words")(tokens)
     outputs, _ = LSTMStack(units, num_layers, skip=skip, name="encoder_lstm")(embedded)
-    # A row is padded at its end: its last token is the one before padding begins.
+    # A row is padded at its end, so its last token is the one before the padding begins.
     true = ops.cast(ops.not_equal(tokens, 0), outputs.dtype)
     following = ops.pad(true[:, 1:], [[0, 0], [0, 1]])
     last = ops.sum(outputs * ops.expand_dims(true - following, -1), axis=1)
@@ -194,8 +200,8 @@ def _raw_amplitude(rows, vocabulary_size, latent_dim, num_layers, units, embeddi
 
 def _batch_normalized(amplitude, mask, gamma, momentum):
     real, imaginary = ops.split(amplitude, 2, axis=-1)
-    # Next to none: with PyTorch's 1e-5 the encoder shrinks the variance of its output to
-    # 3e-9 within an epoch on PTB, and the bound on the KL with it. (Keras has 1e-3.)
+    # A tiny epsilon. With PyTorch's 1e-5 the encoder shrinks the variance of its output to 3e-9
+    # within an epoch on PTB, and the bound on the KL shrinks with it. Keras' default is 1e-3.
     batch_norm = layers.BatchNormalization(
         momentum=momentum, epsilon=1e-12, scale=False, name="batch_norm"
     )

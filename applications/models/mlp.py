@@ -23,35 +23,37 @@ def build(
 ):
     """Build the classifier 784-1024-1024-512-10 as a functional model.
 
-    The last hidden layer has `bottleneck_units`. With `bottleneck="vib"` it is
-    an amplitude of half as many latent dimensions, and `FixedRateVIB` stands
-    between it and the last linear layer; with "beta_vib" it is
-    `SlashedNormalSampling`, whose `kl_weight` is the beta of Alemi et al. (2017).
-    With "dropout" a `Dropout` follows each hidden layer, with "none" nothing.
+    The last hidden layer has `bottleneck_units`. With `bottleneck="vib"` it outputs an
+    amplitude of half as many latent dimensions, and `FixedRateVIB` follows it, before the last
+    linear layer. With "beta_vib", `SlashedNormalSampling` takes that place, and its `kl_weight`
+    is the beta of Alemi et al. (2017). With "dropout" a `Dropout` follows each hidden layer.
+    With "none" there is no such layer.
 
     Args:
-        input_shape: Shape of one input; it is flattened.
-        num_classes: Number of classes.
-        hidden_units: Widths of the ReLU layers.
-        bottleneck: "none", "dropout", "vib" or "beta_vib".
-        bottleneck_units: Width of the last hidden layer; even for a VIB.
-        relu_amplitude: Whether the amplitude goes through a ReLU too. Without a
-            VIB that layer always has one.
-        initializer: Of all linear layers, "keras" or "torch": see `applications.models.linear`.
-        dropout: Rate of the dropout layers, after each hidden layer.
-        num_samples: With a VIB, the number of posterior draws whose class
-            probabilities are averaged; None for one draw.
-        name: Name of the model.
-        **vib_options: Of the VIB's layer: `rate` (needed for "vib"),
+        input_shape: Tuple of integers. Shape of one input, which is flattened.
+        num_classes: Integer. Number of classes.
+        hidden_units: Sequence of integers. Widths of the ReLU layers.
+        bottleneck: String, "none", "dropout", "vib" or "beta_vib".
+        bottleneck_units: Integer. Width of the last hidden layer, which is even for a VIB.
+        relu_amplitude: Boolean. Whether the amplitude goes through a ReLU too. Without a VIB
+            that layer always has a ReLU.
+        initializer: String, "keras" or "torch". Initial values of all linear layers, as in
+            `applications.models.linear`.
+        dropout: Float. Rate of the dropout layers after the hidden layers.
+        num_samples: Integer or None. Number of posterior draws whose class probabilities are
+            averaged, which requires a VIB. With None there is one draw.
+        name: String. Name of the model.
+        **vib_options: Keyword arguments of the VIB layer: `rate` (required for "vib"),
             `normalization`, `kl_weight`, `inference`, `seed`, ...
 
     Returns:
-        A `keras.Model` from `(batch, *input_shape)` to logits of shape
-        `(batch, num_classes)`; averaged over draws they are the logarithms of
-        the mean class probabilities.
+        `keras.Model` that maps inputs of shape `(batch, *input_shape)` to logits of shape
+        `(batch, num_classes)`. If they are averaged over draws, they are the logarithms of the
+        mean class probabilities, up to a constant.
 
     Raises:
-        ValueError: An unknown bottleneck or initializer, or options of a VIB without one.
+        ValueError: If `bottleneck` or `initializer` is unknown, or if options of a VIB are
+            given without a VIB.
     """
     check_options(bottleneck, num_samples, vib_options)
     inputs = keras.Input(input_shape, name="image")

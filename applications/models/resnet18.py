@@ -1,4 +1,4 @@
-"""ResNet18 as torchvision has it, for the paper's CIFAR-10 experiment (appendix E.2)."""
+"""torchvision's ResNet18, for the paper's CIFAR-10 experiment (appendix E.2)."""
 
 import keras
 from keras import layers
@@ -31,51 +31,52 @@ def build(
 ):
     """Build ResNet18 with a bottleneck before its last linear layer.
 
-    Four stages of two basic blocks with `width`, `2 width`, `4 width` and
-    `8 width` channels, batch normalized, then the mean over all positions. The
-    paper's "output layer of dimension 512" is read as a linear layer of
-    `bottleneck_units` after these pooled features: with `bottleneck="vib"` it is
-    an amplitude of half as many latent dimensions, and `FixedRateVIB` stands
-    between it and the last linear layer; with "beta_vib" it is
-    `SlashedNormalSampling`. With "none" it has a ReLU, as in `applications.models.mlp`,
-    and with "dropout" a `Dropout` follows it: the blocks, being batch normalized,
-    have none.
+    The model has four stages of two batch-normalized basic blocks with `width`, `2 width`,
+    `4 width` and `8 width` channels, followed by the mean over all positions. The paper's
+    "output layer of dimension 512" is taken to be a linear layer of `bottleneck_units` after
+    these pooled features. With `bottleneck="vib"` this layer outputs an amplitude of half as
+    many latent dimensions, and `FixedRateVIB` follows it, before the last linear layer. With
+    "beta_vib", `SlashedNormalSampling` takes that place. With "none" the layer has a ReLU, as
+    in `applications.models.mlp`, and with "dropout" a `Dropout` follows it. The blocks have no
+    dropout, since they are batch normalized.
 
-    `build((224, 224, 3), 1000, "imagenet", bottleneck="none", bottleneck_units=None)`
-    is torchvision's `resnet18()`: 11,689,512 trainable parameters, the same function
-    of the same weights, convolutions initialized alike, with `initializer="torch"` the
-    linear layer too. One thing is Keras' own: the moving variance, which takes the batch's
-    variance without Bessel's correction.
+    `build((224, 224, 3), 1000, "imagenet", bottleneck="none", bottleneck_units=None)` is
+    torchvision's `resnet18()`. It has 11,689,512 trainable parameters, computes the same
+    function of the same weights, and initializes the convolutions in the same way, and with
+    `initializer="torch"` also the linear layer. The only difference is the moving variance:
+    Keras updates it with the batch variance without Bessel's correction.
 
     Args:
-        input_shape: Height, width and channels of one image.
-        num_classes: Number of classes.
-        stem: "cifar": a 3x3 convolution, which keeps the size, for small images.
-            "imagenet": a 7x7 convolution of stride 2 and max pooling.
-        width: Channels of the first stage; torchvision has 64.
-        augment: Whether images are cropped and mirrored at random in training,
-            by `RandomCropAndFlip`, for images in [-1, 1].
-        bottleneck: "none", "dropout", "vib" or "beta_vib".
-        bottleneck_units: Width of the layer before the bottleneck; even for a VIB.
-            None for no such layer: the pooled features take its place.
-        relu_amplitude: Whether the amplitude goes through a ReLU too.
-        initializer: Of the linear layers after the blocks, "keras" or "torch": see
-            `applications.models.linear`. Convolutions are always initialized as torchvision's.
-        dropout: Rate of the dropout layer.
-        num_samples: With a VIB, the number of posterior draws whose class
-            probabilities are averaged; None for one draw.
-        name: Name of the model.
-        **vib_options: Of the VIB's layer: `rate` (needed for "vib"),
+        input_shape: Tuple of integers. Height, width and channels of one image.
+        num_classes: Integer. Number of classes.
+        stem: String. "cifar" is a 3x3 convolution that keeps the size, for small images.
+            "imagenet" is a 7x7 convolution of stride 2 and max pooling.
+        width: Integer. Channels of the first stage. torchvision has 64.
+        augment: Boolean. Whether `RandomCropAndFlip` crops and mirrors images at random in
+            training. It expects images in [-1, 1].
+        bottleneck: String, "none", "dropout", "vib" or "beta_vib".
+        bottleneck_units: Integer or None. Width of the layer before the bottleneck, which is
+            even for a VIB. With None there is no such layer, and the pooled features take its
+            place.
+        relu_amplitude: Boolean. Whether the amplitude goes through a ReLU too.
+        initializer: String, "keras" or "torch". Initial values of the linear layers after the
+            blocks, as in `applications.models.linear`. Convolutions are always initialized as
+            in torchvision.
+        dropout: Float. Rate of the dropout layer.
+        num_samples: Integer or None. Number of posterior draws whose class probabilities are
+            averaged, which requires a VIB. With None there is one draw.
+        name: String. Name of the model.
+        **vib_options: Keyword arguments of the VIB layer: `rate` (required for "vib"),
             `normalization`, `kl_weight`, `inference`, `seed`, ...
 
     Returns:
-        A `keras.Model` from `(batch, *input_shape)` to logits of shape
-        `(batch, num_classes)`; averaged over draws they are the logarithms of
-        the mean class probabilities.
+        `keras.Model` that maps images of shape `(batch, *input_shape)` to logits of shape
+        `(batch, num_classes)`. If they are averaged over draws, they are the logarithms of the
+        mean class probabilities, up to a constant.
 
     Raises:
-        ValueError: An unknown stem, bottleneck or initializer, a width that is not a positive
-            integer, or options of a VIB without one.
+        ValueError: If `stem`, `bottleneck` or `initializer` is unknown, if `width` is not a
+            positive integer, or if options of a VIB are given without a VIB.
     """
     check_choice("stem", stem, STEMS)
     check_positive_integer("width", width)
@@ -97,7 +98,7 @@ def _stem(x, stem, width):
     if stem == "cifar":
         return _relu(_convolution(x, width, 3, 1, "stem"), "stem")
     x = _relu(_convolution(x, width, 7, 2, "stem"), "stem")
-    # Zeros are as good as minus infinity: nothing is below 0 here.
+    # Padding with zeros equals padding with minus infinity, since no value here is below 0.
     x = _pad(x, 1, "stem_pool")
     return layers.MaxPooling2D(3, 2, data_format="channels_last", name="stem_pool")(x)
 
@@ -112,9 +113,9 @@ def _basic_block(x, channels, strides, name):
 
 
 def _convolution(x, channels, size, strides, name):
-    """A convolution padded as PyTorch does it, without bias, and batch normalization."""
+    """Apply a convolution without bias, padded as in PyTorch, and batch normalization."""
     if strides > 1 and size > 1:
-        # "same" pads the far side alone where the stride is 2
+        # With a stride of 2, Keras' "same" pads only the far side.
         x = _pad(x, size // 2, name)
     x = layers.Conv2D(
         channels,

@@ -1,15 +1,16 @@
-"""Attack the trained classifiers of Table 1 by more than FGSM.
+"""Attack the trained classifiers of Table 1 with attacks stronger than FGSM.
 
     python -m applications.strong_attacks --dataset mnist --models runs/table1 --data-dir DIR
 
-FGSM looks weak where a classifier's gradients vanish, or tell little of what lies beyond
-the next pixel. Each classifier in the folder that `applications.table1` or
-`applications.classifier` wrote is attacked on the first test images by FGSM and by PGD (20
-steps, 10 random starts), each on the cross-entropy and on the margin of the logits; a VIB
-by gradients averaged over draws, fresh ones in every step. Beside them the share of
-images whose gradient is exactly 0. Writes strong_attacks_DATASET.csv row by row, .md and
-.png; a killed run goes on with the row that it was at. On one CPU core 1,000 MNIST images
-take one to two minutes, with a VIB about four; the cost grows with images, restarts and steps.
+FGSM is weak where a classifier's gradients vanish, or where they say little about points
+farther away. This command attacks each classifier in the folder that `applications.table1` or
+`applications.classifier` wrote. It attacks the first test images by FGSM and by PGD (20 steps,
+10 random starts), each on the cross-entropy and on the margin of the logits. For a VIB, the
+gradients are averaged over draws, with new draws in every step. The command also counts the
+images whose gradient is exactly 0. It writes strong_attacks_DATASET.csv row by row, and .md and
+.png files. If it is killed, the same command continues with the row at which it stopped. On one
+CPU core, 1,000 MNIST images take one to two minutes, or about four with a VIB. The time grows
+with the numbers of images, restarts and steps.
 """
 
 import pathlib
@@ -38,24 +39,25 @@ def parse_arguments(arguments=None):
     parser.add_quiet()
     add, positive = parser.add, command_line.positive
     add("--models", pathlib.Path, pathlib.Path("runs/table1"), metavar="DIR",
-        help="output folder of the training")  # fmt: skip
+        help="folder with the trained classifiers")  # fmt: skip
     add("--rows", nargs="+", metavar="ROW",
-        help="some rows: base, batch_r0.125, all of instance, ...; else all")  # fmt: skip
-    add("--images", positive, 1000, metavar="N", help="the first N test images")
-    add("--steps", positive, 20, metavar="N", help="of PGD")
-    add("--restarts", positive, 10, metavar="N", help="of PGD")
+        help="rows such as base or batch_r0.125, or instance for all its rows (default: all)",
+        )  # fmt: skip
+    add("--images", positive, 1000, metavar="N", help="attack the first N test images")
+    add("--steps", positive, 20, metavar="N", help="steps of PGD")
+    add("--restarts", positive, 10, metavar="N", help="random starts of PGD")
     add("--step-size", command_line.positive_number, 5.0, metavar="S",
-        help="of PGD, in units of eps / steps; 5 does more than 2.5")  # fmt: skip
-    add("--attack-seed", command_line.seed, 0, metavar="S", help="of PGD's random starts")
-    add("--jobs", positive, 1, metavar="N", help="rows side by side")
+        help="step size of PGD in units of eps / steps; 5 is stronger than 2.5")  # fmt: skip
+    add("--attack-seed", command_line.seed, 0, metavar="S", help="seed of PGD's random starts")
+    add("--jobs", positive, 1, metavar="N", help="number of rows to attack in parallel")
     return parser.parse_args(arguments)
 
 
 def settings(options, data):
-    """Return an `AttackSetting` for each trained classifier that is asked for.
+    """Return an `AttackSetting` for each trained classifier that the options select.
 
     Raises:
-        ValueError: A classifier is not there.
+        ValueError: If a classifier is missing.
     """
     found = find_classifiers(options.models, options.dataset, data.sha256, options.rows)
     return [
@@ -75,7 +77,7 @@ def settings(options, data):
 
 @table_command()
 def main(arguments=None):
-    """Attack what the command line asks for, and draw it."""
+    """Attack the classifiers that the command line selects, and plot the errors."""
     options = parse_arguments(arguments)
     source = command_line.image_source(options)
     try:
@@ -88,7 +90,7 @@ def main(arguments=None):
     table = table_runner.Table(
         file=row_runner.result_table(path),
         data_sha256=data.sha256,
-        make_runner=row_runner.make_runner,  # each worker has data of its own
+        make_runner=row_runner.make_runner,  # each worker loads the data itself
         arguments=(source, options.models, _MODULE),
         name=lambda setting: f"{setting.classifier.short_name}, seed {setting.classifier.seed}",
         logged=(),
@@ -102,7 +104,7 @@ def main(arguments=None):
         units=lambda setting: setting.searches,
     )
     rows = table_runner.run_rows(table, attacked, options.jobs, options.quiet)
-    if rows:  # not all left to another command
+    if rows:  # there are none if other commands are making all of them
         figure.draw(rows, path.with_suffix(".png"))
         print(f"written to {path.with_suffix('.png')}")
 

@@ -1,4 +1,4 @@
-"""The picture of `applications.strong_attacks`: error against strength, attack by attack."""
+"""The figure of `applications.strong_attacks`: error against strength for each attack."""
 
 from applications import extras
 from applications.attacks.fgsm import EPSILONS
@@ -21,11 +21,11 @@ _STYLES = {
 
 
 def draw(rows, path):
-    """Draw a panel for each row.
+    """Plot a panel for each row.
 
     Args:
-        rows: Of the table, dicts of strings.
-        path: Where the picture goes.
+        rows: List of dicts of strings. Rows of the table.
+        path: String or path. File of the figure.
     """
     rows = in_order(rows)
     columns = min(len(rows), _MOST_COLUMNS)

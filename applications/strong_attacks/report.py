@@ -1,4 +1,4 @@
-"""What `applications.strong_attacks` found, as Markdown."""
+"""The results of `applications.strong_attacks` as Markdown."""
 
 import math
 
@@ -11,7 +11,7 @@ from applications.table1.presets import table_name
 from applications.table1.report import differences
 from applications.table1.report import groups
 
-# By the beginning of the names of an attack's columns.
+# The keys are prefixes of the attacks' columns.
 TITLES = {
     "fgsm": "FGSM",
     "fgsm_margin": "FGSM on the margin",
@@ -27,7 +27,7 @@ _SHARES = {
 
 
 def name_of(row):
-    """Return the name of a row: the classifier, and what else sets it apart."""
+    """Return the name of a row: the classifier, and how it differs from the paper's."""
     r = f" r = {row['r']}" if row["r"] else ""
     name = f"{row['normalization']}{r}, {row['epochs']} epochs, seed {row['seed']}"
     others = differences(row)
@@ -84,24 +84,27 @@ def markdown(rows, file_name):
 
 _TEXT = """# Stronger attacks than FGSM, {dataset}
 
-Error in percent on the first test images, pixels kept in their range, ± the binomial standard
-error; above them what Table 1 has for all test images. PGD: {options}.
-"On the margin": what is followed is the greatest logit of another class less that of the true one,
-in place of the cross-entropy. A classifier with a VIB is judged by the mean probabilities of its
-draws, once for each image that an attack made, and attacked by the gradient of these, with fresh
-draws in every step. "Worst of all": of an input's images of all attacks, weaker ones included, the
-one that most of some further evaluations find wrong. The strongest attack there is may do more.
+The table shows the error in percent on the first test images ± the binomial standard error. Pixels
+are clipped to their range. The first line of each row is from Table 1 and uses all test images.
+PGD: {options}.
+"On the margin" means that the attack follows the largest logit of another class minus the logit of
+the true class, and not the cross-entropy. A classifier with a VIB classifies each attacked image
+once, by the mean class probabilities of its draws. The attacks follow the gradient of these mean
+probabilities, with new draws in every step. "Worst of all" compares the images of all attacks on an
+input, including weaker ones, and takes the one that most of several further evaluations
+misclassify. Other attacks may be stronger.
 
 {attacks}
 
-Of these images before any attack: the share whose gradient of the cross-entropy, as FGSM takes it
-in float32, is exactly 0 in every pixel; the share whose cross-entropy is exactly 0, the probability
-of the true class being 1 in float32, so that this class adds nothing to the gradient; and the mean
-share of pixels in which the gradient is 0.
+The next table is about the same images before any attack. "Gradient is 0" is the percentage of
+images for which the gradient of the cross-entropy that FGSM uses is exactly 0 in every pixel in
+float32. "Cross-entropy is 0" is the percentage of images for which the probability of the true
+class is 1 in float32, so that this class contributes nothing to the gradient. "Pixels of gradient
+0" is the mean percentage of pixels in which the gradient is 0.
 
 {shares}
 
-What made each row is in `{file_name}`.
+`{file_name}` states what made each row.
 
 {made_by}
 """

@@ -34,25 +34,27 @@ COLUMNS = (
     *("data", "data_sha256", "attack_seconds"),
     *provenance.COLUMNS,
 )
-# To compare images where a classifier draws; each has as many draws as its evaluation.
+# Number of evaluations that compare images of a classifier that draws. Each evaluation uses as
+# many draws as the classifier's own evaluation.
 _ESTIMATES = 8
-# Images at a time, of which each is attacked at every strength at once.
+# Images per batch. Each image is attacked at all strengths at once.
 _BATCH = {"mlp": 250, "resnet18": 50}
 
 
 @dataclasses.dataclass(frozen=True)
 class AttackSetting:
-    """What decides a row.
+    """The options that identify a row.
 
     Attributes:
-        classifier: The `Setting` by which it was trained.
-        weights_sha256: Checksum of the file of its weights.
-        trained_errors: Its errors in the table of the training, in percent at `EPSILONS`.
-        images: How many, the first ones of the test images.
-        steps: Of PGD.
-        restarts: Of PGD.
-        step_size: Of PGD, in units of `eps / steps`.
-        attack_seed: Of PGD's random starts.
+        classifier: `Setting` with which the classifier was trained.
+        weights_sha256: String. Checksum of the file of its weights.
+        trained_errors: Tuple of strings. Its errors in the table of the training, in percent at
+            `EPSILONS`.
+        images: Integer. Number of first test images to attack.
+        steps: Integer. Steps of PGD.
+        restarts: Integer. Random starts of PGD.
+        step_size: Float. Step size of PGD, in units of `eps / steps`.
+        attack_seed: Integer. Seed of PGD's random starts.
     """
 
     classifier: Setting
@@ -66,36 +68,36 @@ class AttackSetting:
 
     @property
     def batch_size(self):
-        """Images at a time."""
+        """The number of images per batch."""
         return min(self.images, _BATCH[self.classifier.model])
 
     @property
     def searches(self):
-        """Restarts of all batches of images, for the progress."""
+        """The number of restarts over all batches of images, for the progress."""
         return math.ceil(self.images / self.batch_size) * self.restarts * len(PGD)
 
     def columns(self):
-        """Return the row's columns that say what it is, as strings."""
+        """Return the columns that identify the row, as strings."""
         own = {name: str(getattr(self, name)) for name in OWN_COLUMNS}
         return {**self.classifier.columns(), **own}
 
     def label(self, data_sha256):
-        """Return a name for the row's claim that no other setting has."""
+        """Return a unique name for the row's claim."""
         own = ",".join(str(getattr(self, name)) for name in OWN_COLUMNS)
         digest = hashlib.sha256(own.encode()).hexdigest()[:8]
         return f"{self.classifier.label(data_sha256)}_attacked_{digest}"
 
 
 class AttackRunner:
-    """Attack classifiers, one after the other; those of one shape compile once.
+    """Attack classifiers one after another. Classifiers of one shape share a compilation.
 
-    One that draws is attacked and judged by the mean probabilities of as many draws as in
-    its own evaluation, fresh ones each time.
+    A classifier that draws is attacked and evaluated by the mean class probabilities of as many
+    draws as in its own evaluation, with new draws each time.
 
     Args:
-        data: An `ImageData`.
-        models: The folder in which they were trained.
-        module: Name of the module that `python -m` runs, for the provenance.
+        data: `ImageData` with the test images.
+        models: Path of the folder with the trained classifiers.
+        module: String. Name of the module that `python -m` runs, for the provenance.
     """
 
     def __init__(self, data, models, module):
@@ -108,12 +110,12 @@ class AttackRunner:
         """Run a row.
 
         Args:
-            setting: An `AttackSetting`.
-            report: Called with the number of restarts done, and an empty dict.
+            setting: `AttackSetting` of the row.
+            report: Function of the number of finished restarts and an empty dict.
 
         Returns:
-            A dict of strings: the row of the table, errors and shares in percent, then
-            what made it.
+            Dict of strings. The row of the table: errors and shares in percent, then what made
+            the row.
         """
         start = time.monotonic()
         report(0, {})
@@ -151,7 +153,7 @@ class AttackRunner:
         }
 
     def _attacks(self, setting):
-        """Return the `StrongAttacks` on a classifier, its weights and noise set."""
+        """Return the `StrongAttacks` on a classifier, after setting its weights and noise."""
         own = dataclasses.replace(setting, classifier=setting.classifier.shape())
         own = dataclasses.replace(own, weights_sha256="", trained_errors=(), images=0)
         if own != self._made_for:
@@ -180,21 +182,21 @@ class AttackRunner:
 
 
 def result_table(path):
-    """Return the `ResultTable` of a file with rows of `AttackRunner`."""
+    """Return the `ResultTable` of a file with rows from `AttackRunner`."""
     naming = ("normalization", "r", "epochs", "seed", "images", "attack_seed")
     return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), naming, ADDED_COLUMNS)
 
 
 def make_runner(source, *options):
-    """Return an `AttackRunner` with its data loaded: what a worker process calls first."""
+    """Load the data and return an `AttackRunner`. Each worker process calls this once."""
     return AttackRunner(load(*source), *options)
 
 
 def checksum(path):
-    """Return the SHA-256 of a file of weights, the first 12 digits.
+    """Return the first 12 digits of the SHA-256 of a weight file.
 
     Raises:
-        ValueError: The file is damaged.
+        ValueError: If the file is damaged.
     """
     sealed_weights.check(pathlib.Path(path))
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""The trained classifiers of a folder that `applications.table1` or `classifier` wrote."""
+"""The trained classifiers in a folder that `applications.table1` or `classifier` wrote."""
 
 import dataclasses
 
@@ -10,27 +10,28 @@ from applications.table1.row_runner import result_table
 
 
 def find_classifiers(folder, dataset, data_sha256, names=None):
-    """Return the settings of trained classifiers, and what their table says of them.
+    """Return the settings of trained classifiers, and their errors in the table.
 
     Args:
-        folder: The output folder of the training, a `pathlib.Path`.
-        dataset: Name of the data set.
-        data_sha256: Checksum of the data.
-        names: Of rows, like "base", "batch_r1" or "batch"; all rows by default.
+        folder: `pathlib.Path` of the output folder of the training.
+        dataset: String. Name of the data set.
+        data_sha256: String. Checksum of the data.
+        names: Sequence of strings or None. Names of rows, like "base", "batch_r1" or "batch".
+            With None, all rows are returned.
 
     Returns:
-        A list of pairs of a `Setting` and a tuple of strings: its errors under FGSM in
-        percent, at `EPSILONS`.
+        List of pairs of a `Setting` and a tuple of strings, its errors under FGSM in percent at
+        `EPSILONS`.
 
     Raises:
-        ValueError: A classifier is not there, and the message says what trains it; or the
-            table is damaged.
+        ValueError: If a classifier is missing, in which case the message states the command
+            that trains it, or if the table is damaged.
     """
     table = folder / f"table1_{table_name(dataset)}.csv"
     training = f"python -m applications.table1 --dataset {dataset}"
     if not table.exists():
         raise ValueError(
-            f"No classifier was trained in {folder}: it has no {table.name}. They are trained by\n"
+            f"No classifier was trained in {folder}: it has no {table.name}. Train them by\n"
             f"  {training} --output {folder}"
         )
     found = [
@@ -46,8 +47,8 @@ def find_classifiers(folder, dataset, data_sha256, names=None):
         rows = f" --rows {' '.join(missing)}" if missing else ""
         there = ", ".join(sorted({setting.short_name for setting, _ in found})) or "none"
         raise ValueError(
-            f"{table} has no row {', '.join(missing)} of {dataset} with this data; it has: "
-            f"{there}. What is missing is trained by\n"
+            f"{table} has no row {', '.join(missing)} of {dataset} with this data. It has: "
+            f"{there}. Train the missing rows by\n"
             f"  {training}{preset}{rows} --output {folder}"
         )
     chosen = []
@@ -57,16 +58,17 @@ def find_classifiers(folder, dataset, data_sha256, names=None):
         path = RowFiles(folder, setting, data_sha256).model
         if not path.exists():
             raise ValueError(
-                f"The weights of {setting.short_name} are not at hand: {path} is missing. Its "
+                f"The weights of {setting.short_name} are not available: {path} is missing. Its "
                 f"row was made by\n  {row['command']}\n"
-                "which trains it again in another --output: a row that is in the table is not."
+                "Run this command with another --output to re-train it, because rows that are "
+                "in the table are not trained again."
             )
         chosen.append((setting, tuple(row[f"eps_{eps}"] for eps in EPSILONS)))
     return chosen
 
 
 def names_of(setting):
-    """Return the names by which a setting can be chosen: its row, and that with its r."""
+    """Return the names that select a setting: its row's name, without and with r."""
     return setting.row_name, setting.short_name
 
 
@@ -74,7 +76,7 @@ def setting_of(row):
     """Return the `Setting` of a row of the table, a dict of strings.
 
     Raises:
-        ValueError: The row says otherwise than the setting: it is of another version.
+        ValueError: If the row and the setting disagree, because another version wrote the row.
     """
     values = dict(row, rate_multiplier=row["r"], bottleneck=_bottleneck(row["normalization"]))
     if values["bottleneck"] != "vib":
@@ -83,7 +85,7 @@ def setting_of(row):
     given = {
         field.name: kinds[field.type.__name__](values[field.name])
         for field in dataclasses.fields(Setting)
-        if values.get(field.name, "") != ""  # what does not concern the row
+        if values.get(field.name, "") != ""  # "" if the field does not apply to the row
     }
     setting = Setting(**given)
     differing = {
@@ -92,7 +94,10 @@ def setting_of(row):
         if row.get(name) != value
     }
     if differing:
-        raise ValueError(f"A row of another version: (its value, value now) of {differing}")
+        raise ValueError(
+            "The row was written by another version. These columns differ, as (value in the "
+            f"row, value now): {differing}"
+        )
     return setting
 
 

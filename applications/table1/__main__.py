@@ -1,13 +1,13 @@
-"""Make Table 1 of the paper: all classifiers, attacked.
+"""Make Table 1 of the paper: train all classifiers and attack them.
 
     python -m applications.table1 --dataset mnist --preset paper --data-dir DIR --jobs 2
 
-17 rows on MNIST, 16 on CIFAR-10: three normalizations, each at r = 0.125, 0.25, 0.5, 1
-and 1.5, the base model, and on MNIST dropout. Preset "paper" has the paper's models and
-its 400 epochs; "short" has 20 epochs on MNIST, and for CIFAR-10 4 epochs of a ResNet18 of
-width 16 on the first 10,000 and 2,000 images. Writes table1_DATASET.csv row by row, then
-table1_DATASET.md beside the paper's numbers, and table1_DATASET.png; a killed run goes on
-where it was.
+The table has 17 rows on MNIST and 16 on CIFAR-10: three normalizations, each at r = 0.125,
+0.25, 0.5, 1 and 1.5, the base model, and on MNIST dropout. Preset "paper" uses the paper's
+models and 400 epochs. Preset "short" uses 20 epochs on MNIST. On CIFAR-10 it uses 4 epochs of a
+ResNet18 of width 16 on the first 10,000 training images and 2,000 test images. The command
+writes table1_DATASET.csv row by row, then table1_DATASET.md, which compares with the paper's
+numbers, and table1_DATASET.png. If it is killed, the same command continues where it stopped.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from applications.table1.presets import table_name
 from applications.table1.row_runner import run_rows
 
 _DATASETS = ("mnist", "cifar10", "digits")
-# Options that take the place of the preset's where they are given.
+# Options that override those of the preset.
 _CHANGES = (
     "epochs", "batch_size", "dtype_policy", "initializer", "adam_epsilon", "relu_amplitude"
 )  # fmt: skip
@@ -37,12 +37,13 @@ def parse_arguments(arguments=None):
     add_scale(parser)
     parser.add_running()
     add = parser.add
-    add("--seeds", command_line.seed, [0], metavar="S")
+    add("--seeds", command_line.seed, [0], metavar="S", help="seeds of each row")
     add("--rows", nargs="+", metavar="ROW",
-        help="some rows: base, batch_r0.125, all of instance, ...; else all")  # fmt: skip
-    add("--batch-size", command_line.positive, metavar="N", help="in place of 100")
+        help="rows such as base or batch_r0.125, or instance for all its rows (default: all)",
+        )  # fmt: skip
+    add("--batch-size", command_line.positive, metavar="N", help="batch size (default: 100)")
     add("--dtype-policy", command_line.dtype_policy, metavar="POLICY",
-        help="like mixed_bfloat16, in place of float32")  # fmt: skip
+        help="dtype policy, such as mixed_bfloat16 (default: float32)")  # fmt: skip
     add_choices(parser)
     options = parse_scaled(parser, arguments)
     known = {name for row in table1_rows(options.dataset, options.preset) for name in _names(row)}
@@ -53,7 +54,7 @@ def parse_arguments(arguments=None):
 
 
 def settings(options):
-    """Return the settings of all rows that the options ask for."""
+    """Return the settings of all rows that the options select."""
     changes = command_line.given(options, _CHANGES)
     return [
         dataclasses.replace(row, seed=seed, **changes)
@@ -69,11 +70,11 @@ def _names(row):
 
 @table_command()
 def main(arguments=None):
-    """Run the rows that the command line asks for, and draw them."""
+    """Run the rows that the command line selects, and plot them."""
     options = parse_arguments(arguments)
     rows = run_rows("applications.table1", settings(options), options)
     picture = pathlib.Path(options.output) / f"table1_{table_name(options.dataset)}.png"
-    if rows:  # not all left to another command
+    if rows:  # there are none if other commands are training all of them
         figure.draw(rows, picture)
         print(f"written to {picture}")
 

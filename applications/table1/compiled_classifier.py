@@ -1,4 +1,4 @@
-"""CompiledClassifier: training and attack, compiled once for all rows of a shape."""
+"""CompiledClassifier: training and attack, compiled once for all rows of one shape."""
 
 import contextlib
 import math
@@ -17,15 +17,15 @@ from applications.training.model_state import assign
 from applications.training.optimizers import build_adam
 from keras_slashed.callbacks import RateMonitor
 
-# Images at a time in the attack, of which each becomes one for every strength.
+# Images per batch of the attack, each of which is attacked at every strength.
 _ATTACK_BATCH = {"mlp": 500, "resnet18": 200}
 
 
 def build_classifier(setting, data, num_samples=None, synchronized=False, inference="sample"):
-    """Build the classifier of a row, with `num_samples` posterior draws averaged.
+    """Build the classifier of a row, which averages `num_samples` posterior draws.
 
-    With `synchronized` the VIB's statistics are those of all devices that train it; with
-    `inference="mean"` it draws in training alone.
+    With `synchronized` the VIB computes its statistics over all devices. With
+    `inference="mean"` it draws only in training.
     """
     options = {
         "input_shape": data.x_train.shape[1:],
@@ -89,20 +89,19 @@ def _dtype_policy(name):
 class CompiledClassifier:
     """The models of a row, whose whole state `start` replaces by that of another row.
 
-    The rate, beta, the weights, the seeds and the optimizer's state are variables, so rows
-    that differ in these alone, or in how the weights begin, share what was compiled for the
-    first of them. `start`
-    leaves nothing of the row before: a row's result does not depend on its place.
+    The rate, beta, the weights, the seeds and the optimizer's state are variables. Rows that
+    differ only in these, or in their initial weights, share the compilation of the first such
+    row. `start` resets everything, so the result of a row does not depend on the rows before.
 
     Args:
-        setting: A `Setting`, which stands for all of its shape.
-        data: An `ImageData`.
+        setting: `Setting`, which represents all settings of its shape.
+        data: `ImageData` to train and test on.
 
     Attributes:
-        classifier: From images to logits, one draw.
-        model: The same from numbers of images, training ones first, then test ones.
-        rate_monitor: To be passed to `model.fit` and `model.evaluate`.
-        steps_per_epoch: Training steps in an epoch.
+        classifier: Model that maps images to logits, with one draw.
+        model: The same model for indices of images, first training and then test images.
+        rate_monitor: `RateMonitor` to pass to `model.fit` and `model.evaluate`.
+        steps_per_epoch: Integer. Training steps in an epoch.
     """
 
     def __init__(self, setting, data):
@@ -127,15 +126,15 @@ class CompiledClassifier:
         self._attack = compile_fgsm(self._judge, EPSILONS, self._attacked, PIXEL_RANGE)
 
     def start(self, setting):
-        """Take the state that a classifier freshly built for a setting has.
+        """Set the state to that of a newly built classifier for a setting.
 
         Raises:
-            ValueError: The setting has another shape.
+            ValueError: If the setting has another shape.
         """
         if setting.shape() != self.shape:
             raise ValueError(
                 "Argument `setting` must have the shape that was compiled. "
-                f"Received: {setting.shape()}, compiled: {self.shape}"
+                f"Expected: {self.shape}. Received: {setting.shape()}"
             )
         keras.utils.set_random_seed(setting.seed)
         fresh = build_classifier(setting, self._data)
@@ -143,11 +142,11 @@ class CompiledClassifier:
         assign(self.model.optimizer.variables, self._optimizer_start)
 
     def attack(self, setting):
-        """Return the share of test images classified wrong at each of `EPSILONS`.
+        """Return the fraction of misclassified test images at each of `EPSILONS`.
 
         Returns:
-            An array of shape (2, number of epsilons): with attacked pixels clipped to
-            their range, and without.
+            Array of shape (2, number of epsilons). In the first row, attacked pixels are
+            clipped to their range. In the second row they are not.
         """
         for model in {id(m): m for m in (self._judge, self._attacked)}.values():
             if model is not self.classifier:

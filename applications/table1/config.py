@@ -1,4 +1,4 @@
-"""What decides a row of Table 1."""
+"""The setting that identifies a row of Table 1."""
 
 import dataclasses
 import hashlib
@@ -6,45 +6,48 @@ import json
 import math
 
 NORMALIZATIONS = ("batch", "instance", "feature")
-PARTS = ("both", "mean")  # of the amplitude, to be normalized
-# Columns that say nothing about a row without a VIB, or of another model.
+PARTS = ("both", "mean")  # the parts of the amplitude to normalize
+# Columns that do not apply to a row without a VIB, or of another model.
 _FIXED_RATE_COLUMNS = ("r", "part", "momentum")
 _STOCHASTIC_COLUMNS = ("relu_amplitude", "num_samples", "attack_samples")
 _RESNET_COLUMNS = ("stem", "width", "augment")
-# Columns that older tables lack, with what their rows were made with.
+# Columns that older tables lack, with the values that their rows were made with.
 ADDED_COLUMNS = {"initializer": "keras", "adam_epsilon": "1e-07"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What decides a row; the defaults are the paper's for MNIST where it names a value.
+    """The options that identify a row. If the paper names a value for MNIST, it is the default.
 
     Attributes:
-        dataset: Name of the data set.
-        model: "mlp" or "resnet18".
-        bottleneck: "none", "dropout", "vib", or "beta_vib", which the paper's table lacks.
-        normalization: Of the VIB.
-        rate_multiplier: r: the rate is `r log(number of classes)` nats.
-        beta: Weight of the rate in the loss of a "beta_vib" (Alemi et al. 2017).
-        part: Of the amplitude that is normalized.
-        epochs: The paper: 400.
-        batch_size: Not in the paper.
-        seed: Of weights, shuffling and noise.
-        learning_rate: Of Adam at the start.
-        learning_rate_decay: Factor of the learning rate every 2 epochs.
-        weight_decay: The paper does not say which kind.
-        weight_decay_kind: "coupled" as in PyTorch's Adam, or "decoupled".
-        adam_epsilon: Keras' default is 1e-7, PyTorch's 1e-8. Not in the paper.
-        initializer: Of linear layers, "keras" or "torch". Not in the paper.
-        relu_amplitude: Whether the amplitude goes through a ReLU. Not in the paper.
-        momentum: Of the moving mean square. Not in the paper.
-        num_samples: Posterior draws averaged in evaluation.
-        attack_samples: Draws averaged in the attacked loss. Not in the paper.
-        stem: Of the ResNet18: "cifar" or "imagenet". Not in the paper.
-        width: Of the ResNet18's first stage; torchvision's is 64.
-        augment: Whether the ResNet18 trains on shifted and mirrored images. Not in
+        dataset: String. Name of the data set.
+        model: String, "mlp" or "resnet18".
+        bottleneck: String, "none", "dropout", "vib", or "beta_vib", which the paper's table
+            lacks.
+        normalization: String. Normalization of the VIB.
+        rate_multiplier: Float. r, which sets the rate to `r log(number of classes)` nats.
+        beta: Float. Weight of the rate in the loss of a "beta_vib" (Alemi et al. 2017).
+        part: String. Part of the amplitude to normalize, "both" or "mean".
+        epochs: Integer. Number of epochs. The paper uses 400.
+        batch_size: Integer. Not in the paper.
+        seed: Integer. Seed of weights, shuffling and noise.
+        learning_rate: Float. Initial learning rate of Adam.
+        learning_rate_decay: Float. Factor of the learning rate every 2 epochs.
+        weight_decay: Float. Strength of the weight decay. The paper does not state its kind.
+        weight_decay_kind: String. "coupled" as in PyTorch's Adam, or "decoupled".
+        adam_epsilon: Float. Keras' default is 1e-7, PyTorch's is 1e-8. Not in the paper.
+        initializer: String, "keras" or "torch". Initial values of linear layers. Not in the
+            paper.
+        relu_amplitude: Boolean. Whether the amplitude goes through a ReLU. Not in the paper.
+        momentum: Float in [0, 1). Momentum of the moving mean square. Not in the paper.
+        num_samples: Integer. Number of posterior draws that the evaluation averages.
+        attack_samples: Integer. Number of draws that the attacked loss averages. Not in the
+            paper.
+        stem: String. Stem of the ResNet18, "cifar" or "imagenet". Not in the paper.
+        width: Integer. Width of the ResNet18's first stage. torchvision has 64.
+        augment: Boolean. Whether the ResNet18 trains on shifted and mirrored images. Not in
             the paper.
-        dtype_policy: Of the layers.
+        dtype_policy: String. Dtype policy of the layers.
     """
 
     dataset: str = "mnist"
@@ -74,12 +77,12 @@ class Setting:
 
     @property
     def row_name(self):
-        """The row's name in Table 1: a normalization, "base" or "dropout"; or "beta_vib"."""
+        """The row's name in Table 1: a normalization, "base", "dropout" or "beta_vib"."""
         return {"vib": self.normalization, "none": "base"}.get(self.bottleneck, self.bottleneck)
 
     @property
     def is_stochastic(self):
-        """Whether the bottleneck draws, at a rate."""
+        """Whether the bottleneck draws samples at some rate."""
         return self.bottleneck in ("vib", "beta_vib")
 
     @property
@@ -93,16 +96,16 @@ class Setting:
         return self.rate_multiplier * math.log(num_classes)
 
     def shape(self):
-        """Return what one compilation serves: the setting without what is state, or makes it."""
+        """Return the setting without what can change between rows of one compilation."""
         return dataclasses.replace(
             self, rate_multiplier=1.0, beta=0.0, seed=0, epochs=0, initializer="keras"
         )
 
     def label(self, data_sha256):
-        """Return a name for the row's files that no other setting has."""
-        # What is as by default stays out: further attributes leave old names as they are.
+        """Return a unique name for the row's files."""
+        # Defaults are left out, so that a new attribute does not change old names.
         default = dataclasses.asdict(Setting())
-        # So does what does not concern the row.
+        # So is what does not apply to the row.
         columns = self.columns()
         mine = {
             key: value
@@ -114,7 +117,7 @@ class Setting:
         return f"{self.dataset}_{self.short_name}_epochs{self.epochs}_seed{self.seed}_{digest}"
 
     def columns(self):
-        """Return the row's columns that say what it is, as strings."""
+        """Return the columns that identify the row, as strings."""
         row = {key: str(value) for key, value in dataclasses.asdict(self).items()}
         del row["bottleneck"]
         row["normalization"] = self.row_name
@@ -133,9 +136,8 @@ class Setting:
 def default_setting(dataset):
     """Return the paper's setting for a data set (appendix E.2).
 
-    For CIFAR-10, which "closely follows" MNIST, the epochs, the batch size and the
-    weight decay are MNIST's; stem, width and augmentation are what is usual for 32x32
-    images.
+    In the paper, CIFAR-10 "closely follows" MNIST. Its epochs, batch size and weight decay are
+    therefore those of MNIST. Stem, width and augmentation are the usual ones for 32x32 images.
     """
     if dataset.startswith("cifar10"):
         return Setting(

@@ -1,7 +1,7 @@
 """Train a classifier of Table 1 on several devices, each on its share of every batch.
 
-The statistics of the bottleneck are those of the joined batch, so that the rate is what
-it is on one device, and the classifier learns the same.
+The bottleneck computes its statistics over the whole batch of all devices, so that the rate and
+the training are the same as on one device.
 """
 
 import pathlib
@@ -42,15 +42,16 @@ _SHOWN = ("normalization", "r", "devices", "batch_size", "epochs", "rate_nats", 
 
 
 class SharedBatches(ShuffledBatches):
-    """Shuffled batches, all of one size, of which each process supplies its share.
+    """Shuffled batches of equal size, of which each process supplies its share.
 
-    What is left over in an epoch, less than a batch, is other images in the next one.
+    The remaining images of an epoch, fewer than a batch, are skipped. They differ in each
+    epoch.
 
     Args:
         x: Array of inputs.
         y: Array of labels.
-        batch_size: Of all processes together.
-        seed: Integer.
+        batch_size: Integer. Batch size over all processes together.
+        seed: Integer. Seed of the order.
     """
 
     def __len__(self):
@@ -63,18 +64,18 @@ class SharedBatches(ShuffledBatches):
 
 
 def train(setting, source, quiet=True):
-    """Train a classifier; what `devices.run_on_devices` calls on each device or for all.
+    """Train a classifier. `devices.run_on_devices` calls this on each device, or once for all.
 
     Args:
-        setting: A `Setting`.
-        source: Arguments of `images.load`.
-        quiet: Whether to print no line for each epoch.
+        setting: `Setting` of the classifier.
+        source: Tuple. Arguments of `images.load`.
+        quiet: Boolean. If False, a line is printed for each epoch.
 
     Returns:
-        The classifier's weights, and what its epochs logged, a dict of lists.
+        The classifier's weights, and a dict of lists with the logs of its epochs.
 
     Raises:
-        ValueError: The data set has fewer images than a batch.
+        ValueError: If the data set has fewer images than a batch.
     """
     data = images.load(*source)
     keras.utils.set_random_seed(setting.seed)
@@ -83,13 +84,13 @@ def train(setting, source, quiet=True):
     batches = SharedBatches(data.x_train, data.y_train, setting.batch_size, setting.seed)
     if len(batches) == 0:
         raise ValueError(
-            f"A batch cannot have more images than there are, {len(data.y_train)}. "
+            f"The batch size must be at most the number of images, {len(data.y_train)}. "
             f"Received: batch_size={setting.batch_size}"
         )
     compile_for_training(model, setting, len(batches))
     history = model.fit(
         batches,
-        shuffle=False,  # they do so themselves
+        shuffle=False,  # the batches shuffle themselves
         epochs=setting.epochs,
         verbose=0 if quiet else 2,
         callbacks=[EpochSeeds(batches, setting.seed), Seconds(), RateMonitor()],
@@ -99,9 +100,9 @@ def train(setting, source, quiet=True):
 
 
 def test_error(setting, data, weights):
-    """Return the share of test images that a trained classifier gets wrong, on one device.
+    """Return the fraction of test images that a trained classifier misclassifies.
 
-    With a VIB, of the class probabilities averaged over draws.
+    It runs on one device. A VIB averages its class probabilities over draws.
     """
     samples = setting.num_samples if setting.is_stochastic else None
     judge = build_classifier(setting, data, samples)
@@ -112,22 +113,22 @@ def test_error(setting, data, weights):
 
 
 def run_rows(module, settings, options):
-    """Train each setting on `options.devices` devices; print the rows and write them.
+    """Train each setting on `options.devices` devices, and print and write the rows.
 
-    A row that is in the table is not trained again, nor one that another command trains.
+    Rows that are in the table, or that another command is training, are not trained again.
 
     Args:
-        module: Name of the module that `python -m` runs.
-        settings: Of the rows.
-        options: Of the command line; see `command_line.make_parser`.
+        module: String. Name of the module that `python -m` runs.
+        settings: List of `Setting`. The settings of the rows.
+        options: Namespace of the command line's options, from `command_line.Parser`.
 
     Returns:
-        The rows, dicts of strings.
+        List of dicts of strings. The rows.
 
     Raises:
-        TableError: The table is damaged, or has rows of another backend.
-        SystemExit: The data is not at hand, or not enough for a batch; or there are
-            not enough devices.
+        TableError: If the table is damaged, or has rows of another backend.
+        SystemExit: If the data is not available or has too few images for a batch, or if
+            there are too few devices.
     """
     source = image_source(options)
     output = pathlib.Path(options.output)
@@ -148,7 +149,7 @@ def run_rows(module, settings, options):
             with claims.claim(folder) as is_mine:
                 row = table.find({**setting.columns(), **wanted})
                 if row is None and not is_mine:
-                    print(f"{label} is left to another command, which is at work on it")
+                    print(f"{label} is left to another command, which is training it")
                     continue
                 if row is None:
                     row = _row(module, setting, source, data, options)
@@ -180,7 +181,7 @@ def _row(module, setting, source, data, options):
         "target_nats": target,
         "train_error": f"{100 * (1 - history['accuracy'][-1]):.2f}",
         "test_error": f"{100 * test_error(setting, data, weights):.2f}",
-        # Of the last epoch: the first one compiles.
+        # The last epoch, because the first one includes compilation.
         "epoch_seconds": f"{history['seconds'][-1]:.2f}",
         "seconds": f"{seconds:.0f}",
         **columns,

@@ -1,4 +1,4 @@
-"""The picture of `applications.table1`: error against the strength of the attack."""
+"""The figure of `applications.table1`: error against the strength of the attack."""
 
 import numpy as np
 
@@ -15,11 +15,11 @@ _WITHOUT_VIB = {"base": ("black", "s"), "dropout": ("0.5", "D")}
 
 
 def draw(rows, path):
-    """Draw a panel for each normalization; base and dropout are in all of them.
+    """Plot a panel for each normalization. All panels contain base and dropout.
 
     Args:
-        rows: Of one run's settings, dicts of strings.
-        path: Where the picture goes.
+        rows: List of dicts of strings. The rows of one run.
+        path: String or path. File of the figure.
     """
     found = groups(rows)
     multipliers = sorted({float(group[0]["r"]) for group in found if group[0]["r"]})

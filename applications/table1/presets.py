@@ -1,4 +1,4 @@
-"""The rows of Table 1: the paper's numbers, and their settings at its scale and a short one."""
+"""The rows of Table 1: the paper's numbers, and the settings of both presets."""
 
 import dataclasses
 
@@ -53,7 +53,7 @@ _SHORT = {
     "digits": {"epochs": 20},
     "cifar10": {"width": 16, "epochs": 4},
 }
-# Of how many training and test images it takes the first.
+# How many first training and test images it takes.
 _SHORT_IMAGES = {"cifar10": (10_000, 2_000)}
 PRESETS = ("paper", "short")
 
@@ -61,18 +61,18 @@ PRESETS = ("paper", "short")
 def table_name(dataset):
     """Return the name that a data set has in file names and in the paper's table.
 
-    Older tables say "cifar10_small" of its first images.
+    Older tables use the name "cifar10_small" for its first images.
     """
     return "cifar10" if dataset.startswith("cifar10") else dataset
 
 
 def table1_rows(dataset, preset):
-    """Return the settings of the paper's rows for a data set, in its order.
+    """Return the settings of the paper's rows for a data set, in the paper's order.
 
     Args:
-        dataset: "mnist", "cifar10", or "digits" in place of MNIST.
-        preset: "paper", or "short": 20 epochs on MNIST; on CIFAR-10 4
-            epochs of a ResNet18 of width 16, on the images of `preset_images`.
+        dataset: String. "mnist", "cifar10", or "digits" as a replacement for MNIST.
+        preset: String. "paper" is the paper's scale. "short" is 20 epochs on MNIST, and on
+            CIFAR-10 4 epochs of a ResNet18 of width 16 on the images of `preset_images`.
     """
     default = default_setting(dataset)
     if preset == "short":
@@ -87,16 +87,16 @@ def table1_rows(dataset, preset):
 
 
 def preset_images(dataset, preset):
-    """Return how many training and test images a preset takes, the first ones; None for all."""
+    """Return how many first training and test images a preset takes, None for all."""
     return _SHORT_IMAGES.get(dataset, (None, None)) if preset == "short" else (None, None)
 
 
 def preset_of(setting, first=(None, None)):
-    """Return the preset that a row is of, whatever its seed, or "".
+    """Return the preset that a row belongs to, whatever its seed, or "".
 
     Args:
-        setting: Its `Setting`.
-        first: `ImageData.first`: how many images its data has of the whole data set.
+        setting: `Setting` of the row.
+        first: Tuple of two integers or Nones. The attribute `ImageData.first` of its data.
     """
     setting = dataclasses.replace(setting, seed=0)
     for preset in PRESETS:

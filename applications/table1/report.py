@@ -1,4 +1,4 @@
-"""Table 1 as Markdown, beside the paper's numbers."""
+"""Table 1 as Markdown, next to the paper's numbers."""
 
 import numpy as np
 
@@ -10,20 +10,20 @@ from applications.table1.config import default_setting
 from applications.table1.presets import TABLE1
 from applications.table1.presets import table_name
 
-_FAR = 0.1  # how far off the set rate a test rate is remarked on
-# Columns of a row that are its name, or shown in columns of their own.
+_FAR = 0.1  # a larger relative difference between set rate and test rate gets a remark
+# Columns that name a row, or that the table shows separately.
 _NAMES = ("dataset", "normalization", "r", "beta", "epochs", "seed")
 
 
 def groups(rows, more=()):
-    """Return rows that differ in their seed alone together, in the paper's order.
+    """Return groups of rows in the paper's order. The rows of a group differ only in their seed.
 
     Args:
-        rows: Of the table, dicts of strings.
-        more: Names of further columns that tell rows apart.
+        rows: List of dicts of strings. Rows of the table.
+        more: Sequence of strings. Names of further columns that identify a row.
 
     Returns:
-        A list of lists of rows.
+        List of lists of rows.
     """
     deciding = [*default_setting("mnist").columns(), "data_sha256", *more]
     found = provenance.groups_of_seeds(rows, deciding)
@@ -32,8 +32,8 @@ def groups(rows, more=()):
         row = group[0]
         order = list(TABLE1["mnist"])
         name = row["normalization"], row["r"]
-        # Rows of an r that the paper lacks come after those of their normalization, and
-        # a beta-VIB, which it lacks too, after all.
+        # The paper has neither other values of r nor a beta-VIB. The former come after the
+        # other rows of their normalization, and the latter comes last.
         known = order.index(name) if name in order else len(order)
         names = [*(row for row, _ in order), "beta_vib"]
         first = names.index(row["normalization"])
@@ -45,28 +45,28 @@ def groups(rows, more=()):
 def errors(group):
     """Return mean and standard deviation over seeds of the error at each eps.
 
-    The standard deviation is the sample's, None for one seed.
+    It is the sample standard deviation, and None for one seed.
     """
     values = np.array([numbers(group, f"eps_{eps}") for eps in EPSILONS])
     return values.mean(-1), values.std(-1, ddof=1) if len(group) > 1 else None
 
 
 def paper_errors(row):
-    """Return the paper's errors for a row of the data set it used, or None."""
+    """Return the paper's errors for a row, or None for a data set that it does not have."""
     if row["dataset"] == "digits":
         return None
     return TABLE1[table_name(row["dataset"])].get((row["normalization"], row["r"]))
 
 
 def differences(row):
-    """Return what else sets a row apart from the paper's setting, as a text."""
+    """Return a text that states how else a row differs from the paper's setting."""
     return provenance.differences(row, default_setting(row["dataset"]).columns(), _NAMES)
 
 
 def rates(group):
-    """Return set and test rate in nats, means over seeds, as texts: "" without one.
+    """Return texts of set and test rate in nats, averaged over seeds. "" means no rate.
 
-    A test rate that is far off the set one has an asterisk.
+    A test rate that is far from the set rate gets an asterisk.
     """
     texts, values = [], []
     for column in ("target_nats", "test_rate_nats"):
@@ -117,19 +117,20 @@ def markdown(rows, title, file_name):
     far = _FAR_OFF if any(line[7].endswith("*") for line in lines) else ""
     return (
         f"# {title}, {table_name(rows[0]['dataset'])}\n\n"
-        "Error in percent under FGSM, attacked pixels clipped to their range; of several seeds the "
-        "mean ± the\nstandard deviation; in brackets the paper's number (400 epochs, the whole "
-        "data) and the difference.\nRates in nats an image: the one that was set, and the one that "
-        "the test images had at inference (mean\nover seeds). What made each row is in "
-        f"`{file_name}`, with the errors without clipping.\n\n{markdown_table(header, lines)}\n"
+        "The table shows the error in percent under FGSM, with attacked pixels clipped to their "
+        "range. For\nseveral seeds it is the mean ± the standard deviation. In parentheses are "
+        "the paper's number (400 epochs,\nthe whole data) and the difference from it. Rates are in "
+        "nats per image and averaged over seeds: the rate\nthat was set, and the rate of the test "
+        f"images at inference. `{file_name}` states what made each\nrow, and has the errors "
+        f"without clipping.\n\n{markdown_table(header, lines)}\n"
         f"{far}\n{provenance.made_by(rows)}\n"
     )
 
 
 _FAR_OFF = """
-\\* The rate on the test images is more than 10 % off the set one: this row was judged, and
-attacked, at another rate than its r says. At inference "batch" and "feature" divide by the moving
-mean square of the training, which lags behind amplitudes that still grow;
-`keras_slashed.calibration.calibrate` after training mends it, and was not used here. Where a part
-alone is normalized (part=mean), the rate of the other part comes on top.
+\\* The rate of the test images differs from the set rate by more than 10 %. This row was evaluated
+and attacked at another rate than its r says. At inference "batch" and "feature" divide by the
+moving mean square from training, which lags behind amplitudes that still grow. Calling
+`keras_slashed.calibration.calibrate` after training corrects this, but it was not called here. If
+only one part is normalized (part=mean), the rate of the other part is added.
 """

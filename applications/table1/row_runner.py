@@ -1,4 +1,4 @@
-"""The rows of Table 1: train a classifier, then attack it."""
+"""The rows of Table 1: train each classifier, then attack it."""
 
 import pathlib
 import sys
@@ -33,18 +33,19 @@ def run_rows(module, settings, options, name="table1", title="Table 1"):
     """Run the rows that are not in the table yet, and write table and Markdown.
 
     Args:
-        module: Name of the module that `python -m` runs.
-        settings: Of the rows, all on one data set.
-        options: Of the command line; see `command_line.make_parser`.
-        name: What the names of table and Markdown begin with.
-        title: Of the Markdown.
+        module: String. Name of the module that `python -m` runs.
+        settings: List of `Setting`. The settings of the rows, all on one data set.
+        options: Namespace of the command line's options, from `command_line.Parser`.
+        name: String. Prefix of the file names of table and Markdown.
+        title: String. Title of the Markdown.
 
     Returns:
-        The rows of the table that belong to the settings, dicts of strings.
+        List of dicts of strings. The rows of the table that belong to the settings.
 
     Raises:
-        TableError: The table is damaged, or mixed with another backend's rows.
-        SystemExit: The data is not at hand; or rows failed, the others being written.
+        TableError: If the table is damaged, or has rows of another backend.
+        SystemExit: If the data is not available, or if rows failed. The other rows are written
+            first.
     """
     output = pathlib.Path(options.output)
     dataset = settings[0].dataset
@@ -61,7 +62,7 @@ def run_rows(module, settings, options, name="table1", title="Table 1"):
     table = table_runner.Table(
         file=result_table(path),
         data_sha256=data.sha256,
-        make_runner=make_runner,  # each worker has data of its own
+        make_runner=make_runner,  # each worker loads the data itself
         arguments=(source, output, module, options.checkpoint_seconds),
         name=lambda setting: f"{setting.dataset} {setting.short_name}, seed {setting.seed}",
         logged=("loss", "accuracy"),
@@ -73,7 +74,7 @@ def run_rows(module, settings, options, name="table1", title="Table 1"):
 
 
 def _by_shape(settings):
-    """Return settings, those of one shape side by side, so that one compilation serves them."""
+    """Return the settings sorted by shape, so that those of one shape share a compilation."""
     shapes = list(dict.fromkeys(setting.shape() for setting in settings))
     return sorted(settings, key=lambda setting: shapes.index(setting.shape()))
 
@@ -82,28 +83,29 @@ _SETTING = tuple(Setting().columns())
 COLUMNS = (
     *("normalization", "r"),
     *(f"eps_{eps}" for eps in EPSILONS),
-    *(f"unclipped_eps_{eps}" for eps in EPSILONS[1:]),  # at eps = 0 the two are one
+    *(f"unclipped_eps_{eps}" for eps in EPSILONS[1:]),  # at eps = 0 both are equal
     *("rate_nats", "test_rate_nats", "target_nats", "train_error", "preset"),
     *(name for name in _SETTING if name not in ("normalization", "r")),
     *("data", "data_sha256", "train_seconds", "evaluate_seconds"),
     *provenance.COLUMNS,
 )
-_LOOKS = 20  # evaluations on the test images in the course of a row's training
+_LOOKS = 20  # evaluations on the test images during the training of a row
 
 
 class RowRunner:
-    """Train and attack rows, one after the other; rows of one shape compile once.
+    """Train and attack rows one after another. Rows of one shape share a compilation.
 
     In the output folder, a row in training has `checkpoints/<label>` and
-    `history/<label>.csv`, a line for each epoch, and a trained one
-    `models/<label>.weights.h5`, for `build_classifier`. A killed row goes on from its
-    last checkpoint, and ends with the numbers it would have had.
+    `history/<label>.csv`, with a line for each epoch. A trained row has
+    `models/<label>.weights.h5`, the weights of the model that `build_classifier` returns. A
+    row that was killed continues from its last checkpoint, and ends with the same numbers as an
+    undisturbed one.
 
     Args:
-        data: An `ImageData`.
-        output: Folder.
-        module: Name of the module that `python -m` runs, for the provenance.
-        checkpoint_seconds: Time between two checkpoints at the least.
+        data: `ImageData` to train and test on.
+        output: String or path. The output folder.
+        module: String. Name of the module that `python -m` runs, for the provenance.
+        checkpoint_seconds: Float. Minimum time between two checkpoints.
     """
 
     def __init__(self, data, output, module, checkpoint_seconds=20.0):
@@ -117,13 +119,12 @@ class RowRunner:
         """Run a row.
 
         Args:
-            setting: A `Setting`.
-            report: Called with the number of epochs done, and what the last one
-                logged: once at the start and after every epoch.
+            setting: `Setting` of the row.
+            report: Function of the number of finished epochs and the logs of the last one. It
+                is called once at the start and after every epoch.
 
         Returns:
-            A dict of strings: the row of the table, errors in percent, then what
-            made it.
+            Dict of strings. The row of the table: errors in percent, then what made the row.
         """
         compiled = self.compiled(setting)
         history = self.train(setting, report)
@@ -160,15 +161,15 @@ class RowRunner:
     def compiled(self, setting):
         """Return the `CompiledClassifier` of a setting's shape."""
         if self._compiled is None or self._compiled.shape != setting.shape():
-            self._compiled = None  # its memory first
+            self._compiled = None  # frees its memory first
             self._compiled = CompiledClassifier(setting, self.data)
         return self._compiled
 
     def train(self, setting, report=lambda epoch, logs: None):
-        """Train the classifier of a row, from its checkpoint where there is one.
+        """Train the classifier of a row, from its checkpoint if there is one.
 
         Returns:
-            The history: a dict of strings for each epoch.
+            List of dicts of strings. The history, with one dict for each epoch.
         """
         compiled = self.compiled(setting)
         compiled.start(setting)
@@ -184,7 +185,8 @@ class RowRunner:
                 setting,
                 initial_epoch,
                 callbacks,
-                # Watched, never chosen by: one draw, and the rate with the moving mean square.
+                # Only logged, never used to choose a model. It uses one draw, and the rate of
+                # the moving mean square.
                 validation_data=self._test_images(),
                 validation_batch_size=500,
                 validation_freq=max(1, setting.epochs // _LOOKS),
@@ -192,13 +194,14 @@ class RowRunner:
         )
 
     def fit(self, setting, initial_epoch=0, callbacks=(), **options):
-        """Train from an epoch on to the setting's last, from the present state.
+        """Train from an epoch to the setting's last one, starting from the current state.
 
         Args:
-            setting: A `Setting`.
-            initial_epoch: How many epochs were trained before.
-            callbacks: Beside those that seed the epochs and log rate and time.
-            **options: Of `keras.Model.fit`.
+            setting: `Setting` of the row.
+            initial_epoch: Integer. Number of epochs that were trained before.
+            callbacks: Sequence of callbacks, in addition to those that seed the epochs and log
+                rate and time.
+            **options: Further keyword arguments of `keras.Model.fit`.
         """
         compiled = self.compiled(setting)
         y = self.data.y_train
@@ -206,7 +209,7 @@ class RowRunner:
         batches = ShuffledBatches(numbers, y, setting.batch_size, setting.seed)
         compiled.model.fit(
             for_fit(batches),
-            shuffle=False,  # it does so itself
+            shuffle=False,  # the batches shuffle themselves
             epochs=setting.epochs,
             initial_epoch=initial_epoch,
             verbose=0,
@@ -234,7 +237,7 @@ class RowRunner:
         return numbers, self.data.y_test
 
     def _test_rate(self, setting):
-        """Return the mean rate of a test image in nats; None without a stochastic bottleneck."""
+        """Return the mean rate in nats per test image, or None if the bottleneck does not draw."""
         if not setting.is_stochastic:
             return None
         compiled = self.compiled(setting)
@@ -245,11 +248,11 @@ class RowRunner:
 
 
 def result_table(path):
-    """Return the `ResultTable` of a file with rows of `RowRunner`."""
+    """Return the `ResultTable` of a file with rows from `RowRunner`."""
     naming = ("normalization", "r", "beta", "epochs", "seed")
     return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), naming, ADDED_COLUMNS)
 
 
 def make_runner(source, *options):
-    """Return a `RowRunner` with its data loaded: what a worker process calls first."""
+    """Load the data and return a `RowRunner`. Each worker process calls this once."""
     return RowRunner(images.load(*source), *options)

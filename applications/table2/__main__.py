@@ -1,15 +1,16 @@
-"""Make Table 2 of the paper: text VAEs, and whether they collapse.
+"""Make Table 2 of the paper: train text VAEs, and measure whether they collapse.
 
     python -m applications.table2 --data ptb --preset paper --data-dir DIR --jobs 2
 
-17 rows: a plain LSTM language model, the LSTM VAE, KL warm-up and cyclic annealing,
-"batch", "instance" and "feature" with a rate committed to 6 nats (of both parts, and of the
-mean alone), BatchNorm, skip connections, and a decoupled learnable rate from 2, 8, 20, 40
-and 80 nats. Preset "paper" has the paper's 3 layers of width 512 and its 400 epochs;
-"short" one layer of width 128 and 4 epochs. --data is "ptb", "yahoo", or any file with one
-document a line, plain, .gz or .xz, which is split 8 : 1 : 1. Writes table2_DATA.csv row by
-row, then table2_DATA.md beside the paper's numbers and two pictures; what each row logged,
-measured and wrote lies in history/, measures/ and texts/. A killed run goes on where it was.
+The table has 17 rows: a plain LSTM language model, the LSTM VAE, KL warm-up and cyclic
+annealing, "batch", "instance" and "feature" with a rate committed to 6 nats (for both parts, and
+only for the mean), BatchNorm, skip connections, and a decoupled learnable rate that starts from
+2, 8, 20, 40 and 80 nats. Preset "paper" uses the paper's 3 layers of width 512 and 400 epochs.
+Preset "short" uses one layer of width 128 and 4 epochs. --data is "ptb", "yahoo", or any file
+with one document per line, plain, .gz or .xz, which is split 8 : 1 : 1. The command writes
+table2_DATA.csv row by row, then table2_DATA.md, which compares with the paper's numbers, and
+two pictures. Logs, measures and generated texts of each row are in history/, measures/ and
+texts/. If the command is killed, the same command continues where it stopped.
 """
 
 import dataclasses
@@ -29,7 +30,7 @@ from applications.table2.config import table2_rows
 from applications.table2.variants import VARIANTS
 
 _MODULE = "applications.table2"
-# With room beside the special tokens.
+# At least one token in addition to the special tokens.
 _VOCABULARY_SIZE = command_line.integer(len(vocabulary.SPECIAL) + 1)
 _CHANGES = ("epochs", "batch_size", "learning_rate", "test_documents")
 
@@ -41,23 +42,26 @@ def parse_arguments(arguments=None):
     add("--data", default="ptb", metavar="ptb|yahoo|FILE")
     add("--data-dir", metavar="DIR", help="folder that holds ptb/ and yahoo/")
     add("--max-length", positive, metavar="N",
-        help="tokens of a document; longer ones are left out, by default none")  # fmt: skip
-    add("--vocabulary", metavar="FILE", help="for a FILE: lines `token number`, to be read")
+        help="leave out documents with more than N tokens (default: none)")  # fmt: skip
+    add("--vocabulary", metavar="FILE",
+        help="for a FILE: vocabulary to read, with lines `token number`")  # fmt: skip
     add("--max-size", _VOCABULARY_SIZE, 20_000, metavar="N",
-        help="for a FILE: greatest size of the vocabulary built")  # fmt: skip
+        help="for a FILE: largest size of the vocabulary to build")  # fmt: skip
     parser.add_preset(PRESETS)
     add("--rows", nargs="+", choices=list(VARIANTS), metavar="ROW",
-        help=f"some of: {', '.join(VARIANTS)}; else all")  # fmt: skip
-    add("--seeds", command_line.seed, [0], metavar="S")
-    add("--batch-size", positive, metavar="N", help="in place of 32")
-    add("--learning-rate", command_line.positive_number, metavar="R", help="of Adam, at its peak")
-    add("--test-documents", positive, metavar="N", help="how many of the test part")
+        help=f"rows among {', '.join(VARIANTS)} (default: all)")  # fmt: skip
+    add("--seeds", command_line.seed, [0], metavar="S", help="seeds of each row")
+    add("--batch-size", positive, metavar="N", help="batch size (default: 32)")
+    add("--learning-rate", command_line.positive_number, metavar="R",
+        help="peak learning rate of Adam (default: that of the preset)")  # fmt: skip
+    add("--test-documents", positive, metavar="N",
+        help="number of test documents (default: that of the preset)")  # fmt: skip
     parser.add_running()
     return parser.parse_args(arguments)
 
 
 def settings(options, dataset):
-    """Return the settings of all rows that the options ask for."""
+    """Return the settings of all rows that the options select."""
     changes = command_line.given(options, _CHANGES)
     return [
         dataclasses.replace(row, seed=seed, **changes)
@@ -69,7 +73,7 @@ def settings(options, dataset):
 
 @table_command()
 def main(arguments=None):
-    """Run the rows that the command line asks for, and draw them."""
+    """Run the rows that the command line selects, and plot them."""
     options = parse_arguments(arguments)
     loading = {
         name: getattr(options, name)
@@ -85,7 +89,7 @@ def main(arguments=None):
     table = table_runner.Table(
         file=row_runner.result_table(path),
         data_sha256=data.sha256,
-        make_runner=row_runner.make_runner,  # each worker has data of its own
+        make_runner=row_runner.make_runner,  # each worker loads the data itself
         arguments=(options.data, loading, output, _MODULE, options.checkpoint_seconds),
         name=lambda setting: f"{setting.dataset} {setting.row}, seed {setting.seed}",
         logged=("loss", "latent_rate", "val_loss", "val_latent_rate"),

@@ -1,4 +1,4 @@
-"""What decides a row of Table 2, and its rows at the paper's scale and a short one."""
+"""The setting that identifies a row of Table 2, and the rows of both presets."""
 
 import dataclasses
 import hashlib
@@ -6,8 +6,8 @@ import json
 
 from applications.table2.variants import VARIANTS
 
-# What a short run changes. A learnable rate moves faster: just so much that it can fall from
-# 80 nats to 0 in the run, and leaves the decoder what time there is to find a use for them.
+# What a short run changes. A learnable rate moves faster, just fast enough to fall from 80 nats
+# to 0 within the run. A larger scale would leave the decoder less time to use these nats.
 _SHORT = {
     "num_layers": 1,
     "units": 128,
@@ -21,18 +21,19 @@ PRESETS = ("paper", "short")
 
 
 def table2_rows(dataset, preset):
-    """Return the settings of the paper's rows for a text, in its order.
+    """Return the settings of the paper's rows for a text, in the paper's order.
 
     Args:
-        dataset: Name of the text.
-        preset: "paper", or "short": one layer of width 128 in each part, 4 epochs.
+        dataset: String. Name of the text.
+        preset: String. "paper" is the paper's scale. "short" is one layer of width 128 in
+            encoder and decoder, and 4 epochs.
     """
     changes = {"paper": {}, "short": _SHORT}[preset]
     return [TextSetting(dataset=dataset, row=row, **changes) for row in VARIANTS]
 
 
 def preset_of(setting):
-    """Return the preset that a setting is of, whatever its seed, or ""."""
+    """Return the preset that a setting belongs to, whatever its seed, or ""."""
     setting = dataclasses.replace(setting, seed=0)
     for preset in PRESETS:
         if setting in table2_rows(setting.dataset, preset):
@@ -42,24 +43,24 @@ def preset_of(setting):
 
 @dataclasses.dataclass(frozen=True)
 class TextSetting:
-    """What decides a row; the defaults are the paper's where it names a value.
+    """The options that identify a row. If the paper names a value, it is the default.
 
     Attributes:
-        dataset: Name of the text.
-        row: Name of the row, in `variants.VARIANTS`.
-        num_layers: LSTM layers of the encoder, and of the decoder.
-        units: Their width.
-        embedding_dim: Width of the tokens' embeddings.
-        latent_dim: Number of latent dimensions.
-        dropout: Between the decoder's layers.
-        epochs: The paper: 400.
-        batch_size: Not in the paper.
-        learning_rate: Of Adam at its peak. Not in the paper.
-        warmup: Share of the training steps in which the learning rate rises.
-        rate_scale: Of a learnable rate, see `keras_slashed.rates.LearnableRate`.
-        seed: Of weights, order, noise and evaluation.
-        num_samples: Draws of z for each document in the NLL.
-        test_documents: Of the test part, how many are evaluated; 0 for all.
+        dataset: String. Name of the text.
+        row: String. Name of the row in `variants.VARIANTS`.
+        num_layers: Integer. Number of LSTM layers in the encoder and in the decoder.
+        units: Integer. Width of the LSTM layers.
+        embedding_dim: Integer. Width of the tokens' embeddings.
+        latent_dim: Integer. Number of latent dimensions.
+        dropout: Float. Rate of the dropout between the decoder's layers.
+        epochs: Integer. Number of epochs. The paper uses 400.
+        batch_size: Integer. Not in the paper.
+        learning_rate: Float. Peak learning rate of Adam. Not in the paper.
+        warmup: Float. Fraction of the training steps in which the learning rate rises.
+        rate_scale: Float. Scale of a learnable rate, as in `keras_slashed.rates.LearnableRate`.
+        seed: Integer. Seed of weights, order, noise and evaluation.
+        num_samples: Integer. Draws of z per document in the NLL.
+        test_documents: Integer. Number of test documents to evaluate, 0 for all.
     """
 
     dataset: str = "ptb"
@@ -85,7 +86,7 @@ class TextSetting:
 
     @property
     def has_latent(self):
-        """Whether the row has a z: the plain language model has none."""
+        """Whether the row has a z. The plain language model has none."""
         return "latent_dim" not in self.variant.fixed
 
     def build_options(self):
@@ -95,13 +96,13 @@ class TextSetting:
         return {**options, **self.variant.build_options(self.rate_scale)}
 
     def label(self, data_sha256):
-        """Return a name for the row's files that no other setting has."""
+        """Return a unique name for the row's files."""
         everything = json.dumps([dataclasses.asdict(self), data_sha256], sort_keys=True)
         digest = hashlib.sha256(everything.encode()).hexdigest()[:8]
         return f"{self.dataset}_{self.row}_epochs{self.epochs}_seed{self.seed}_{digest}"
 
     def columns(self):
-        """Return the row's columns that say what it is, as strings."""
+        """Return the columns that identify the row, as strings."""
         columns = {key: str(value) for key, value in dataclasses.asdict(self).items()}
         if self.variant.learnable is None:
             columns["rate_scale"] = ""

@@ -1,4 +1,4 @@
-"""What Table 2 says of a trained model: NLL, KL, active units and mutual information."""
+"""The measures of Table 2 for a trained model: NLL, KL, active units, mutual information."""
 
 import dataclasses
 
@@ -7,26 +7,27 @@ import numpy as np
 from applications.datasets.text_batches import TextBatches
 from keras_slashed import metrics
 
-# Logits of one computation at the most, which are what takes memory: 0.5 GB in float32.
+# Largest number of logits per batch, since they take most of the memory: 0.5 GB in float32.
 _MOST_LOGITS = 2**27
-_MOST_DOCUMENTS = 8  # of an importance-weighted batch, of like length
+_MOST_DOCUMENTS = 8  # in an importance-weighted batch of documents of similar length
 
 
 @dataclasses.dataclass
 class TextEvaluation:
-    """Measures over documents, in nats.
+    """Measures over documents, in nats. Without z, `kl` and all attributes after it are None.
 
     Attributes:
-        nll: Mean negative log-likelihood of a document, importance-weighted.
-        nll_error: Its standard error, the documents being a sample.
-        nll_of_documents: That of each, in the order of the corpus.
-        perplexity: exp of the NLL of a token, the end token counted.
-        kl: Mean rate of a document; None without z, as all that follows.
-        unit_rates: The share in it of each latent dimension.
-        unit_variances: Variance of the posterior mean of each.
-        active_units: How many of them vary by more than 0.01.
-        mutual_information: Of document and z, estimated.
-        mutual_information_error: Its standard error.
+        nll: Float. Mean importance-weighted negative log-likelihood per document.
+        nll_error: Float. Its standard error, with the documents as a sample.
+        nll_of_documents: Float array. The negative log-likelihood of each document, in the
+            order of the corpus.
+        perplexity: Float. exp of the mean NLL per token, including end tokens.
+        kl: Float or None. Mean rate per document.
+        unit_rates: Float array or None. The part of each latent dimension in the mean rate.
+        unit_variances: Float array or None. Variance of each dimension's posterior mean.
+        active_units: Integer or None. Number of dimensions with a variance above 0.01.
+        mutual_information: Float or None. Estimated mutual information of document and z.
+        mutual_information_error: Float or None. Its standard error.
     """
 
     nll: float
@@ -45,19 +46,19 @@ def evaluate(model, corpus, vocabulary, num_samples=100, lengths=None, seed=0):
     """Measure a model on documents.
 
     Args:
-        model: An `LSTMVAE`.
-        corpus: A `Corpus`.
-        vocabulary: The `Vocabulary` it was encoded with.
-        num_samples: Draws of z for each document in the NLL.
-        lengths: Lengths to pad to, see `TextBatches`.
-        seed: Integer seed of the draws.
+        model: `LSTMVAE` to measure.
+        corpus: `Corpus` of the documents.
+        vocabulary: `Vocabulary` that the corpus was encoded with.
+        num_samples: Integer. Draws of z per document in the NLL.
+        lengths: Sequence of integers or None. Lengths to pad to, as in `TextBatches`.
+        seed: Integer. Seed of the draws.
 
     Returns:
-        A `TextEvaluation`.
+        `TextEvaluation`.
     """
 
     def batches_of(size):
-        # Without filling up: the metrics count each row as a document.
+        # Without rows of padding, because the metrics count each row as a document.
         return TextBatches(corpus, vocabulary, size, lengths=lengths, fill=False)
 
     longest = int(corpus.lengths.max()) + 1
@@ -100,7 +101,7 @@ def _all(batches):
 
 
 def _of_documents(nll, batches):
-    """Return what the NLL of each document says, given in the order of the batches."""
+    """Return the measures of the documents' NLL, which comes in the order of the batches."""
     order = np.concatenate(batches.rows)
     values = np.empty(len(order))
     values[order] = nll

@@ -1,4 +1,4 @@
-"""The pictures of `applications.table2`: KL against epoch, and the rate of each unit."""
+"""The figures of `applications.table2`: KL against epoch, and the rate of each unit."""
 
 import math
 
@@ -17,15 +17,15 @@ _ACTIVE = 0.01
 
 
 def draw(rows, folder, name):
-    """Draw both pictures of a run's rows, of several seeds the first.
+    """Plot both figures for the rows of a run. Of several seeds, only the first is plotted.
 
     Args:
-        rows: Dicts of strings.
-        folder: That holds `history` and `measures`; the pictures go there.
-        name: Of the text.
+        rows: List of dicts of strings. The rows.
+        folder: Path of the folder that holds `history` and `measures`, and gets the figures.
+        name: String. Name of the text.
 
     Returns:
-        The pictures' paths; none without a row that has a z.
+        List of the figures' paths. It is empty if no row has a z.
     """
     rows = [group[0] for group in groups(rows) if group[0]["kl"]]
     if not rows:
@@ -61,7 +61,7 @@ def _draw_kl(rows, folder, path):
                 panel.plot(epochs, values, style, color=colour, marker="o", ms=3, label=label)
         if kind.startswith("committed"):
             panel.axhline(COMMITTED_NATS, color="0.5", lw=0.8)
-        # Nats from none to eighty: linear below 1, where collapse is.
+        # The axis covers 0 to 80 nats. It is linear below 1, where collapsed rows are.
         panel.set_yscale("symlog", linthresh=1.0)
         panel.set_yticks([0, 0.5, 1, 2, 5, 10, 20, 50, 100])
         panel.yaxis.set_major_formatter("{x:g}")
@@ -69,7 +69,7 @@ def _draw_kl(rows, folder, path):
         panel.xaxis.get_major_locator().set_params(integer=True)
         panel.grid(alpha=0.3)
         panel.legend(fontsize=8, loc="upper center", ncols=2)
-    panels[0, 0].set_ylabel("KL, nats a document (dotted: validation)")
+    panels[0, 0].set_ylabel("KL, nats per document (dotted: validation)")
     figure.suptitle(_title(rows))
     extras.save(figure, path, dpi=110)
 
@@ -92,9 +92,9 @@ def _draw_units(rows, folder, path):
         title = f"{row['row']}: {float(row['kl']):.2f} nats, {row['au']} active"
         panel.set_title(title, fontsize=10)
         panel.set_xticks([])
-        # A collapsed row must look collapsed, whatever is left of its rate.
+        # A collapsed row must look collapsed, however its small remaining rate is distributed.
         panel.set_ylim(0, max(0.1, 1.05 * rates.max()))
-    figure.supxlabel("latent dimensions, by their rate (grey: not active)")
+    figure.supxlabel("latent dimensions, sorted by rate (gray: not active)")
     figure.supylabel("rate, nats")
     figure.suptitle(_title(rows))
     extras.save(figure, path, dpi=110)

@@ -1,4 +1,4 @@
-"""Text from a trained LSTM VAE: reconstructions, samples and interpolations."""
+"""Texts that a trained LSTM VAE generates: reconstructions, samples and interpolations."""
 
 import numpy as np
 
@@ -6,21 +6,21 @@ from keras_slashed.ops import amplitude_to_normal
 
 _DOCUMENTS = 12
 _SAMPLES = 6
-# Of the documents to show: long ones tell less at a glance.
+# Only short documents are shown, since long ones are harder to compare.
 _MOST_TOKENS = 40
 
 
 def describe(model, corpus, vocabulary, seed=0):
-    """Return a text with a dozen documents, their reconstructions, and more.
+    """Return a text with a dozen documents, their reconstructions, an interpolation and samples.
 
-    Reconstructions and the interpolation begin with posterior means, and take the most
-    likely token each time; samples draw z and each token from the model.
+    Reconstructions and the interpolation start from posterior means, and take the most likely
+    token at each step. For samples, z and each token are drawn from the model.
 
     Args:
-        model: An `LSTMVAE`.
-        corpus: A `Corpus`, of which the first documents of at most 40 tokens are shown.
-        vocabulary: The `Vocabulary` it was trained with.
-        seed: Integer seed of the samples.
+        model: `LSTMVAE` that generates the texts.
+        corpus: `Corpus` whose first documents of at most 40 tokens are shown.
+        vocabulary: `Vocabulary` that the model was trained with.
+        seed: Integer. Seed of the samples.
     """
     lines = []
     if model.encoder is not None:
@@ -30,7 +30,7 @@ def describe(model, corpus, vocabulary, seed=0):
         length = int(corpus.lengths[shown].max()) + 1
         rows = corpus.padded(shown, length, vocabulary)
         options = {"max_length": _MOST_TOKENS}
-        lines.append("# Documents, and what is written from their posterior means\n")
+        lines.append("# Documents, and their reconstructions from posterior means\n")
         written = reconstruct(model, vocabulary, rows, **options)
         for index, text in zip(shown, written):
             lines += [f"document:       {vocabulary.decode(corpus[index])}",
@@ -50,25 +50,25 @@ def describe(model, corpus, vocabulary, seed=0):
 
 
 def generate(decoder, vocabulary, z=None, num_texts=None, max_length=60, temperature=0.0, seed=0):
-    """Write a text for each z, token after token.
+    """Generate a text for each z, token by token.
 
-    Each step is one call of `decoder.step`, compiled once for a number of texts. The
-    most likely token is taken, or one is drawn from `softmax(logits / temperature)`;
-    never padding or the begin token. A text stops at its end token.
+    Each step is one call of `decoder.step`, compiled once for a number of texts. The function
+    takes the most likely token, or draws one from `softmax(logits / temperature)`, but never
+    padding or the begin token. A text stops at its end token.
 
     Args:
-        decoder: An `LSTMDecoder`.
-        vocabulary: The `Vocabulary` it was trained with.
-        z: Array of shape `(num_texts, latent_dim)`; None for a plain language model.
-        num_texts: Without z, how many texts to write.
-        max_length: Greatest number of tokens of a text.
-        temperature: 0 for the most likely tokens, 1 to draw from the model.
-        seed: Integer seed of the draws.
+        decoder: `LSTMDecoder` of the model.
+        vocabulary: `Vocabulary` that the model was trained with.
+        z: Array of shape `(num_texts, latent_dim)`, or None for a plain language model.
+        num_texts: Integer. Number of texts, required without z.
+        max_length: Integer. Largest number of tokens in a text.
+        temperature: Float. Use 0 for the most likely tokens, and 1 to draw from the model.
+        seed: Integer. Seed of the draws.
 
     Returns:
-        A list of strings.
+        List of strings.
     """
-    # z may be of `np.random.default_rng(seed)`: this must be another stream.
+    # z may come from `np.random.default_rng(seed)`, so these draws need another stream.
     rng = np.random.default_rng([*b"generate", seed])
     given = [] if z is None else [np.asarray(z, "float32")]
     count = num_texts if z is None else len(z)
@@ -91,32 +91,32 @@ def _choose(logits, vocabulary, temperature, rng):
     logits = np.array(logits, "float64")
     logits[:, [0, vocabulary.begin]] = -np.inf
     if temperature > 0:
-        # The greatest of logits with Gumbel noise is a draw from their softmax.
+        # The argmax of logits plus Gumbel noise is a draw from their softmax.
         logits = logits / temperature + rng.gumbel(size=logits.shape)
     return np.argmax(logits, axis=-1).astype("int32")
 
 
 def posterior_means(encoder, rows):
-    """Return the posterior mean of each row of tokens, `(batch, latent_dim)`."""
+    """Return the posterior mean of each row of tokens, of shape `(batch, latent_dim)`."""
     mean, _ = amplitude_to_normal(encoder.predict_on_batch(rows))
     return np.asarray(mean)
 
 
 def reconstruct(model, vocabulary, rows, **options):
-    """Write a text from the posterior mean of each row; `options` are those of `generate`."""
+    """Generate a text from each row's posterior mean. `options` are those of `generate`."""
     z = posterior_means(model.encoder, rows)
     return generate(model.decoder, vocabulary, z, **options)
 
 
 def interpolate(model, vocabulary, rows, steps=7, **options):
-    """Write texts on the straight line between the posterior means of two rows.
+    """Generate texts on the straight line between the posterior means of two rows.
 
     Args:
-        model: An `LSTMVAE`.
-        vocabulary: The `Vocabulary` it was trained with.
-        rows: Two rows of tokens.
-        steps: Number of texts, those of the two ends included.
-        **options: Of `generate`.
+        model: `LSTMVAE` that generates the texts.
+        vocabulary: `Vocabulary` that the model was trained with.
+        rows: Integer array. Two rows of tokens.
+        steps: Integer. Number of texts, including both ends.
+        **options: Further keyword arguments of `generate`.
     """
     first, second = posterior_means(model.encoder, rows)
     share = np.linspace(0.0, 1.0, steps)[:, None]

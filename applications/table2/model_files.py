@@ -1,4 +1,4 @@
-"""A trained LSTM VAE in files: its weights, its setting and which words it knows."""
+"""Save and load a trained LSTM VAE: its weights, its setting and its vocabulary's checksum."""
 
 import dataclasses
 import hashlib
@@ -11,13 +11,14 @@ from applications.table2.config import TextSetting
 
 
 def save(model, setting, vocabulary, path):
-    """Write a model's weights, and beside them what `load` needs.
+    """Write a model's weights, and next to them a file with what `load` needs.
 
     Args:
-        model: An `LSTMVAE`.
-        setting: The `TextSetting` it was built of.
-        vocabulary: The `Vocabulary` it was trained with.
-        path: Of the weights, ending in `.weights.h5`; the setting goes beside it.
+        model: `LSTMVAE` to save.
+        setting: `TextSetting` that the model was built from.
+        vocabulary: `Vocabulary` that the model was trained with.
+        path: `pathlib.Path` of the weights, which ends in `.weights.h5`. The setting is written
+            to a file next to it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     model.training.save_weights(path)
@@ -35,16 +36,16 @@ def load(path, vocabulary):
     """Read a model that `save` wrote.
 
     Args:
-        path: Of the weights.
-        vocabulary: The `Vocabulary` it was trained with.
+        path: `pathlib.Path` of the weights.
+        vocabulary: `Vocabulary` that the model was trained with.
 
     Returns:
-        An `LSTMVAE`.
+        `LSTMVAE`.
 
     Raises:
-        FileNotFoundError: A file is not there.
-        ValueError: The model was trained with another vocabulary, or one of its two files is
-            damaged.
+        FileNotFoundError: If a file does not exist.
+        ValueError: If the model was trained with another vocabulary, or if one of its two files
+            is damaged.
     """
     setting, fingerprint = _read_description(_beside(path))
     vocabulary.check_fingerprint(fingerprint)
@@ -58,15 +59,16 @@ def _read_description(path):
     content = read_unpacked(path)
     try:
         description = json.loads(content)
-        # Files of earlier days have none.
+        # Older files have no checksum.
         checksum = description.pop("sha256", None)
         if checksum not in (None, _checksum(description)):
-            raise ValueError("its content has another checksum than when it was written")
+            raise ValueError("the checksum of its content has changed since it was written")
         return TextSetting(**description["setting"]), description["vocabulary_fingerprint"]
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        # Damaged, it may be any text.
+        # A damaged file may contain any text.
         raise ValueError(
-            f"{path.name} is damaged or describes no LSTM VAE: {type(error).__name__}: {error}"
+            f"{path.name} is damaged or does not describe an LSTM VAE: "
+            f"{type(error).__name__}: {error}"
         ) from error
 
 

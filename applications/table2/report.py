@@ -1,4 +1,4 @@
-"""Table 2 as Markdown, beside the paper's numbers."""
+"""Table 2 as Markdown, next to the paper's numbers."""
 
 import json
 import pathlib
@@ -13,24 +13,24 @@ from applications.table2.variants import TABLE2
 from applications.table2.variants import VARIANTS
 
 _MEASURES = ("nll", "kl", "au", "mi")
-# What is shown in a column of its own, or is of a row alone.
+# Columns that the table shows separately, or that apply only to some rows.
 _NAMES = ("dataset", "row", "epochs", "seed", "latent_dim", "rate_scale")
 
 
 def read_measures(folder, row):
-    """Return what `text_rows` wrote on a row: rates of units, NLL of documents, as arrays."""
+    """Return the arrays that `row_runner` wrote for a row, such as `nll_of_documents`."""
     path = pathlib.Path(folder) / "measures" / f"{row['label']}.json"
     return {name: np.array(values) for name, values in json.loads(path.read_text()).items()}
 
 
 def groups(rows):
-    """Return rows that differ in their seed alone together, in the paper's order.
+    """Return groups of rows in the paper's order. The rows of a group differ only in their seed.
 
     Args:
-        rows: Of the table, dicts of strings.
+        rows: List of dicts of strings. Rows of the table.
 
     Returns:
-        A list of lists of rows.
+        List of lists of rows.
     """
     found = provenance.groups_of_seeds(rows, [*TextSetting().columns(), "data_sha256"])
     order = list(VARIANTS)
@@ -41,9 +41,9 @@ def markdown(rows, folder, file_name):
     """Return the text of the table's Markdown file.
 
     Args:
-        rows: Of the table, dicts of strings.
-        folder: That holds `measures`.
-        file_name: Of the table.
+        rows: List of dicts of strings. Rows of the table.
+        folder: Path of the folder that holds `measures`.
+        file_name: String. Name of the table's file.
     """
     found = groups(rows)
     references = {_company(group[0]): group for group in found if group[0]["row"] == "vae"}
@@ -65,18 +65,22 @@ def markdown(rows, folder, file_name):
         cells.append(_gain(folder, group, references.get(_company(row))))
         cells += [_cell(group, *pair) for pair in zip(_MEASURES[1:], paper[1:])]
         lines.append(cells)
-    header = ["row", "epochs", "seeds", "NLL", "NLL less LSTM VAE's", "KL", "AU", "MI"]
+    header = ["row", "epochs", "seeds", "NLL", "NLL minus LSTM VAE's", "KL", "AU", "MI"]
     if len(every) > 1:
         header.insert(1, "not the paper's")
-    everywhere = f"Not the paper's: {min(every)}.\n" if len(every) == 1 and min(every) else ""
+    everywhere = ""
+    if len(every) == 1 and min(every):
+        everywhere = f"All rows differ from the paper in: {min(every)}.\n"
     return (
         f"# Table 2, {rows[0]['dataset']}\n\n"
-        "Nats a document: negative log-likelihood by importance sampling (100 draws unless the "
-        "file says else), rate,\nactive units of 32, mutual information; over test documents, "
-        "`documents` in the file. Of several seeds the\nmean ± the standard deviation. In "
-        "brackets the paper's number, on a text it does not name. The difference\nin NLL is that "
-        "of the same documents, ± its standard error (of the first seed).\nWhat made each row is "
-        f"in `{file_name}`.\n{everywhere}\n{markdown_table(header, lines)}\n\n"
+        "NLL, KL and MI are in nats per test document: the negative log-likelihood by importance "
+        "sampling (100\ndraws unless the file states another number), the rate, and the mutual "
+        "information. AU is the number of\nactive units among 32. The column `documents` of the "
+        "file has the number of test documents. For several\nseeds the table shows the mean ± the "
+        "standard deviation. In parentheses is the paper's number, for a text\nthat it does not "
+        "name. The difference in NLL compares the same documents, ± its standard error, for the\n"
+        f"first seed. `{file_name}` states what made each row.\n"
+        f"{everywhere}\n{markdown_table(header, lines)}\n\n"
         f"{provenance.made_by(rows)}\n"
     )
 
@@ -93,7 +97,7 @@ def _cell(group, name, paper):
 
 
 def _company(row):
-    """Return what rows have in common that are trained alike, on the same data."""
+    """Return what is equal in rows that are trained in the same way on the same data."""
     names = [*TextSetting().columns(), "data_sha256", "documents"]
     left_out = ("row", "seed", "latent_dim", "rate_scale", "num_samples")
     company = tuple(row[name] for name in names if name not in left_out)
@@ -101,7 +105,7 @@ def _company(row):
 
 
 def _gain(folder, group, reference):
-    """Return the mean difference in NLL from the LSTM VAE's, document by document."""
+    """Return the mean difference in NLL from the LSTM VAE on the same documents."""
     if reference is None or group is reference:
         return ""
     mine, its = (read_measures(folder, one[0])["nll_of_documents"] for one in (group, reference))

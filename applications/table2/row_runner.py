@@ -1,4 +1,4 @@
-"""One row of Table 2: train a text model, measure it, and let it write."""
+"""One row of Table 2: train a text model, measure it, and generate texts."""
 
 import json
 import pathlib
@@ -38,20 +38,20 @@ COLUMNS = (
 
 
 class TextRowRunner:
-    """Train and measure rows, one after the other.
+    """Train and measure rows one after another.
 
     In the output folder, a row in training has `checkpoints/<label>` and
-    `history/<label>.csv`, a line for each epoch. A trained one has
-    `models/<label>.weights.h5` and `.json`, for `model_files.load`;
-    `measures/<label>.json`, the rate of each latent dimension and the NLL of each
-    document; and `texts/<label>.txt`, what it writes. A killed row goes on from its last
-    checkpoint, and ends with the numbers it would have had.
+    `history/<label>.csv`, with a line for each epoch. A trained row has
+    `models/<label>.weights.h5` and `.json`, which `model_files.load` reads. Its
+    `measures/<label>.json` has the rate of each latent dimension and the NLL of each document,
+    and `texts/<label>.txt` has the texts that it generates. A row that was killed continues
+    from its last checkpoint, and ends with the same numbers as an undisturbed one.
 
     Args:
-        data: A `TextData`.
-        output: Folder.
-        module: Name of the module that `python -m` runs, for the provenance.
-        checkpoint_seconds: Time between two checkpoints at the least.
+        data: `TextData` to train and test on.
+        output: String or path. The output folder.
+        module: String. Name of the module that `python -m` runs, for the provenance.
+        checkpoint_seconds: Float. Minimum time between two checkpoints.
     """
 
     def __init__(self, data, output, module, checkpoint_seconds=20.0):
@@ -65,12 +65,12 @@ class TextRowRunner:
         """Run a row.
 
         Args:
-            setting: A `TextSetting`.
-            report: Called with the number of epochs done, and what the last one
-                logged: once at the start and after every epoch.
+            setting: `TextSetting` of the row.
+            report: Function of the number of finished epochs and the logs of the last one. It
+                is called once at the start and after every epoch.
 
         Returns:
-            A dict of strings: the row of the table, then what made it.
+            Dict of strings. The row of the table, then what made it.
         """
         files = RowFiles(self.output, setting, self._sha256)
         model, history = self.train(setting, report)
@@ -112,16 +112,16 @@ class TextRowRunner:
         }
 
     def train(self, setting, report=lambda epoch, logs: None):
-        """Train the model of a row, from its checkpoint where there is one.
+        """Train the model of a row, from its checkpoint if there is one.
 
         Returns:
-            The `LSTMVAE`, and the history: a dict of strings for each epoch.
+            The `LSTMVAE`, and the history as a list with a dict of strings for each epoch.
         """
         keras.utils.set_random_seed(setting.seed)
         words = self.data.vocabulary
         model = lstm_vae.build(len(words), **setting.build_options())
         batches = TextBatches(self.data.train, words, setting.batch_size, setting.seed)
-        # The same lengths: what was compiled for them serves both.
+        # The same lengths for both, so that they share their compilations.
         watched = TextBatches(self.data.valid, words, setting.batch_size, lengths=batches.lengths)
         steps = setting.epochs * len(batches)
         optimizer = keras.optimizers.Adam(one_cycle(setting.learning_rate, steps, setting.warmup))
@@ -140,7 +140,7 @@ class TextRowRunner:
             report,
             lambda initial_epoch, more: model.training.fit(
                 for_fit(batches),
-                shuffle=False,  # they do so themselves
+                shuffle=False,  # the batches shuffle themselves
                 epochs=setting.epochs,
                 initial_epoch=initial_epoch,
                 validation_data=for_fit(watched),
@@ -152,17 +152,17 @@ class TextRowRunner:
 
 
 def result_table(path):
-    """Return the `ResultTable` of a file with rows of `TextRowRunner`."""
+    """Return the `ResultTable` of a file with rows from `TextRowRunner`."""
     return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), ("row", "epochs", "seed"))
 
 
 def make_runner(dataset, options, *more):
-    """Return a `TextRowRunner` with its data loaded: what a worker process calls first."""
+    """Load the data and return a `TextRowRunner`. Each worker process calls this once."""
     return TextRowRunner(load(dataset, **options), *more)
 
 
 def _some(corpus, count):
-    """Return that many documents, the same ones for every row; 0 for all."""
+    """Return `count` documents, the same ones for every row, or all of them for 0."""
     if not 0 < count < len(corpus):
         return corpus
     return corpus.select(np.sort(np.random.default_rng(0).permutation(len(corpus))[:count]))

@@ -1,4 +1,4 @@
-"""The rows of Table 2: what makes each of them, and the paper's numbers."""
+"""The rows of Table 2: the options of each, and the paper's numbers."""
 
 import dataclasses
 import math
@@ -8,9 +8,9 @@ from keras_slashed.callbacks import KLWarmup
 from keras_slashed.rates import CommittedRate
 from keras_slashed.rates import LearnableRate
 
-# By the names of `lstm_vae_variants`: NLL, KL, active units and mutual information, in
-# nats. The plain language model has the first alone. The paper does not name its text; the
-# NLL is of the size that others report for the Yahoo Answers of 100,000 documents.
+# NLL, KL, active units and mutual information by row; NLL, KL and mutual information are in
+# nats. The plain language model has only the first. The paper does not name its text. Its NLL
+# is similar to what others report for Yahoo Answers with 100,000 documents.
 TABLE2 = {
     "lstm": (336.47, None, None, None),
     "vae": (337.21, 0.00, 0, 0.00),
@@ -34,7 +34,8 @@ TABLE2 = {
 
 COMMITTED_NATS = 6.0
 DECOUPLED_NATS = (2, 8, 20, 40, 80)
-# The paper names none. With 32 latent dimensions 0.6 makes KL >= 5.76, and the table has 5.88.
+# The paper does not name gamma. With 32 latent dimensions, 0.6 makes KL >= 5.76, and the
+# paper's table has 5.88.
 BATCH_NORM_GAMMA = 0.6
 
 
@@ -43,11 +44,11 @@ class Variant:
     """A row of Table 2.
 
     Attributes:
-        title: The row's name in the paper.
-        fixed: Options of `lstm_vae.build`.
-        committed: Nats of a committed rate, or None.
-        learnable: Nats that a learnable rate starts from, or None.
-        annealing: Of the KL's weight: None, "warmup" or "cyclic".
+        title: String. The row's name in the paper.
+        fixed: Dict. Options of `lstm_vae.build`.
+        committed: Float or None. Committed rate in nats.
+        learnable: Float or None. Initial value of a learnable rate in nats.
+        annealing: String or None. Schedule of the KL weight, "warmup" or "cyclic".
     """
 
     title: str
@@ -57,10 +58,10 @@ class Variant:
     annealing: str | None = None
 
     def build_options(self, rate_scale=1.0):
-        """Return options of `lstm_vae.build`, with a rate layer of their own.
+        """Return the options of `lstm_vae.build`, with a new rate layer.
 
         Args:
-            rate_scale: Of a learnable rate.
+            rate_scale: Float. Scale of a learnable rate.
         """
         options = dict(self.fixed)
         if self.committed is not None:
@@ -70,13 +71,14 @@ class Variant:
         return options
 
     def callbacks(self, steps, warmup=0.1):
-        """Return the callbacks that anneal the KL's weight.
+        """Return the callbacks that anneal the KL weight.
+
+        The paper describes neither schedule. "cyclic" is that of Fu et al., with four cycles
+        and a weight that grows over half of each cycle.
 
         Args:
-            steps: Number of training steps in all.
-            warmup: Share of them in which the weight grows, for "warmup". The paper
-                says nothing of either schedule; "cyclic" is Fu et al.'s: four cycles,
-                growing over half of each.
+            steps: Integer. Total number of training steps.
+            warmup: Float. Fraction of the steps in which the weight grows, for "warmup".
         """
         if self.annealing == "warmup":
             return [KLWarmup(steps=max(1, math.ceil(warmup * steps)))]

@@ -1,4 +1,4 @@
-"""What the experiments need of each backend: compilation, gradients, float64, threads, batches."""
+"""What differs between backends: compilation, gradients, float64, threads and batches."""
 
 import contextlib
 import os
@@ -7,17 +7,18 @@ import keras
 
 
 def for_fit(batches):
-    """Return batches as `fit` is to get them: on TensorFlow as a `tf.data.Dataset`.
+    """Return batches in the form that `fit` should get: on TensorFlow a `tf.data.Dataset`.
 
-    Keras makes one of a `PyDataset` there too, but one that tf.data tunes as it runs, by a
-    thread that sleeps for 10 ms and then twice as long each time, up to a minute. Now and
-    then the end of an iterator waits until that thread wakes: with TensorFlow 2.21, of eight
-    calls of `fit` that compute for 6.4 s five took 10.2 s. What is returned is not tuned.
+    On TensorFlow, Keras itself turns a `PyDataset` into a dataset, but tf.data autotunes that
+    one while it runs. The thread that does so sleeps for 10 ms and then twice as long each
+    time, up to a minute, and sometimes the end of an iterator waits until it wakes. With
+    TensorFlow 2.21, five of eight calls of `fit` that compute for 6.4 s took 10.2 s. The
+    returned dataset is not autotuned.
 
     Args:
-        batches: A `keras.utils.PyDataset` of tuples of arrays, whose number of batches does
-            not change, nor the arrays' dtypes and numbers of axes. It shuffles itself, in
-            `set_epoch` or `on_epoch_begin`, and `fit` is told `shuffle=False`.
+        batches: `keras.utils.PyDataset` of tuples of arrays. The number of batches, the dtypes
+            and the numbers of axes must not change. It shuffles itself in `set_epoch` or
+            `on_epoch_begin`, so call `fit` with `shuffle=False`.
     """
     if keras.backend.backend() != "tensorflow":
         return batches
@@ -38,12 +39,12 @@ def for_fit(batches):
 
 
 def processors():
-    """Return how many processors this process may run on."""
+    """Return the number of processors that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def threads():
-    """Return how many threads the framework may compute on, on a CPU."""
+    """Return the number of threads that the framework may use on a CPU."""
     backend = keras.backend.backend()
     if backend == "torch":
         import torch
@@ -54,7 +55,7 @@ def threads():
 
 
 def float64_enabled():
-    """Return a context in which float64 tensors can be made: on JAX they are off."""
+    """Return a context in which float64 tensors exist, since JAX disables them by default."""
     if keras.backend.backend() != "jax":
         return contextlib.nullcontext()
     import jax
@@ -66,11 +67,12 @@ def compile_with_state(function, variables):
     """Compile a function of tensors that reads and writes Keras variables.
 
     Args:
-        function: Takes tensors, returns a tensor. It may call models.
-        variables: All variables it touches, seeds of random numbers included.
+        function: Function of tensors that returns a tensor. It may call models.
+        variables: List of all variables that it reads or writes, including the states of
+            seed generators.
 
     Returns:
-        A function of the same arguments. On PyTorch it runs eagerly.
+        Function of the same arguments. On PyTorch it runs eagerly.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
@@ -102,8 +104,8 @@ def input_gradient(function, x):
     """Return the gradient of `function(x)[0]` at x, and `function(x)[1]`.
 
     Args:
-        function: From a tensor to a scalar and a structure of tensors.
-        x: Tensor.
+        function: Function of a tensor that returns a scalar and a structure of tensors.
+        x: Tensor. Where to compute the gradient.
     """
     backend = keras.backend.backend()
     if backend == "jax":

@@ -1,4 +1,4 @@
-"""Training on several devices: the engine of each backend, behind one call."""
+"""Training on several devices: one call for the way of each backend."""
 
 import contextlib
 import functools
@@ -13,27 +13,27 @@ if _BACKEND == "torch":
 def run_on_devices(number, function, *arguments):
     """Call a function so that the models it makes train on several devices at once.
 
-    - TensorFlow: in the scope of a `tf.distribute.MirroredStrategy`;
-    - JAX: under a `keras.distribution.DataParallel`;
-    - PyTorch: in as many processes, joined by nccl on GPUs and by gloo on a CPU; the
+    - TensorFlow: in the scope of a `tf.distribute.MirroredStrategy`.
+    - JAX: under a `keras.distribution.DataParallel`.
+    - PyTorch: in one process per device, connected by nccl on GPUs and by gloo on a CPU. The
       function and its arguments are pickled.
 
-    GPUs where there are enough, or else as many virtual CPU devices, which share the
-    processors: for TensorFlow and JAX only a process that has not computed yet can make
-    them. One number of devices to a process: TensorFlow's collectives allow no second.
-    The function passes its model through `parallel`, and takes of each batch the part
-    that `share` says.
+    The devices are GPUs if there are enough. Otherwise they are virtual CPU devices, which
+    share the processors. For TensorFlow and JAX, a process can create these only before its
+    first computation. A process can use only one number of devices, because TensorFlow's
+    collectives do not allow a second. The function must pass its model through `parallel`, and
+    take only the part of each batch that `share` selects.
 
     Args:
-        number: Of devices, at least 1.
-        function: Makes and trains models.
-        *arguments: Of the function.
+        number: Integer. Number of devices, at least 1.
+        function: Function that makes and trains models.
+        *arguments: Arguments of the function.
 
     Returns:
-        What the function returned; with PyTorch, in the first process.
+        The result of the function. With PyTorch it is that of the first process.
 
     Raises:
-        RuntimeError: There are not enough devices, nor can they be made any more.
+        RuntimeError: If there are too few devices and it is too late to create more.
     """
     _make_devices(number)
     if _BACKEND == "tensorflow":
@@ -50,10 +50,10 @@ def run_on_devices(number, function, *arguments):
 
 
 def parallel(model):
-    """Return a model that trains as the one given, on all devices.
+    """Return a model that trains like the given one, on all devices.
 
-    With PyTorch a `Model` around it, which calls it by `DistributedDataParallel`;
-    else the model itself: strategy and distribution work on its variables.
+    With PyTorch this is a `Model` that calls the given one through `DistributedDataParallel`.
+    Otherwise it is the model itself, since strategy and distribution act on its variables.
     """
     return devices_torch.DataParallelModel(model) if _BACKEND == "torch" else model
 
@@ -61,22 +61,22 @@ def parallel(model):
 def share():
     """Return the slice of a batch's rows that this process supplies.
 
-    All of them, but with PyTorch, where each process has its own.
+    It selects all rows, except with PyTorch, where each process has its own.
     """
     return devices_torch.share() if _BACKEND == "torch" else slice(None)
 
 
 def mean(values):
-    """Return the mean over all processes of a list of numbers that each has logged."""
+    """Return the mean over all processes of a list of numbers that each process logged."""
     return devices_torch.mean(values) if _BACKEND == "torch" else values
 
 
 def _make_devices(number):
-    """Make virtual CPU devices, for where there are too few GPUs; PyTorch needs none."""
+    """Make virtual CPU devices, in case there are too few GPUs. PyTorch needs none."""
     if _BACKEND == "jax":
         import jax
 
-        with contextlib.suppress(RuntimeError):  # too late: there are what there are
+        with contextlib.suppress(RuntimeError):  # JAX has already made its devices
             jax.config.update("jax_num_cpu_devices", number)
     elif _BACKEND == "tensorflow":
         import tensorflow as tf
@@ -87,7 +87,7 @@ def _make_devices(number):
             tf.config.set_logical_device_configuration(cpu, configuration)
 
 
-@functools.cache  # two of the same devices would get their collectives mixed up
+@functools.cache  # two strategies on the same devices would mix up their collectives
 def _mirrored_strategy(number):
     import tensorflow as tf
 
@@ -101,7 +101,7 @@ def _data_parallel(number):
         found = keras.distribution.list_devices("cpu")
     if len(found) < number:
         raise RuntimeError(
-            f"{number} devices were asked for, JAX has {len(found)}: {found}. "
-            "More can be made on a CPU, before JAX computes for the first time."
+            f"{number} devices are required, but JAX has {len(found)}: {found}. "
+            "More CPU devices can be created only before the first computation of JAX."
         )
     return keras.distribution.DataParallel(devices=found[:number])

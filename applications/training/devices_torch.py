@@ -1,4 +1,4 @@
-"""PyTorch on several devices: a process for each, joined by `torch.distributed`."""
+"""PyTorch on several devices, with one process per device and `torch.distributed`."""
 
 import os
 import pathlib
@@ -16,16 +16,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 def run_in_processes(number, function, *arguments):
-    """Call a function in processes that make up one group; return what the first returned.
+    """Call a function in the processes of one group, and return the result of the first one.
 
     Args:
-        number: Of processes, at least 1.
-        function: Of the top level of a module, as its arguments are to be pickled.
-        *arguments: Of the function.
+        number: Integer. Number of processes, at least 1.
+        function: Function at the top level of a module, since it is pickled.
+        *arguments: Arguments of the function, which are pickled.
 
     Raises:
-        torch.multiprocessing.ProcessRaisedException: The function raised in one of
-            the processes; the others were ended.
+        torch.multiprocessing.ProcessRaisedException: If the function raised an error in one
+            of the processes. The others are ended.
     """
     with tempfile.TemporaryDirectory() as folder:
         multiprocessing.start_processes(
@@ -44,7 +44,7 @@ def _run(rank, number, folder, function, arguments):
         torch.cuda.set_device(rank)
     else:
         torch.set_num_threads(max(1, torch.get_num_threads() // number))
-        # One machine: no name of it has to be looked up.
+        # All processes are on one machine, whose host name need not be resolved.
         os.environ.setdefault("GLOO_SOCKET_IFNAME", _loopback())
     distributed.init_process_group(
         "nccl" if gpus else "gloo",
@@ -56,7 +56,7 @@ def _run(rank, number, folder, function, arguments):
         result = function(*arguments)
         if rank == 0:
             pathlib.Path(folder, "result").write_bytes(pickle.dumps(result))
-        # One that leaves while another still talks to it takes that one down.
+        # A process that ends while another still communicates with it makes that one fail.
         distributed.barrier()
     finally:
         distributed.destroy_process_group()
@@ -64,10 +64,10 @@ def _run(rank, number, folder, function, arguments):
 
 
 def _leave():
-    """End this process as it is, its work done.
+    """End this process without shutting down the interpreter.
 
-    Where the interpreter is taken apart first, a thread of gloo that has yet to let go of a
-    tensor now and then ends the process by SIGABRT, and the parent counts it as failed.
+    During a shutdown, a thread of gloo that still holds a tensor sometimes ends the process by
+    SIGABRT, and the parent would count it as failed.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -80,40 +80,40 @@ def _loopback():
 
 
 def share():
-    """Return the slice of a batch's rows that this process supplies: every n-th."""
+    """Return the slice of a batch's rows that this process supplies: every n-th row."""
     if not distributed.is_initialized():
         return slice(None)
     return slice(distributed.get_rank(), None, distributed.get_world_size())
 
 
 def mean(values):
-    """Return the mean over all processes of a list of numbers that each has."""
+    """Return the mean over all processes of a list of numbers that each process has."""
     gathered = [None] * distributed.get_world_size()
     distributed.all_gather_object(gathered, values)
     return np.mean(gathered, axis=0).tolist()
 
 
 class DataParallelModel(keras.Model):
-    """A model that trains by `DistributedDataParallel`: each process on its own batches.
+    """A model that trains by `DistributedDataParallel`, each process on its own batches.
 
-    In `fit` the gradients are the mean over the processes, which start from the weights
-    of the first. Losses, metrics and rates that it logs are those of its own batches;
-    `mean` has those of all.
+    All processes start from the weights of the first one, and in `fit` each gradient is the
+    mean over the processes. The logged losses, metrics and rates are those of the process's
+    own batches. `mean` averages them over all processes.
 
     Args:
-        model: A built Keras model.
-        **kwargs: As for any `keras.Model`.
+        model: Built `keras.Model`.
+        **kwargs: Base model keyword arguments, such as `name`.
     """
 
     def __init__(self, model, **kwargs):
         super().__init__(**kwargs)
         self.model = model
-        # In a list: Keras would make a layer of it, and its weights count twice.
+        # In a list, because Keras would otherwise wrap it in a layer and count weights twice.
         self._parallel = [DistributedDataParallel(model)]
         self.build(model.input_shape)
 
     def build(self, input_shape):
-        self.built = True  # as its model is
+        self.built = True  # the inner model is built
 
     def call(self, x, training=None):
         if not training:

@@ -1,29 +1,29 @@
-"""Random numbers by epoch, so that training may stop after one and go on the same."""
+"""Random numbers that depend on the epoch, so that interrupted training continues unchanged."""
 
 import keras
 import numpy as np
 
 
 def set_noise(model, *numbers):
-    """Set every seed generator of a model to a state made of integers."""
+    """Set every seed generator of a model to a state that is derived from integers."""
     if keras.backend.backend() == "torch":
-        # Keras' Dropout draws from PyTorch's own generator there.
+        # On PyTorch, Keras' Dropout draws from PyTorch's global generator.
         keras.utils.set_random_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
     generators = [v for v in model.variables if v.name == "seed_generator_state"]
     for index, state in enumerate(generators):
         words = np.random.SeedSequence([*numbers, index]).generate_state(2)
-        # 31 bits: some backends keep a state in signed integers.
+        # 31 bits, because some backends store the state as signed integers.
         state.assign((words >> 1).astype(keras.backend.standardize_dtype(state.dtype)))
 
 
 class ShuffledBatches(keras.utils.PyDataset):
-    """Batches of (x, y), in an order made of seed and epoch.
+    """Batches of (x, y), in an order that depends on seed and epoch.
 
     Args:
-        x: Array of inputs, or of their numbers.
+        x: Array of inputs, or of their indices.
         y: Array of labels.
-        batch_size: Instances in a batch; the last one may have fewer.
-        seed: Integer.
+        batch_size: Integer. Instances per batch. The last batch may have fewer.
+        seed: Integer. Seed of the order.
     """
 
     def __init__(self, x, y, batch_size, seed):
@@ -34,7 +34,7 @@ class ShuffledBatches(keras.utils.PyDataset):
         self.set_epoch(0)
 
     def set_epoch(self, epoch):
-        """Shuffle for an epoch, whatever epochs came before."""
+        """Shuffle for an epoch, independently of the epochs before."""
         rng = np.random.default_rng([self._seed, epoch])
         self._order = rng.permutation(len(self._y))
 
@@ -47,11 +47,11 @@ class ShuffledBatches(keras.utils.PyDataset):
 
 
 class EpochSeeds(keras.callbacks.Callback):
-    """At the start of each epoch, seed its order and its noise by its number.
+    """Seed order and noise by the epoch's number at the start of each epoch.
 
     Args:
-        batches: `ShuffledBatches` or `TextBatches`.
-        seed: Integer seed of the noise; that of the order is the batches' own.
+        batches: `ShuffledBatches` or `TextBatches`, which have their own seed of the order.
+        seed: Integer. Seed of the noise.
     """
 
     def __init__(self, batches, seed):

@@ -1,11 +1,12 @@
-"""The whole state of a model, weights and what else it has, given to another."""
+"""Copy the whole state of a model to another, weights and other variables."""
 
 
 def assign(variables, values):
-    """Assign values to variables, one to one.
+    """Assign each value to the variable at the same position.
 
-    Of two models of one shape, `assign(model.variables, other.variables)` copies more than
-    `set_weights` does: the hyperparameters, a rate or a `kl_weight`, and the state of the noise.
+    For two models of the same architecture, `assign(model.variables, other.variables)` also
+    copies what `set_weights` leaves out: hyperparameters like a rate or a `kl_weight`, and the
+    state of the noise.
     """
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -1,4 +1,4 @@
-"""Adam with weight decay, in the two ways the name is used, and the one-cycle learning rate."""
+"""Adam with either kind of weight decay, and the one-cycle learning rate."""
 
 import math
 
@@ -8,13 +8,13 @@ import keras
 def one_cycle(peak, steps, warmup=0.1):
     """Return a schedule that rises from `peak / 25` to `peak`, and falls to `peak / 250,000`.
 
-    The three values are those of `torch.optim.lr_scheduler.OneCycleLR`. It rises
-    linearly, where PyTorch's takes half a cosine, and falls as half a cosine does.
+    The three values are those of `torch.optim.lr_scheduler.OneCycleLR`. This schedule rises
+    linearly, while PyTorch's rises along half a cosine. Both fall along half a cosine.
 
     Args:
-        peak: Greatest learning rate.
-        steps: Training steps in all.
-        warmup: Share of them in which it rises.
+        peak: Float. Largest learning rate.
+        steps: Integer. Total number of training steps.
+        warmup: Float in [0, 1]. Fraction of the steps in which the learning rate rises.
 
     Reference:
         Smith and Topin, Super-Convergence, 2018; Slashed Normal, appendix F.2.
@@ -36,15 +36,15 @@ def build_adam(learning_rate, weight_decay, kind="coupled", **options):
     """Return Adam with a weight decay.
 
     Args:
-        learning_rate: A number or a schedule.
-        weight_decay: Strength of the decay; 0 for none.
-        kind: "coupled", an L2 penalty whose gradient Adam rescales like any
-            other (`torch.optim.Adam(weight_decay=...)`), or "decoupled", as in
-            AdamW (Loshchilov and Hutter 2019; Keras' own `weight_decay`).
-        **options: Of `keras.optimizers.Adam`.
+        learning_rate: Float or `keras.optimizers.schedules.LearningRateSchedule`.
+        weight_decay: Float. Strength of the decay. Use 0 for none.
+        kind: String. "coupled" is an L2 penalty whose gradient Adam rescales like any other,
+            as in `torch.optim.Adam(weight_decay=...)`. "decoupled" is that of AdamW
+            (Loshchilov and Hutter 2019), like Keras' own `weight_decay`.
+        **options: Further keyword arguments of `keras.optimizers.Adam`.
 
     Raises:
-        ValueError: An unknown kind.
+        ValueError: If `kind` is unknown.
     """
     if kind == "decoupled":
         return keras.optimizers.Adam(learning_rate, weight_decay=weight_decay or None, **options)
@@ -55,7 +55,7 @@ def build_adam(learning_rate, weight_decay, kind="coupled", **options):
 
 @keras.saving.register_keras_serializable(package="keras_slashed_applications")
 class CoupledAdam(keras.optimizers.Adam):
-    """Adam on the loss plus `penalty / 2 ||w||^2`, which the loss shown leaves out."""
+    """Adam on the loss plus `penalty / 2 ||w||^2`. The reported loss excludes the penalty."""
 
     def __init__(self, learning_rate=1e-3, penalty=0.0, **options):
         super().__init__(learning_rate, **options)

@@ -1,13 +1,14 @@
-"""What the joined statistics of a bottleneck cost in training on several devices.
+"""Measure what the synchronized statistics of a bottleneck cost on several devices.
 
     KERAS_BACKEND=jax python -m benchmarks.device_scaling
 
-A training step of the MNIST classifier through `model.fit` on 1, 2, 4 and 8 devices, with
-no bottleneck and with a synchronized one of each normalization; the bytes that a step
-sends; and what these predict for more devices, by a model of the network (--latency of a
-message, --bandwidth between two devices): with a ring, as suits large tensors, for the
-gradients, and with the faster of a ring and a tree for the statistics. The images are
-random: a time does not depend on them. Writes device_scaling_BACKEND_DEVICE.csv and .md.
+The command times a training step of the MNIST classifier through `model.fit` on 1, 2, 4 and 8
+devices, without a bottleneck and with a synchronized one of each normalization. It counts the
+bytes that a step sends, and predicts the time that more devices would wait, by a model of the
+network (--latency of a message, --bandwidth between two devices). The model sends the gradients
+through a ring, which suits large tensors, and the statistics through the faster of a ring and a
+tree. The images are random, since the times do not depend on them. The command writes
+device_scaling_BACKEND_DEVICE.csv and .md.
 """
 
 import concurrent.futures
@@ -33,44 +34,44 @@ from benchmarks.harness import frameworks
 from benchmarks.harness import tables
 from benchmarks.harness import timing
 
-_WARM_UP = 2  # epochs, which compile
+_WARM_UP = 2  # epochs that include compilation
 _PREDICTED = (8, 1024)
 _TITLE = "# A training step on several devices\n"
 _TEXT = """
-The MNIST classifier (784-1024-1024-512-10, {gradients} bytes of gradients) on {backend},
-{device}. {shared}Batch size: of all devices together. Times: median of {rounds} epochs of
-{steps} steps, with quartiles.
+The model is the MNIST classifier (784-1024-1024-512-10, {gradients} bytes of gradients) on
+{backend}, {device}. {shared}The batch size is that of all devices together. Times are medians of
+{rounds} epochs of {steps} steps, with quartiles.
 """
-_VIRTUAL = """Its devices are virtual and share these cores: the times say what dividing a
-step costs here, not what devices gain. """
+_VIRTUAL = """The devices are virtual and share these cores, so the times show what dividing
+a step costs, and not what more devices save. """
 _SENT = """
 ## Bytes that a step sends
 
-Of each device's tensors, in the normalization's forward and backward pass. {how}
+The table shows the bytes of each device's tensors in the forward and backward passes of the
+normalization. {how}
 """
 _HOW = {
-    "jax": """Read from
-the compiled step, without what goes along with the gradients. The collectives are those of
-the whole step: one of them sends the gradients.""",
+    "jax": """They are read from the compiled step, without what is sent together with
+the gradients. The collectives are those of the whole step, and one of them sends the gradients.""",
 }
-_COUNTED = """What
-the layer gives to the framework's collective in the forward pass; the backward pass sends
-as much."""
+_COUNTED = """The bytes are those that the layer passes to the framework's collective in
+the forward pass. The backward pass sends the same number."""
 _PREDICTION = """
-## What this predicts
+## Prediction for more devices
 
-By a model: a message takes {latency:g} s, and {bandwidth:g} bytes pass between two devices
-in a second. A ring of n devices sends 2 (n - 1) messages of 1/n of a tensor one after the
-other, a tree 2 log2(n) of the whole. Gradients by a ring, the two collectives of the
-statistics by what is faster. Nothing is hidden behind computation; gradients often are,
-the statistics cannot be, as the step waits for them.
+The prediction uses a model of the network. A message takes {latency:g} s, and {bandwidth:g} bytes
+per second pass between two devices. A ring of n devices sends 2 (n - 1) messages of 1/n of a tensor
+one after another. A tree sends 2 log2(n) messages of the whole tensor. The gradients go through a
+ring, and the two collectives of the statistics through the faster of the two. The model overlaps
+nothing with computation. In practice gradients often overlap, but statistics cannot, because the
+step waits for them.
 """
 
 
 def step_times(case, steps, rounds):
-    """Return seconds a step, one for each round, on the devices of `run_on_devices`.
+    """Return the seconds per step for each round, on the devices of `run_on_devices`.
 
-    And what a step sends; see `benchmarks.device_scaling.collectives`.
+    It also returns what a step sends, from `benchmarks.device_scaling.collectives`.
     """
     normalization = case["normalization"]
     vib = normalization != "none"
@@ -113,10 +114,10 @@ def prediction(sent, number, latency, bandwidth):
     """Return the seconds that a step of `number` devices waits for statistics and gradients.
 
     Args:
-        sent: Bytes, of `benchmarks.device_scaling.collectives.count`.
-        number: Of devices.
-        latency: Of a message in seconds.
-        bandwidth: Between two devices in bytes per second.
+        sent: Dict of bytes, from `benchmarks.device_scaling.collectives.count`.
+        number: Integer. Number of devices.
+        latency: Float. Latency of a message in seconds.
+        bandwidth: Float. Bandwidth between two devices in bytes per second.
     """
     network = latency, bandwidth
     statistics = 0.0
@@ -171,17 +172,19 @@ def parse_arguments(arguments=None):
     add, positive = parser.add, command_line.positive
     kinds = ["none", "batch", "feature", "instance"]
     add("--devices", positive, [1, 2, 4, 8], metavar="N")
-    add("--batch-size", positive, [128, 1024], metavar="N", help="of all devices together")
+    add("--batch-size", positive, [128, 1024], metavar="N",
+        help="batch size of all devices together")  # fmt: skip
     add("--normalization", default=kinds, choices=kinds)
-    add("--steps", positive, 20, metavar="N", help="in an epoch")
+    add("--steps", positive, 20, metavar="N", help="steps in an epoch")
     add("--repeats", positive, 7, metavar="N", help="epochs")
-    add("--latency", nonnegative_number, 5e-6, metavar="S", help="of a message, for the prediction")
+    add("--latency", nonnegative_number, 5e-6, metavar="S",
+        help="seconds of latency of a message, for the prediction")  # fmt: skip
     add("--bandwidth", positive_number, 25e9, metavar="B",
-        help="bytes a second between devices, for the prediction")  # fmt: skip
+        help="bytes per second between two devices, for the prediction")  # fmt: skip
     options = parser.parse_args(arguments)
     for size in options.batch_size:
         if any(size % number for number in options.devices):
-            parser.error(f"--batch-size {size} is no multiple of each of {options.devices}")
+            parser.error(f"--batch-size {size} must be a multiple of each of {options.devices}")
     return options
 
 
@@ -198,7 +201,7 @@ def _cases(options):
 
 
 def _in_new_process(function, *arguments):
-    # One number of devices to a process: TensorFlow's collectives take no second one.
+    # One process per number of devices, since TensorFlow's collectives allow only one number.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
         return pool.submit(function, *arguments).result()
@@ -215,7 +218,7 @@ def main(arguments=None):
             row = {**_in_new_process(measure_case, case, options), **run}
             tables.replace_rows(table, case, [row])
             title = "{normalization}, batch {batch_size}, {devices} devices"
-            print(f"{title.format(**case)}: {row['milliseconds']} ms a step", flush=True)
+            print(f"{title.format(**case)}: {row['milliseconds']} ms per step", flush=True)
     text = markdown(csv_tables.read_rows(table), options.latency, options.bandwidth)
     table.with_suffix(".md").write_text(text)
     print(f"\n{text}")

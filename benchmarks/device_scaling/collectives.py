@@ -1,4 +1,4 @@
-"""What the devices of a training step send to one another: counted, and what it costs."""
+"""Count what the devices send to one another in a training step, and predict the time."""
 
 import math
 import re
@@ -23,19 +23,20 @@ _BOTTLENECK = "/rate_normalization/"
 def count(model, x, y):
     """Return what one training step of a model sends, in bytes of each device's tensors.
 
-    - "statistics_forward", "statistics_backward": of the normalization to a rate, without
-      what goes along with the gradients, for which no step waits;
-    - "gradients": of all trainable weights;
-    - "collectives": number of the step's all-reduces, where the compiler tells.
+    - "statistics_forward", "statistics_backward": bytes of the normalization to a rate, without
+      what is sent together with the gradients, since no step waits for that,
+    - "gradients": bytes of the gradients of all trainable weights,
+    - "collectives": number of the step's all-reduces, if the compiler reports it.
 
-    With JAX all of it is read from the compiled step, for the present distribution.
-    Elsewhere the statistics are what `sum_over_replicas` is given in one call of the
-    model, and the backward pass sends as much.
+    With JAX, all of this is read from the compiled step for the current distribution. On other
+    backends, the statistics are what one call of the model passes to `sum_over_replicas`, and
+    the backward pass sends the same number of bytes.
 
     Args:
-        model: Compiled and built; with JAX under a `keras.distribution`.
-        x: A batch of inputs.
-        y: Its labels.
+        model: `keras.Model`, compiled and built. With JAX it is built under a
+            `keras.distribution`.
+        x: Array. A batch of inputs.
+        y: Array. The labels of the batch.
     """
     if BACKEND == "jax":
         return count_in_hlo(_compiled_step(model, x, y))
@@ -61,9 +62,9 @@ def count(model, x, y):
 
 
 def count_in_hlo(text):
-    """Return the same, read from the text of a compiled XLA program."""
+    """Return the same for the text of a compiled XLA program."""
     lines = [(match, line) for line in text.splitlines() if (match := _INSTRUCTION.search(line))]
-    origins = {}  # of the parts of an all-reduce of several tensors
+    origins = {}  # origins of the parts of an all-reduce of several tensors
     for match, line in lines:
         if match["operation"] == "get-tuple-element":
             origins[match["operand"], int(_INDEX.search(line)[1])] = _origin(line)
@@ -95,18 +96,18 @@ def _origin(line):
 
 
 def all_reduce_seconds(number, size, latency, bandwidth, algorithm="ring"):
-    """Return how long `number` devices take to add up a tensor, by a model of the network.
+    """Return the seconds that `number` devices take to sum a tensor, by a model of the network.
 
-    "ring": `2 (n - 1)` messages one after the other, each of a share 1/n of the tensor;
-    "tree": up and down a binary tree, `2 ceil(log2 n)` messages, of pieces so small that
-    the tensor flows through as if sent twice.
+    A "ring" sends `2 (n - 1)` messages one after another, each with a fraction 1/n of the
+    tensor. A "tree" sends `2 ceil(log2 n)` messages up and down a binary tree. Its pieces are so
+    small that the time for the tensor's bytes is that of sending it twice.
 
     Args:
-        number: Of devices, n.
-        size: Of the tensor in bytes.
-        latency: Of a message in seconds.
-        bandwidth: Between two devices in bytes per second.
-        algorithm: "ring" or "tree".
+        number: Integer. Number n of devices.
+        size: Integer. Size of the tensor in bytes.
+        latency: Float. Latency of a message in seconds.
+        bandwidth: Float. Bandwidth between two devices in bytes per second.
+        algorithm: String, "ring" or "tree".
     """
     if number == 1:
         return 0.0
@@ -116,7 +117,7 @@ def all_reduce_seconds(number, size, latency, bandwidth, algorithm="ring"):
 
 
 def _compiled_step(model, x, y):
-    """Return the compiled text of a training step, of Keras' stateless functions."""
+    """Return the text of a compiled training step that uses Keras' stateless functions."""
     import jax
 
     def loss(trainable, other, x, y):

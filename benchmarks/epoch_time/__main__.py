@@ -1,16 +1,16 @@
-"""What an epoch and an attack of Table 1 cost.
+"""Measure what an epoch and an attack of Table 1 cost.
 
     KERAS_BACKEND=jax python -m benchmarks.epoch_time
 
-An epoch of 60,000 images of MNIST's size through `model.fit`, as `applications.classifier`
-trains, with the callbacks that every epoch has, evaluations (20 in a run, however long)
-and checkpoints (one in 20 s) left out; the same model in a training loop written by hand
-in JAX, where JAX is the backend; and the attack on 10,000 images with five strengths and
-12 posterior draws. All run by turns and are compiled before. The images are random: a
-time does not depend on them. Goals: `model.fit` within 1.1 times the loop, the attack
-within two epochs. --processor-time counts the seconds that the process computes, which
-other work on a machine's processors does not lengthen. Writes
-epoch_time_BACKEND_DEVICE.csv.
+The command times three things. The first is an epoch of 60,000 images of MNIST's size through
+`model.fit`, as in `applications.classifier`, with the callbacks of every epoch, but without
+evaluations (20 in a run of any length) and checkpoints (one in 20 s). The second is the same
+model in a training loop written by hand in JAX, if JAX is the backend. The third is the attack
+on 10,000 images with five strengths and 12 posterior draws. They are compiled first and then
+run in turns. The images are random, since the times do not depend on them. The goals are
+`model.fit` within 1.1 times the loop, and the attack within two epochs. --processor-time counts
+the seconds that the process computes, which other work on the machine does not lengthen. The
+command writes epoch_time_BACKEND_DEVICE.csv.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ _GOALS = {_LOOP: 1.1, _ATTACK: 2.0}
 
 
 def random_images(num_train, num_test, seed=0):
-    """Return an `ImageData` of random pixels and labels, of MNIST's shape."""
+    """Return an `ImageData` of random pixels and labels with MNIST's shape."""
     rng = np.random.default_rng(seed)
 
     def images(number):
@@ -57,7 +57,7 @@ def random_images(num_train, num_test, seed=0):
 
 
 def calls(data, setting, folder):
-    """Return {name: function without arguments} of what is timed."""
+    """Return a dict from names to the functions without arguments that are timed."""
     runner = RowRunner(data, folder, "benchmarks.epoch_time")
     compiled = runner.compiled(setting)
     compiled.start(setting)
@@ -71,7 +71,7 @@ def calls(data, setting, folder):
 
 
 def measure_case(case, options):
-    """Time a case; return a row for each of `calls`, without provenance."""
+    """Time a case, and return a row for each of `calls`, without provenance."""
     setting = dataclasses.replace(
         Setting(dataset="random", epochs=1),
         bottleneck=case["bottleneck"],
@@ -113,7 +113,7 @@ def parse_arguments(arguments=None):
     add("--train-images", positive, 60000, metavar="N", help="an epoch has N images")
     add("--test-images", positive, 10000, metavar="N", help="attack N images")
     parser.add_argument("--processor-time", action="store_true",
-        help="count the processors' time, where they alone compute")  # fmt: skip
+        help="count processor time, which applies to CPUs only")  # fmt: skip
     command_line.add_timing(parser, seconds=300.0)
     return parser.parse_args(arguments)
 

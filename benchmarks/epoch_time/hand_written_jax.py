@@ -1,7 +1,7 @@
 """The MNIST classifier of Table 1 in plain JAX: its training loop without Keras.
 
-For `benchmarks.epoch_time`: model, loss, metrics and optimizer of `applications.classifier`,
-written out; the data on the device; one compiled step, called for each batch.
+`benchmarks.epoch_time` uses it. It writes out the model, loss, metrics and optimizer of
+`applications.classifier`, keeps the data on the device, and calls one compiled step per batch.
 """
 
 import functools
@@ -21,8 +21,8 @@ class HandWrittenTraining:
     """Train epoch after epoch.
 
     Args:
-        data: An `ImageData`.
-        setting: A `Setting` of the MLP with the bottleneck "none", or "vib" and the
+        data: `ImageData` to train on.
+        setting: `Setting` of the MLP with the bottleneck "none", or with "vib" and the
             normalization "batch".
     """
 
@@ -56,7 +56,7 @@ class HandWrittenTraining:
         }
 
     def train_epoch(self):
-        """Train one epoch; return its mean loss and accuracy."""
+        """Train one epoch, and return its mean loss and accuracy."""
         order = np.random.default_rng([self._setting.seed, self._epoch])
         order = order.permutation(len(self._data[0])).astype("int32")
         self._epoch += 1
@@ -76,7 +76,7 @@ def _initial_parameters(widths, vib, seed):
 
 
 def _loss(parameters, moving, images, labels, key, vib, rate, momentum):
-    """Return the loss, and the moving mean square and the accuracy beside it."""
+    """Return the loss, and as auxiliary values the moving mean square and the accuracy."""
     *hidden, last, logits = parameters
     h = images
     for weights, bias in hidden:

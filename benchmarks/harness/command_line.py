@@ -9,12 +9,12 @@ from benchmarks.harness.frameworks import MODES
 
 
 def make_parser(module, description, output="results/stdplus"):
-    """Return a parser of options that knows --output.
+    """Return a parser of options, including --output.
 
     Args:
-        module: Name of the module that `python -m` runs.
-        description: Of the command, printed as it is.
-        output: Default folder.
+        module: String. Name of the module that `python -m` runs.
+        description: String. Description of the command, which is printed unchanged.
+        output: String. Default folder.
     """
     parser = Parser(module, description, output)
     if not MODES:
@@ -23,22 +23,22 @@ def make_parser(module, description, output="results/stdplus"):
 
 
 def add_timing(parser, seconds):
-    """Let a parser know how long a case is timed.
+    """Add the options that say how long to time a case.
 
     Args:
-        parser: Of `make_parser`.
-        seconds: The default of --seconds.
+        parser: `Parser` to extend.
+        seconds: Float. The default of --seconds.
     """
-    parser.add("--repeats", positive, 15, metavar="N", help="time each function N times in a case")
+    parser.add("--repeats", positive, 15, metavar="N", help="time each function N times per case")
     parser.add("--seconds", nonnegative_number, seconds, metavar="S",
-               help="end a case after S seconds and 3 repeats at the least")  # fmt: skip
+               help="end a case after S seconds, but not before 3 repeats")  # fmt: skip
 
 
 def positive(text):
-    """Return the positive integer that "1000", "1e6" or "2^28" stands for."""
+    """Return the positive integer that a text like "1000", "1e6" or "2^28" represents."""
     try:
         base, caret, exponent = text.partition("^")
-        # As floats: a power too large to compute is an OverflowError at once.
+        # As floats, so that a power that is too large raises an OverflowError at once.
         value = float(base) ** float(exponent) if caret else float(text)
         if not 1 <= value <= 2**53 or value != int(value):
             raise ValueError(text)

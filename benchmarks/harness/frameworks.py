@@ -8,9 +8,9 @@ from applications.training.backends import float64_enabled
 from keras_slashed import config
 
 BACKEND = keras.backend.backend()
-# eager: as the framework runs it by default, kernels of keras_slashed fused.
-# plain: operation by operation, as it falls back to where nothing compiles kernels.
-# graph, xla: tf.function, without and with jit_compile.
+# eager: the framework's default, with fused kernels of keras_slashed.
+# plain: operation by operation, as keras_slashed runs if nothing compiles its kernels.
+# graph, xla: tf.function without and with jit_compile.
 MODES = {
     "jax": ("jit",),
     "tensorflow": ("eager", "plain", "graph", "xla"),
@@ -19,13 +19,13 @@ MODES = {
 
 
 def compiled(function, mode, transform=lambda function: function):
-    """Return a function of tensors as it runs in a mode.
+    """Return a function of tensors in the form that a mode runs.
 
     Args:
-        function: Takes tensors, returns tensors.
-        mode: One of `MODES`.
-        transform: Applied to it, like `derivative`: before it is compiled, but after
-            torch.compile, as in a training step.
+        function: Function of tensors that returns tensors.
+        mode: String. One of `MODES`.
+        transform: Function or None. A transformation like `derivative`. It is applied before
+            compilation, but after torch.compile, as in a training step.
     """
     if mode == "compile":
         import torch
@@ -39,7 +39,7 @@ def compiled(function, mode, transform=lambda function: function):
     if mode in ("graph", "xla"):
         import tensorflow as tf
 
-        tf.get_logger().setLevel("ERROR")  # it warns of functions that are compiled in a loop
+        tf.get_logger().setLevel("ERROR")  # TensorFlow warns of functions compiled in a loop
         return tf.function(function, jit_compile=mode == "xla")
     return function
 
@@ -63,7 +63,7 @@ def derivative(function):
     import torch
 
     def slope(x):
-        nested = x.requires_grad  # a derivative of this derivative is asked for
+        nested = x.requires_grad  # the caller differentiates this derivative again
         x = x if nested else x.detach().requires_grad_()
         return torch.autograd.grad(function(x).sum(), x, create_graph=nested)[0]
 
@@ -71,7 +71,7 @@ def derivative(function):
 
 
 def forward_and_backward(function):
-    """Return a function of x and a cotangent: y, and the cotangent times the derivative."""
+    """Return a function of x and a cotangent that returns y and the product with y'."""
     if BACKEND == "jax":
         import jax
 
@@ -102,9 +102,10 @@ def forward_and_backward(function):
 
 @contextlib.contextmanager
 def setting(dtype, mode):
-    """A context in which tensors of a dtype can be made, and run as the mode wants.
+    """Enter a context that supports tensors of a dtype and runs as a mode requires.
 
-    JAX has float64 off; keras_slashed fuses its kernels in every mode but "plain".
+    JAX disables float64 by default, and keras_slashed fuses its kernels in every mode except
+    "plain".
     """
     before = config.is_kernel_compilation_enabled()
     if mode == "plain":
@@ -118,9 +119,9 @@ def setting(dtype, mode):
 
 
 def forget_compiled():
-    """Let torch.compile start afresh.
+    """Reset torch.compile.
 
-    It gives up on a line of code that it compiled several times, for other dtypes or
+    It stops compiling a line of code that it has compiled several times, for other dtypes or
     sizes.
     """
     if BACKEND == "torch":
@@ -130,7 +131,7 @@ def forget_compiled():
 
 
 def usable(modes):
-    """Return the modes that work here; say why others do not.
+    """Return the modes that work here, and print why others do not.
 
     On a CPU, torch.compile needs a C++ compiler.
     """
@@ -138,7 +139,7 @@ def usable(modes):
     for mode in modes:
         try:
             compiled(lambda x: x + 1.0, mode)(keras.ops.ones(8))
-        except Exception as error:  # of whatever kind, of the compiler's many parts
+        except Exception as error:  # of any kind, from any part of the compiler
             print(f"Skipped: mode {mode} does not work here, {in_a_line(error)}")
         else:
             works.append(mode)
@@ -146,6 +147,6 @@ def usable(modes):
 
 
 def in_a_line(error):
-    """Return an exception's kind and the beginning of its message."""
+    """Return an exception's type and the beginning of its message."""
     message = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {message[:200]}"

@@ -1,7 +1,7 @@
-"""Time functions against one another, on machines that other work disturbs.
+"""Compare the times of functions on a machine that other work may disturb.
 
-All run in one process and by turns, A B C A B C ...: what slows the machine for a
-while slows each of them, and the ratio within one round stays what it was.
+All functions run in one process and in turns, A B C A B C ... Whatever slows the machine for a
+while slows each of them, and the ratios within a round remain the same.
 """
 
 import gc
@@ -12,11 +12,11 @@ import typing
 import keras
 import numpy as np
 
-_FEWEST_ROUNDS = 3  # even where the time is over: fewer have no quartiles
+_FEWEST_ROUNDS = 3  # even after the time is over, since fewer have no quartiles
 
 
 class Spread(typing.NamedTuple):
-    """The median of some numbers, and their quartiles."""
+    """The median and the quartiles of some numbers."""
 
     median: float
     low: float
@@ -32,11 +32,11 @@ def spread(values):
 def ratios(samples, reference):
     """Return the `Spread` of each function's time over that of `reference`.
 
-    The ratio is taken within each round, so that a slow round counts for both.
+    The ratio is computed within each round, so that a slow round affects both times.
 
     Args:
-        samples: Of `measure`.
-        reference: One of its names.
+        samples: Dict that `measure` returned.
+        reference: String. One of its names.
     """
     return {
         name: spread([a / b for a, b in zip(seconds, samples[reference])])
@@ -53,24 +53,23 @@ def measure(
     budget=30.0,
     clock=time.perf_counter,
 ):
-    """Time functions by turns.
+    """Time functions in turns.
 
-    Each is called once for warming up; then it is found out how many calls in a
-    row one timing needs, so that the clock's and the scheduler's grain does not
-    show in it.
+    Each function is called once to warm up. The function then determines how many calls in a
+    row one timing needs, so that the resolution of clock and scheduler does not matter.
 
     Args:
-        calls: Functions without arguments, by name.
-        wait: Called with a function's result; returns when it is there.
-        wait_each: Whether to wait after each call, or after the last one of a
-            timing: for devices that work through a queue in order.
-        rounds: Number of timings of each function.
-        shortest: Seconds that one timing lasts at the least.
-        budget: Seconds after which no further round starts, from the third on.
-        clock: Returns the time in seconds.
+        calls: Dict from names to functions without arguments.
+        wait: Function of a result. It returns when the result is available.
+        wait_each: Boolean. Whether to wait after each call. If False, it waits only after the
+            last call of a timing, for devices that process a queue in order.
+        rounds: Integer. Number of timings of each function.
+        shortest: Float. Minimum seconds of one timing.
+        budget: Float. Seconds after which no further round starts, once there are three.
+        clock: Function that returns the time in seconds.
 
     Returns:
-        By name, a list of seconds a call, one for each round.
+        Dict from names to lists of seconds per call, with one entry for each round.
     """
 
     def seconds(call, repeats):
@@ -83,7 +82,7 @@ def measure(
         return clock() - start
 
     collecting = gc.isenabled()
-    gc.disable()  # a collection in the middle of one timing is nobody's cost
+    gc.disable()  # a collection during a timing must not count as its cost
     try:
         repeats = {name: _enough(call, seconds, shortest) for name, call in calls.items()}
         samples = {name: [] for name in calls}
@@ -93,7 +92,7 @@ def measure(
                 break
             for name, call in calls.items():
                 samples[name].append(seconds(call, repeats[name]) / repeats[name])
-            gc.collect(0)  # what the round left
+            gc.collect(0)  # collects the garbage of the round
     finally:
         if collecting:
             gc.enable()
@@ -105,7 +104,7 @@ def _enough(call, seconds, shortest):
     seconds(call, 1)
     repeats = 1
     while (lasted := seconds(call, repeats)) < shortest:
-        # Ten times at once at the most: a first guess from one short call is rough.
+        # At most ten times more at once, since a first guess from one short call is rough.
         wanted = math.ceil(1.1 * repeats * shortest / lasted) if lasted > 0 else math.inf
         repeats = min(max(wanted, repeats + 1), 10 * repeats)
     return repeats
@@ -117,7 +116,7 @@ def waiter():
     if backend == "jax":
         import jax
 
-        # On a CPU, calls that are not waited for may run side by side.
+        # On a CPU, calls may run in parallel unless each is waited for.
         return jax.block_until_ready, jax.default_backend() == "cpu"
     if backend == "tensorflow":
         import tensorflow as tf
@@ -129,4 +128,4 @@ def waiter():
 
         if torch.cuda.is_available():
             return lambda result: torch.cuda.synchronize(), False
-    return lambda result: None, False  # the call returns when the result is there
+    return lambda result: None, False  # the call returns when the result is available

@@ -1,17 +1,17 @@
-"""What training in low precision does to the ways of making a posterior.
+"""Compare ways to parameterize a posterior under training in low precision.
 
     KERAS_BACKEND=jax python -m benchmarks.precision_stress
 
-1. A deep VAE with heads exp, softplus and stdplus at growing learning rates, under
-   mixed_float16 with and without loss scaling, and under float32 for comparison: the share
-   of steps with a NaN, an infinity or a loss spike, on the same seeds.
-2. Rate and error of a VIB and a VAE trained under float32, mixed_bfloat16, mixed_float16
-   and float64.
+1. The command trains a deep VAE with the heads exp, softplus and stdplus at increasing learning
+   rates, under mixed_float16 with and without loss scaling, and under float32 for comparison. It
+   counts the steps with a NaN, an infinity or a loss spike, for the same seeds.
+2. It measures rate and error of a VIB and a VAE trained under float32, mixed_bfloat16,
+   mixed_float16 and float64.
 
-As it is, a small run on scikit-learn's digits; --whole has more learning rates, seeds and
-steps, and --data-dir takes MNIST in place of the digits. Writes
-stress_BACKEND_DEVICE.csv case by case, policies_BACKEND_DEVICE.csv, and of both a Markdown
-file and a picture; a killed run, started again at the same commit, goes on where it was.
+By default this is a small run on scikit-learn's digits. --whole uses more learning rates, seeds
+and steps, and --data-dir uses MNIST instead of the digits. The command writes
+stress_BACKEND_DEVICE.csv case by case, policies_BACKEND_DEVICE.csv, and a Markdown file and a
+picture of both. If it is killed, the same command at the same commit continues where it stopped.
 """
 
 import numpy as np
@@ -49,20 +49,23 @@ _WHOLE = {
 
 
 def parse_arguments(arguments=None):
-    """Return the command line's arguments, with what they leave open filled in."""
+    """Return the command line's arguments, with defaults for those that were not given."""
     parser = command_line.make_parser("benchmarks.precision_stress", __doc__, "results/precision")
     add, positive = parser.add, command_line.positive
     parser.add_argument("--whole", action="store_true",
-                        help="the whole ladder, 5 seeds, 500 steps, 25 epochs")  # fmt: skip
-    add("--data-dir", metavar="DIR", help="MNIST's four files; else digits, without files")
+                        help="all learning rates, 5 seeds, 500 steps, 25 epochs")  # fmt: skip
+    add("--data-dir", metavar="DIR",
+        help="folder with MNIST's four files (default: digits, which need no files)")  # fmt: skip
     add("--learning-rates", positive_number, metavar="RATE", nargs="+")
     add("--seeds", positive, metavar="N", help="seeds 0 to N - 1")
-    add("--steps", positive, metavar="N", help="of a run of the stress test")
-    add("--epochs", positive, metavar="N", help="of a VIB or VAE by policy")
+    add("--steps", positive, metavar="N", help="steps in a run of the stress test")
+    add("--epochs", positive, metavar="N", help="epochs of a VIB or VAE for each policy")
     add("--heads", default=HEADS, choices=HEADS)
-    add("--policies", default=POLICIES, choices=POLICIES, nargs="*", help="of the VIB and the VAE")
-    add("--width", positive, 128, metavar="N", help="of a layer")
-    add("--depth", positive, 4, metavar="N", help="layers of the stressed VAE on each side")
+    add("--policies", default=POLICIES, choices=POLICIES, nargs="*",
+        help="dtype policies of the VIB and the VAE")  # fmt: skip
+    add("--width", positive, 128, metavar="N", help="width of each layer")
+    add("--depth", positive, 4, metavar="N",
+        help="layers in encoder and in decoder of the stressed VAE")  # fmt: skip
     add("--batch-size", positive, 100, metavar="N")
     options = parser.parse_args(arguments)
     return fill(options, _WHOLE if options.whole else _SMALL)
@@ -110,7 +113,7 @@ def _stress_cases(options):
     for policy, loss_scaling in _CONDITIONS:
         for head in options.heads:
             if policy == "float32" and head.endswith(", float32"):
-                continue  # the same without
+                continue  # the same as the head without it
             yield {
                 "policy": policy,
                 "loss_scaling": loss_scaling,
@@ -123,12 +126,12 @@ def _stress_cases(options):
 
 
 def _fill(table, case, run, wanted, measure):
-    """Measure a case, unless the table has all of its rows; say so."""
+    """Measure a case, unless the table has all of its rows, and print a line about it."""
     found = tables.measured_rows(table, case, run)
     missing = [one for one in wanted if csv_tables.find_row(found, **one) is None]
     if missing:
         tables.replace_rows(table, case, [{**case, **row, **run} for row in measure(case)])
-    print("Done:" if missing else "Measured before:", *case.values(), flush=True)
+    print("Done:" if missing else "Already measured:", *case.values(), flush=True)
 
 
 def _by_policy(case, data, seeds):

@@ -1,4 +1,4 @@
-"""The picture of `benchmarks.precision_stress`: bad steps and the loss at the end."""
+"""The figure of `benchmarks.precision_stress`: bad steps and the final loss."""
 
 from applications import extras
 from applications.experiment.csv_tables import grouped
@@ -12,7 +12,7 @@ plt = extras.pyplot()
 _STYLES = dict(
     zip(
         HEADS,
-        (  # of Okabe and Ito, told apart by the colour-blind
+        (  # colors of Okabe and Ito, which color-blind readers can distinguish
             {"color": "#0072B2", "ls": "-", "marker": "o"},
             {"color": "#56B4E9", "ls": "--", "marker": "s"},
             {"color": "#009E73", "ls": "-", "marker": "^"},
@@ -24,11 +24,11 @@ _STYLES = dict(
 
 
 def draw(rows, path):
-    """Draw the share of bad steps and the loss at the end against the learning rate.
+    """Plot the share of bad steps and the final loss against the learning rate.
 
     Args:
-        rows: Of the stress test, dicts of strings.
-        path: Where the picture goes.
+        rows: List of dicts of strings. Rows of the stress test.
+        path: String or path. File of the figure.
     """
     conditions = grouped(rows, "policy", "loss_scaling")
     figure, panels = plt.subplots(
@@ -53,7 +53,7 @@ def draw(rows, path):
         above.set_ylim(-0.02, 150)
         below.set(xscale="log", yscale="log", xlabel="learning rate")
     panels[0, 0].set_ylabel("bad steps, %")
-    panels[1, 0].set_ylabel("loss at the end, nats")
+    panels[1, 0].set_ylabel("final loss, nats")
     handles, labels = {}, []
     for panel in panels[0]:
         handles.update({text: line for line, text in zip(*panel.get_legend_handles_labels())})

@@ -1,4 +1,4 @@
-"""The VAE of `benchmarks.precision_stress`: one network, five ways to make the posterior."""
+"""The VAE of `benchmarks.precision_stress`: one network with five kinds of posterior heads."""
 
 import contextlib
 import math
@@ -15,9 +15,9 @@ POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
 
 @contextlib.contextmanager
 def using_policy(name):
-    """A context in which models are built and trained under a dtype policy.
+    """Enter a context in which models are built and trained under a dtype policy.
 
-    Under "float64" Keras' `floatx`, of inputs and losses, is float64 as well.
+    Under "float64" Keras' `floatx`, the dtype of inputs and losses, is float64 too.
     """
     policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
     wide = name == "float64"
@@ -32,24 +32,24 @@ def using_policy(name):
             keras.config.set_dtype_policy(policy)
 
 
-# "float32": the sampling layer alone computes in float32, whatever the policy of the others.
+# With "float32" only the sampling layer computes in float32, whatever the policy of the others.
 HEADS = ("exp", "exp, float32", "softplus", "softplus, float32", "stdplus")
 _SOFTPLUS_OF_1 = math.log(math.expm1(1.0))
 
 
 class NormalSampling(layers.Layer):
-    """Draw from N(mean, stddev^2) as is usual: the deviation is exp or softplus of an output.
+    """Draw from N(mean, stddev^2), with exp or softplus of an output as standard deviation.
 
-    With "exp" `stddev = exp(raw / 2)` and `log stddev = raw / 2`; with "softplus"
-    `stddev = softplus(raw + log(e - 1))`, of which the logarithm is taken. The mean over
-    the batch of `1/2 sum(mean^2 + stddev^2 - 1 - 2 log stddev)` goes to `add_loss`. All is
-    computed in the layer's compute dtype, and nothing is clipped. A raw output of 0 is a
-    deviation of 1.
+    With "exp" `stddev = exp(raw / 2)` and `log stddev = raw / 2`. With "softplus"
+    `stddev = softplus(raw + log(e - 1))`, and `log stddev` is its logarithm. `add_loss` gets the
+    mean over the batch of `1/2 sum(mean^2 + stddev^2 - 1 - 2 log stddev)`. Everything is
+    computed in the layer's compute dtype, and nothing is clipped. A raw output of 0 gives a
+    standard deviation of 1.
 
     Args:
-        deviation: "exp" or "softplus".
-        seed: Of the noise.
-        **kwargs: As for any `keras.layers.Layer`.
+        deviation: String, "exp" or "softplus".
+        seed: Integer. Seed of the noise.
+        **kwargs: Base layer keyword arguments, such as `name` and `dtype`.
     """
 
     def __init__(self, deviation, seed=None, **kwargs):
@@ -69,31 +69,32 @@ class NormalSampling(layers.Layer):
             variance, log_variance = ops.square(stddev), 2.0 * ops.log(stddev)
         kl = 0.5 * ops.sum(ops.square(mean) + variance - 1.0 - log_variance, axis=-1)
         self.add_loss(ops.cast(ops.mean(kl), "float32"))
-        # The noise of every head and dtype is that of float32.
+        # The noise is drawn in float32 for every head and dtype.
         noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=self.seed_generator)
         return mean + stddev * ops.cast(noise, mean.dtype)
 
 
 def build(head, pixels, width=256, depth=4, latents=16, seed=0):
-    """Build a VAE of Bernoulli pixels under the present dtype policy.
+    """Build a VAE of Bernoulli pixels under the current dtype policy.
 
-    The encoder and the decoder have `depth` ReLU layers each. Whatever the head, weights and
-    noise are the same at the start, and so is the posterior: the layer of the deviations
-    begins with zeros, where every deviation is 1, and the mean is the same linear layer, with
-    stdplus `sqrt(2) a`. What differs is how fast a deviation moves from there: per unit of
-    the raw output by 0.5 with exp, 0.63 with softplus and 1 with stdplus, as each is used.
+    The encoder and the decoder have `depth` ReLU layers each. Initial weights, noise and
+    posterior are the same for all heads. The layer of the standard deviations starts with
+    zeros, where every standard deviation is 1. The mean comes from the same linear layer, and
+    with stdplus it is `sqrt(2) a`. The heads differ in how fast a standard deviation changes
+    from there per unit of the raw output: by 0.5 for exp, 0.63 for softplus and 1 for stdplus,
+    in their usual forms.
 
     Args:
-        head: One of `HEADS`.
-        pixels: Number of pixels.
-        width: Width of the ReLU layers.
-        depth: Their number on each side.
-        latents: Number of latent dimensions.
-        seed: Of weights and noise.
+        head: String. One of `HEADS`.
+        pixels: Integer. Number of pixels.
+        width: Integer. Width of the ReLU layers.
+        depth: Integer. Number of ReLU layers in the encoder and in the decoder.
+        latents: Integer. Number of latent dimensions.
+        seed: Integer. Seed of weights and noise.
 
     Returns:
-        A `keras.Model` from `(batch, pixels)` to logits of that shape, in float32 or wider,
-        whose loss beside the reconstruction's is the rate.
+        `keras.Model` that maps `(batch, pixels)` to logits of that shape, in float32 or wider.
+        Its additional loss is the rate.
     """
     if head not in HEADS:
         raise ValueError(f"Argument `head` must be one of {HEADS}. Received: head={head!r}")
@@ -119,12 +120,12 @@ def build(head, pixels, width=256, depth=4, latents=16, seed=0):
     else:
         z = NormalSampling(deviation, seed=seed, dtype=dtype or None, name="latent")(mean, raw)
     z = hidden(z, "decoder", first_seed + 200)
-    wide = keras.config.dtype_policy().variable_dtype  # as mixed precision has it
+    wide = keras.config.dtype_policy().variable_dtype  # as under mixed precision
     initializer = keras.initializers.GlorotUniform(first_seed + 300)
     logits = layers.Dense(pixels, kernel_initializer=initializer, dtype=wide, name="logits")(z)
     return keras.Model(inputs, logits, name="vae")
 
 
 def negative_log_likelihood(pixels, logits):
-    """Return the negative log-likelihood of Bernoulli pixels, in nats for each image."""
+    """Return the negative log-likelihood of Bernoulli pixels in nats per image."""
     return ops.sum(ops.softplus(logits) - pixels * logits, axis=-1)

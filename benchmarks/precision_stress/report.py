@@ -1,4 +1,4 @@
-"""The Markdown of `benchmarks.precision_stress`."""
+"""The results of `benchmarks.precision_stress` as Markdown."""
 
 import numpy as np
 
@@ -15,37 +15,39 @@ _PARTS = {
     "any": "any of these",
     "skipped": "skipped",
 }
-# What else a source says of itself is where it was from.
+# Other sources are shown as they are.
 _DATA = {"original IDX files": "MNIST"}
 _TITLE = "# Training in low precision\n"
 _STRESS = """
 ## Heads under stress
 
-A VAE of {depth} ReLU layers of {width} units on each side and 16 latent dimensions on {data},
-batches of {batch_size}, Adam, {steps} steps from the beginning for each learning rate and each
-of {seeds} seeds; {backend}, {device}. All heads begin with the same weights, noise and posterior.
-Percent of steps whose loss is NaN, infinite, or above {spike:g} times the median of the last
-{window} finite ones; then the median over seeds of the median loss of the last tenth of the
-steps, in nats. "float32" beside a head: its layer alone computes in float32, as stdplus'
-always does.
+The model is a VAE with {depth} ReLU layers of {width} units in encoder and decoder and 16 latent
+dimensions. It is trained on {data} with Adam and batches of {batch_size}, for {steps} steps from
+the start for each learning rate and each of {seeds} seeds, on {backend}, {device}. All heads start
+with the same weights, noise and posterior.
+
+The first number is the percentage of bad steps, whose loss is NaN, infinite, or above {spike:g}
+times the median of the last {window} finite losses. The second number is the median loss of the
+last tenth of the steps in nats, as a median over seeds. "float32" after a head means that its layer
+computes in float32, as that of stdplus always does.
 """
 _WRONG = """
 ## What went wrong
 
-Percent of steps, mean over learning rates and seeds. Skipped: by loss scaling, for a gradient
-that was not finite; a few at the start are its search for a scale.
+The table shows percentages of steps, averaged over learning rates and seeds. Loss scaling skips a
+step if a gradient is not finite. A few skipped steps at the start are its search for a scale.
 """
 _POLICIES = """
 ## Rate and error by policy
 
-A VIB at log(10) = 2.302585 nats and a VAE, trained through `model.fit` for {epochs} epochs of
-{data}: mean over {seeds} seeds, and standard deviation in brackets. With mixed_float16 the loss
-is scaled.
+A VIB at log(10) = 2.302585 nats and a VAE are trained through `model.fit` for {epochs} epochs of
+{data}. The table shows the mean over {seeds} seeds, with the standard deviation in parentheses.
+With mixed_float16 the loss is scaled.
 """
 
 
 def condition(row):
-    """Return a policy, and whether the loss was scaled, in words."""
+    """Return the text of a policy, including whether the loss was scaled."""
     return row["policy"] + (", scaled" if row["loss_scaling"] == "yes" else "")
 
 
@@ -55,8 +57,8 @@ def percent(rows, column):
 
 
 def final_loss(rows):
-    """Return the median over rows of the loss at the end, NaN where half of them have none."""
-    # A run that ended without a number is the worst.
+    """Return the median over rows of the final loss, or NaN if half of them have none."""
+    # A run that ended without a finite loss counts as the worst.
     losses = numbers(rows, "final_loss")
     loss = float(np.median(np.where(np.isnan(losses), np.inf, losses)))
     return loss if np.isfinite(loss) else float("nan")
@@ -66,8 +68,8 @@ def markdown(stress, policies):
     """Return all tables as Markdown.
 
     Args:
-        stress: Rows of the stress test, dicts of strings.
-        policies: Rows of the training by policy, likewise.
+        stress: List of dicts of strings. Rows of the stress test.
+        policies: List of dicts of strings. Rows of the training by policy.
     """
     text = _TITLE
     if stress:

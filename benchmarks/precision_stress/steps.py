@@ -1,4 +1,4 @@
-"""Training steps under stress: their losses, and which of them went wrong."""
+"""Training steps under stress: their losses, and which steps were bad."""
 
 import keras
 import numpy as np
@@ -6,22 +6,22 @@ import numpy as np
 from benchmarks.precision_stress import model
 from benchmarks.precision_stress.model import using_policy
 
-SPIKE = 2.0  # times the running median
-WINDOW = 50  # finite losses that the running median is of
-_FEWEST = 10  # without so many before it no step is a spike
+SPIKE = 2.0  # factor over the running median
+WINDOW = 50  # number of finite losses in the running median
+_FEWEST = 10  # a step can be a spike only after so many finite losses
 
 
 def flaws(losses):
-    """Say of each training step what was wrong with its loss.
+    """Return what was wrong with the loss of each training step.
 
-    A spike is a finite loss above twice the median of the last 50 finite losses before
-    it, once there are 10. Losses are positive.
+    A spike is a finite loss above twice the median of the last 50 finite losses before it, once
+    there are 10. Losses are positive.
 
     Args:
-        losses: One for each step, maybe not finite.
+        losses: Array with one loss per step, which need not be finite.
 
     Returns:
-        A dict of boolean arrays: `nan`, `infinity`, `spike`, and `any` of them.
+        Dict of boolean arrays: `nan`, `infinity`, `spike`, and `any` of them.
     """
     losses = np.asarray(losses, "float64")
     spike = np.zeros(len(losses), "bool")
@@ -36,15 +36,15 @@ def flaws(losses):
 
 
 class StressTest:
-    """A VAE, compiled once and trained from the beginning for each learning rate and seed.
+    """A VAE, compiled once and re-trained from the start for each learning rate and seed.
 
     Args:
-        images: Pixels in [0, 1] of shape `(number, pixels)`.
-        head: One of `precision_stress_model.HEADS`.
-        policy: Name of a dtype policy.
-        loss_scaling: Whether the loss is scaled, as Keras does with mixed_float16.
-        batch_size: Number of images in a step.
-        **sizes: `width`, `depth` and `latents` of the VAE.
+        images: Array of shape `(number, pixels)` with values in [0, 1].
+        head: String. One of `benchmarks.precision_stress.model.HEADS`.
+        policy: String. Name of a dtype policy.
+        loss_scaling: Boolean. Whether to scale the loss, as Keras does with mixed_float16.
+        batch_size: Integer. Number of images in a step.
+        **sizes: Integers `width`, `depth` and `latents` of the VAE.
     """
 
     def __init__(self, images, head, policy, loss_scaling, batch_size, **sizes):
@@ -58,7 +58,7 @@ class StressTest:
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         self._model.compile(optimizer, model.negative_log_likelihood, auto_scale_loss=False)
         optimizer.build(self._model.trainable_variables)
-        # In NumPy: on JAX training gives the buffers of variables away.
+        # Copied to NumPy, because on JAX training donates the buffers of variables.
         self._start = [
             np.array(keras.ops.convert_to_numpy(variable), copy=True)
             for variable in optimizer.variables
@@ -69,16 +69,16 @@ class StressTest:
             return model.build(seed=seed, **self._build_options)
 
     def train(self, learning_rate, seed, steps):
-        """Train from the beginning, through whatever goes wrong.
+        """Train from the start, and continue after bad steps.
 
         Args:
-            learning_rate: Of Adam.
-            seed: Of weights, batches and noise.
-            steps: Number of steps.
+            learning_rate: Float. Learning rate of Adam.
+            seed: Integer. Seed of weights, batches and noise.
+            steps: Integer. Number of steps.
 
         Returns:
-            The losses in nats, and whether loss scaling left a step out, since its
-            gradient was not finite: two arrays.
+            Two arrays: the losses in nats, and whether loss scaling skipped the step because
+            its gradient was not finite.
         """
         optimizer = self._model.optimizer
         for variable, value in zip(optimizer.variables, self._start, strict=True):
@@ -93,7 +93,7 @@ class StressTest:
         for step in range(steps):
             chosen = rng.choice(len(self._images), self._batch_size, replace=False)
             batch = self._images[chosen]
-            self._model.reset_metrics()  # Keras 3.12 would give the mean loss of all steps
+            self._model.reset_metrics()  # otherwise Keras 3.12 returns the mean over all steps
             losses[step] = self._model.train_on_batch(batch, batch)
             before, done = done, int(keras.ops.convert_to_numpy(optimizer.iterations))
             skipped[step] = done == before

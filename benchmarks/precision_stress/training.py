@@ -1,4 +1,4 @@
-"""A VIB and a VAE trained through `model.fit` under a dtype policy: rate and error reached."""
+"""Rate and error of a VIB and a VAE trained through `model.fit` under a dtype policy."""
 
 import keras
 import numpy as np
@@ -10,30 +10,30 @@ from benchmarks.precision_stress.model import using_policy
 from keras_slashed.callbacks import RateMonitor
 
 MODELS = ("VIB", "VAE")
-RATE = float(np.log(10.0))  # of the VIB
+RATE = float(np.log(10.0))  # rate of the VIB in nats
 _BATCH_SIZE = 100
-_DRAWS = 12  # of the posterior, for the ELBO
+_DRAWS = 12  # posterior draws for the ELBO
 
 
 def train(model, policy, data, epochs, seed=0, width=128):
-    """Train a model and return what it reached.
+    """Train a model and return the results.
 
-    The VIB is `applications.models.mlp` with `FixedRateVIB` at log(10) nats, the VAE that of
-    `precision_stress_model` with two layers on each side. With mixed_float16 Keras scales
-    the loss.
+    The VIB is `applications.models.mlp` with `FixedRateVIB` at log(10) nats. The VAE is that of
+    `benchmarks.precision_stress.model` with two layers in encoder and decoder. With
+    mixed_float16 Keras scales the loss.
 
     Args:
-        model: One of `MODELS`.
-        policy: Name of a dtype policy.
-        data: An `ImageData`.
-        epochs: Passes over the training images.
-        seed: Of weights, batches and noise.
-        width: Of the hidden layers.
+        model: String. One of `MODELS`.
+        policy: String. Name of a dtype policy.
+        data: `ImageData` to train and test on.
+        epochs: Integer. Number of passes over the training images.
+        seed: Integer. Seed of weights, batches and noise.
+        width: Integer. Width of the hidden layers.
 
     Returns:
-        A dict: the mean `rate` of the last epoch in nats, `losses_are_finite` of every
-        epoch, whether Keras scaled the loss (`is_scaled`), and, on the test images, the
-        VIB's `error` from 0 to 1 or the VAE's `elbo` in nats, the mean of 12 draws.
+        Dict with the mean `rate` of the last epoch in nats, `losses_are_finite` for all epochs,
+        and `is_scaled`, whether Keras scaled the loss. On the test images, it has the VIB's
+        `error` from 0 to 1, or the VAE's `elbo` in nats as the mean of 12 draws.
     """
     with using_policy(policy):
         keras.utils.set_random_seed(seed)
@@ -69,7 +69,7 @@ def _train_vae(data, epochs, seed, width):
 
 
 def _fit(model, x, y, epochs, bottleneck):
-    whole = len(x) // _BATCH_SIZE * _BATCH_SIZE  # a smaller last batch would compile anew
+    whole = len(x) // _BATCH_SIZE * _BATCH_SIZE  # a smaller last batch would be compiled again
     history = model.fit(
         x[:whole],
         y[:whole],
@@ -86,5 +86,5 @@ def _fit(model, x, y, epochs, bottleneck):
 
 
 def pixels_of(images):
-    """Return images of [-1, 1] as rows of pixels in [0, 1]."""
+    """Return images with values in [-1, 1] as rows of pixels in [0, 1]."""
     return 0.5 * (images.reshape(len(images), -1) + 1.0)

@@ -1,18 +1,18 @@
-"""What rate a trained model carries at inference: estimates of the moving mean square.
+"""Measure the rate of a trained model at inference, for estimates of the mean square.
 
     KERAS_BACKEND=jax python -m benchmarks.rate_at_inference
     KERAS_BACKEND=jax python -m benchmarks.rate_at_inference --dataset mnist --data-dir DIR
 
-Classifiers with a bottleneck of log(10) nats are trained on scikit-learn's digits, or on
+The command trains classifiers with a bottleneck of log(10) nats on scikit-learn's digits, or on
 MNIST as in the paper (batches of 100, learning rate 1e-4 with a factor of 0.99 every two
-epochs). After some epochs the rate at inference is measured on the training images
-themselves, over the rate that was set: with the moving mean square of several momenta and of
-other estimates, and after `keras_slashed.calibration.calibrate`; for "feature" the lowest and
-the highest share of a latent dimension too. Test loss and error are those of 12 draws. One
-training serves all estimates, since inference alone reads the moving mean square. Writes
-rate_at_inference_BACKEND_DEVICE.csv training by training and a Markdown file; a killed run,
-started again at the same commit, goes on where it was. The digits take about two minutes;
-MNIST, 20 epochs in all, took 25 minutes on two cores that others used too.
+epochs). After some epochs it measures the rate at inference on the training images, divided by
+the rate that was set. It does so with the moving mean square for several momenta, with other
+estimates, and after `keras_slashed.calibration.calibrate`. For "feature" it also measures the
+lowest and the highest share of a latent dimension. Test loss and error use 12 draws. One
+training serves all estimates, since only inference reads the moving mean square. The command
+writes rate_at_inference_BACKEND_DEVICE.csv training by training, and a Markdown file. If it is
+killed, the same command at the same commit continues where it stopped. The digits take about
+two minutes. MNIST with 20 epochs in total took 25 minutes on two cores with other work.
 """
 
 import dataclasses
@@ -44,18 +44,20 @@ _TRAINING = {
 }
 _TEXT = """# The rate at inference
 
-Reached over set rate, log(10) nats, on the training images themselves: 1 is exact. Mean over
-the seeds. In brackets, with "feature", the lowest and the highest share of a latent dimension
-in its own, log(10) / K nats. Then loss (nats) and error (percent) on the test images, of
-probabilities averaged over 12 draws. "momentum m" is the debiased moving mean square that the
-layer keeps; the others are what it might keep instead; "calibrated" is
-`keras_slashed.calibration.calibrate` on the training images. Adam, batches of {batch_size} of
-{data}.
+The first number is the rate at inference on the training images, divided by the set rate of log(10)
+nats. The value 1 is exact. With "feature", brackets contain the lowest and the highest rate of a
+latent dimension, divided by its share of log(10) / K nats. The other numbers are loss (nats) and
+error (percent) on the test images, for probabilities averaged over 12 draws. All numbers are means
+over the seeds.
+
+"momentum m" is the debiased moving mean square that the layer keeps. "calibrated" is the result of
+`keras_slashed.calibration.calibrate` on the training images. The other rows are estimates that the
+layer could keep instead. Training uses Adam and batches of {batch_size} of {data}.
 """
 
 
 def parse_arguments(arguments=None):
-    """Return the command line's arguments, with what they leave open filled in."""
+    """Return the command line's arguments, with defaults for those that were not given."""
     parser = command_line.make_parser(
         "benchmarks.rate_at_inference", __doc__, "results/rate_at_inference"
     )
@@ -64,7 +66,7 @@ def parse_arguments(arguments=None):
     add("--data-dir", metavar="DIR", help="folder with MNIST's four files")
     add("--normalizations", default=["batch", "feature"], choices=("batch", "feature"))
     add("--learning-rates", positive_number, metavar="RATE", nargs="+")
-    add("--epochs", positive, metavar="N", nargs="+", help="measure after these")
+    add("--epochs", positive, metavar="N", nargs="+", help="measure after these epochs")
     add("--seeds", positive, metavar="N", help="seeds 0 to N - 1")
     options = parser.parse_args(arguments)
     return fill(options, _DEFAULTS[options.dataset])
@@ -95,7 +97,7 @@ def main(arguments=None):
         rows = tables.measured_rows(table, columns, run)
         if {int(row["epochs"]) for row in rows} >= set(options.epochs):
             progress.skip(max(options.epochs))
-            progress.say(f"measured before: {title}")
+            progress.say(f"already measured: {title}")
             continue
         step = functools.partial(progress.step, title)
         found = measured(case, data, options.epochs, told, step)
@@ -108,7 +110,7 @@ def main(arguments=None):
 
 
 def _as_text(row):
-    """Return a row with six digits of each float, and nothing for a NaN."""
+    """Return a row with six digits of each float, and "" for a NaN."""
     return {
         name: f"{value:.6g}".replace("nan", "") if isinstance(value, float) else value
         for name, value in row.items()

@@ -1,7 +1,7 @@
-"""Estimates of a mean square from those of the batches that training has seen.
+"""Estimates of a mean square from the mean squares of the training batches.
 
-The moving mean square is read at inference alone and changes nothing in training: one
-training with the mean square of every batch recorded serves all estimates.
+Only inference reads the moving mean square, and training does not depend on it. One training
+that records the mean square of every batch therefore serves all estimates.
 """
 
 import functools
@@ -10,20 +10,20 @@ import numpy as np
 
 
 def moving_average(squares, momentum):
-    """Return the debiased exponential average, as `RateNormalization` keeps it.
+    """Return the debiased exponential average that `RateNormalization` keeps.
 
     Args:
         squares: Array of the batches' mean squares, the oldest first.
-        momentum: In [0, 1).
+        momentum: Float in [0, 1). Momentum of the average.
     """
     weights = float(momentum) ** np.arange(len(squares))[::-1]
     return np.average(squares, axis=0, weights=weights)
 
 
 def growth_corrected(squares, momentum):
-    """Return twice the average less the average of the averages (Brown's, of a linear trend).
+    """Return twice the average minus the average of the averages (Brown's, for linear trends).
 
-    It needs a second statistic in the layer, and is not bound to be positive.
+    It needs a second statistic in the layer, and it is not always positive.
     """
     total, weight = np.zeros_like(squares[0]), 0.0
     totals, weights = np.zeros_like(squares[0]), 0.0
@@ -36,7 +36,7 @@ def growth_corrected(squares, momentum):
 
 
 def last_mean(squares, number):
-    """Return the mean of the last batches, an epoch's if that is their number."""
+    """Return the mean over the last `number` batches, for example those of an epoch."""
     return np.mean(squares[-number:], axis=0)
 
 
@@ -45,7 +45,7 @@ def estimates(squares, steps_per_epoch):
 
     Args:
         squares: Array of the batches' mean squares since training began, the oldest first.
-        steps_per_epoch: Number of batches of an epoch.
+        steps_per_epoch: Integer. Number of batches in an epoch.
     """
     functions = {
         **{f"momentum {m}": functools.partial(moving_average, momentum=m) for m in _MOMENTA},

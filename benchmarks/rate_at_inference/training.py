@@ -1,4 +1,4 @@
-"""A classifier trained with the mean square of each batch recorded, and what it reaches."""
+"""Training of a classifier that records the mean square of each batch, and its results."""
 
 import dataclasses
 
@@ -16,22 +16,22 @@ from applications.training.epoch_seeds import set_noise
 from benchmarks.rate_at_inference.estimates import estimates
 
 CALIBRATED = "calibrated"
-# Width of hidden layers and bottleneck by data set; the paper's for MNIST.
+# Widths of hidden layers and bottleneck by data set. Those of MNIST are the paper's.
 _UNITS = {"digits": ((128, 128), 64), "mnist": ((1024, 1024), 512)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What decides a training.
+    """The options of a training.
 
     Attributes:
-        dataset: "digits" or "mnist".
-        normalization: "batch" or "feature".
-        learning_rate: Of Adam.
-        decay: Factor of the learning rate every two epochs.
-        weight_decay: Strength of an L2 penalty.
-        batch_size: Number of images in a batch.
-        seed: Integer.
+        dataset: String, "digits" or "mnist".
+        normalization: String, "batch" or "feature".
+        learning_rate: Float. Learning rate of Adam.
+        decay: Float. Factor of the learning rate every two epochs.
+        weight_decay: Float. Strength of an L2 penalty.
+        batch_size: Integer. Number of images in a batch.
+        seed: Integer. Seed of weights, batches and noise.
     """
 
     dataset: str
@@ -47,7 +47,7 @@ class BatchMeanSquares(keras.callbacks.Callback):
     """Record the mean square of each batch.
 
     Args:
-        layer: `RateNormalization` with a momentum of 0, whose statistic is that of the
+        layer: `RateNormalization` with a momentum of 0, so that its statistic is that of the
             last batch.
     """
 
@@ -58,26 +58,26 @@ class BatchMeanSquares(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if hasattr(self.model, "jax_state_sync"):
-            self.model.jax_state_sync()  # within an epoch the variables of JAX are elsewhere
+            self.model.jax_state_sync()  # during an epoch Keras keeps JAX's values elsewhere
         value = ops.convert_to_numpy(self._layer.moving_mean_square)
         self.values.append(np.array(value, "float64"))
 
 
 def measured(case, data, epochs, told, on_epoch=lambda: None):
-    """Train a case; yield what is reached after some epochs, for each estimate.
+    """Train a case, and yield the results after some epochs for each estimate.
 
     Args:
-        case: A `Case`.
-        data: An `ImageData`.
-        epochs: Numbers of epochs after which to measure.
-        told: The rate in nats.
-        on_epoch: Called after each epoch.
+        case: `Case` to train.
+        data: `ImageData` to train and test on.
+        epochs: Sequence of integers. Numbers of epochs after which to measure.
+        told: Float. The set rate in nats.
+        on_epoch: Function that is called after each epoch.
 
     Yields:
-        Dicts of epochs, estimate, ratio (the mean rate of the training images at inference
-        over the one that was set), the lowest and highest share of a latent dimension in
-        its own, and loss and error on the test images, of probabilities averaged over 12
-        draws.
+        Dicts with the number of epochs, the estimate, the ratio of the mean rate of the
+        training images at inference to the set rate, the lowest and the highest such ratio of a
+        latent dimension, and loss and error on the test images, for probabilities averaged over
+        12 draws.
     """
     keras.utils.set_random_seed(case.seed)
     model, judge = (_build(case, data, told, num_samples) for num_samples in (None, 12))
@@ -141,7 +141,7 @@ def _build(case, data, told, num_samples):
 
 
 def _mean_rates(layer, amplitude):
-    """Return the mean rate of each latent dimension at inference, by NumPy from the output."""
+    """Return the mean rate of each latent dimension at inference, computed in NumPy."""
     total = 0.0
     for start in range(0, len(amplitude), 5000):
         scaled = np.float64(ops.convert_to_numpy(layer(amplitude[start : start + 5000])))
@@ -151,7 +151,7 @@ def _mean_rates(layer, amplitude):
 
 
 def _judged(judge, model, data, seed):
-    """Return cross entropy and error on the test images."""
+    """Return cross-entropy and error on the test images."""
     judge.set_weights(model.get_weights())
     set_noise(judge, seed)
     logits = np.float64(judge.predict(data.x_test, batch_size=500, verbose=0))

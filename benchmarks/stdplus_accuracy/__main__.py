@@ -1,27 +1,27 @@
-"""How exact stdplus is: the largest error in ulp, by region.
+"""Measure the accuracy of stdplus: the largest error in ulp, by region.
 
     KERAS_BACKEND=jax python -m benchmarks.stdplus_accuracy
     KERAS_BACKEND=jax python -m benchmarks.stdplus_accuracy --exhaustive --jobs 2
 
-Judges stdplus, log_stdplus, stdplus_inverse and their automatic derivatives, the
-paper's Algorithm 1, SciPy and, where it is installed, TensorFlow Probability, in
-the modes of the backend:
+The command measures stdplus, log_stdplus, stdplus_inverse and their automatic derivatives, the
+paper's Algorithm 1, SciPy and, if it is installed, TensorFlow Probability, in the modes of the
+backend:
 
     jax         jit
     tensorflow  eager, plain, graph (tf.function), xla (tf.function with jit_compile)
-    torch       eager, plain, and, if asked for, compile (torch.compile)
+    torch       eager, plain, and on request compile (torch.compile)
 
-"eager" runs the fused kernels of keras_slashed; "plain" is eager with
-keras_slashed.config.disable_kernel_compilation(), operation by operation, as where
-nothing compiles them. Without a flag, on a random sample of every region
-(accuracy_BACKEND.csv, and accuracy_BACKEND.png of float32); with --exhaustive, on
-every number of float32, float16 and bfloat16 (exhaustive_BACKEND.csv); a killed run
-goes on where it was. The exact values are those of `benchmarks.stdplus_accuracy.oracle`.
+"eager" runs the fused kernels of keras_slashed. "plain" is eager mode with
+keras_slashed.config.disable_kernel_compilation(), which runs operation by operation, as if
+nothing could compile the kernels. By default the command measures a random sample of every
+region, and writes accuracy_BACKEND.csv and, for float32, accuracy_BACKEND.png. With --exhaustive
+it measures every number of float32, float16 and bfloat16, and writes exhaustive_BACKEND.csv. If
+that is killed, the same command continues where it stopped. The exact values come from
+`benchmarks.stdplus_accuracy.oracle`.
 
-Errors count in ulp of the exact value, over results that are normal numbers. A
-subnormal result that became 0 counts as right. "wrong" counts NaN and infinities
-that should not be, and numbers that should be one; XLA on a CPU reads subnormal
-arguments as 0, which shows for the inverse.
+Errors are in ulp of the exact value, over results that are normal numbers. A subnormal result
+that was flushed to 0 counts as correct. "wrong" counts unexpected NaNs and infinities, and
+missing ones. XLA on a CPU reads subnormal arguments as 0, which affects the inverse.
 """
 
 import collections
@@ -50,23 +50,23 @@ from benchmarks.stdplus_accuracy.methods import ours
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 _OURS = "keras_slashed"
-# The modes that compute alike are run through once, in the fastest of them.
+# Modes that compute the same values are measured once, in the fastest of them.
 _EXHAUSTIVE_MODE = {"jax": "jit", "tensorflow": "xla", "torch": "eager"}
 
 
-@functools.lru_cache(maxsize=2)  # of a dtype, for all modes
+@functools.lru_cache(maxsize=2)  # all modes share the sample of a dtype
 def judged_sample(inverse, dtype, count, seed):
-    """Return a sample of x, and {quantity: (exact, rest)} at it."""
+    """Return a sample of x, and a dict {quantity: (exact, rest)} of its exact values."""
     x = stdplus_regions.sample(inverse, dtype, count, seed)
     return x, exact_values(x, inverse, dtype)
 
 
 def exact_values(x, inverse, dtype):
-    """Return {quantity: (exact, rest)}: float64 arrays whose sum is the exact value."""
+    """Return a dict {quantity: (exact, rest)} of float64 arrays that sum to the exact value."""
     if dtype != "float64":
         oracle = stdplus_oracle.inverse if inverse else stdplus_oracle.forward
         return {name: (values, 0.0) for name, values in oracle(x).items()}
-    # Of 0 and infinity, where mpmath has no values, the limits are exact.
+    # mpmath has no values at 0 and infinity, where the limits are exact.
     limits = (stdplus_oracle.inverse if inverse else stdplus_oracle.forward)(x)
     single = stdplus_oracle.exact_inverse if inverse else stdplus_oracle.exact_forward
     inner = np.isfinite(x) & (x != 0.0)
@@ -85,14 +85,14 @@ def measure_sample(dtype, mode, count, seed=0, bins=None):
     """Measure all methods on a sample.
 
     Args:
-        dtype: One of `DTYPES`.
-        mode: One of `frameworks.MODES`.
-        count: Random numbers in each interval.
-        seed: Of the sample.
-        bins: Edges of a picture's bins.
+        dtype: String. One of `DTYPES`.
+        mode: String. One of `frameworks.MODES`.
+        count: Integer. Random numbers in each interval.
+        seed: Integer. Seed of the sample.
+        bins: Array. Edges of the bins of a picture.
 
     Returns:
-        {(method, quantity): {region: Tally}}, and of the bins
+        Dict {(method, quantity): {region: Tally}}, and for the bins a dict
         {(method, quantity): [Tally, ...]}.
     """
     frameworks.forget_compiled()
@@ -115,11 +115,11 @@ def measure_sample(dtype, mode, count, seed=0, bins=None):
 
 
 def table(tallies, quantities):
-    """Return a table in Markdown: a row for each region and method.
+    """Return a Markdown table with a row for each region and method.
 
     Args:
-        tallies: {(method, quantity): {region: Tally}}.
-        quantities: The columns.
+        tallies: Dict {(method, quantity): {region: Tally}}.
+        quantities: Sequence of strings. The columns.
     """
     rows = {}
     for (method, quantity), regions in tallies.items():
@@ -147,7 +147,7 @@ def _cell(tally):
 
 
 def run_sample(options, run):
-    """Measure and print what the command line asks for, and draw the picture."""
+    """Measure and print what the command line asks for, and plot the figure."""
     output = pathlib.Path(options.output)
     path = output / f"accuracy_{frameworks.BACKEND}.csv"
     edges = figure.bins()
@@ -182,7 +182,7 @@ def run_sample(options, run):
                 figure.draw(binned, edges, dtype, where, picture)
                 drawn = True
     for name in missing():
-        print(f"Left out: {name}, which is not installed")
+        print(f"Skipped: {name}, which is not installed")
     print(f"Wrote {path.name}" + (f" and {path.stem}.png" if drawn else ""))
 
 
@@ -192,7 +192,7 @@ def run_exhaustive(options):
         for mode in options.modes:
             rows = exhaustive.run(dtype, mode, options.output, options.jobs, options.limit)
             if rows is None:
-                print(f"{dtype} {mode}: not done yet; the same command goes on with it")
+                print(f"{dtype} {mode}: not finished. Run the same command again to continue")
                 continue
             columns = ["quantity", "region", "values", "max_ulp", "at", "wrong", "subnormal"]
             print(f"\n### {dtype}, {mode}, every number\n")
@@ -203,26 +203,26 @@ def parse_arguments(arguments=None):
     """Return the command line's arguments."""
     parser = command_line.make_parser("benchmarks.stdplus_accuracy", __doc__)
     parser.add_argument("--exhaustive", action="store_true",
-                        help="judge every number, not a sample")  # fmt: skip
+                        help="measure every number instead of a sample")  # fmt: skip
     add, positive = parser.add, command_line.positive
     add("--dtypes", nargs="+", choices=DTYPES,
-        help="judge these dtypes, by default all, but float64 with --exhaustive")  # fmt: skip
+        help="dtypes (default: all, with --exhaustive all but float64)")  # fmt: skip
     add("--modes", nargs="+", choices=frameworks.MODES,
-        help="judge these modes of the backend, by default all but compile; with --exhaustive "
-        f"{_EXHAUSTIVE_MODE.get(frameworks.BACKEND)} alone")  # fmt: skip
+        help="modes of the backend (default: all but compile, with --exhaustive only "
+        f"{_EXHAUSTIVE_MODE.get(frameworks.BACKEND)})")  # fmt: skip
     add("--samples", positive, 2**17, metavar="N",
-        help="draw N numbers in each interval, a 256th of N in float64")  # fmt: skip
-    add("--seed", seed, 0, metavar="S", help="draw them with this seed")
+        help="random numbers in each interval, N / 256 in float64")  # fmt: skip
+    add("--seed", seed, 0, metavar="S", help="seed of the random numbers")
     add("--jobs", positive, 1, metavar="N", help="with --exhaustive, compute in N processes")
     add("--limit", positive, metavar="N",
         help="with --exhaustive, pause after N chunks of 2^22 numbers")  # fmt: skip
     options = parser.parse_args(arguments)
     if not options.exhaustive and (options.jobs > 1 or options.limit):
-        parser.error("--jobs and --limit go with --exhaustive")
+        parser.error("--jobs and --limit require --exhaustive")
     possible = exhaustive.DTYPES if options.exhaustive else DTYPES
     options.dtypes = options.dtypes or possible
     if not set(options.dtypes) <= set(possible):
-        parser.error(f"--exhaustive knows {', '.join(possible)} only")
+        parser.error(f"--exhaustive supports only {', '.join(possible)}")
     if options.modes is None:
         options.modes = [mode for mode in frameworks.MODES if mode != "compile"]
         if options.exhaustive:

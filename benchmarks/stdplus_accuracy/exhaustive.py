@@ -1,8 +1,8 @@
-"""Every float32, float16 and bfloat16 number, in chunks that survive a kill.
+"""Measurement of every float32, float16 and bfloat16 number, in chunks that survive a kill.
 
-After each chunk the state is replaced as a whole, by the one process that holds
-it; others only compute. Chunks come in random order, so that the time that is
-left can be told from those that are done.
+Only one process holds the state, and it replaces the state's file as a whole after each chunk.
+The other processes only compute. Chunks come in random order, so that finished chunks predict
+the remaining time.
 """
 
 import collections
@@ -32,21 +32,21 @@ DTYPES = tuple(_BITS)
 
 
 def run(dtype, mode, output, jobs=1, limit=None, chunk=CHUNK):
-    """Measure every number of a dtype, or go on with it.
+    """Measure every number of a dtype, or continue an earlier measurement.
 
     Args:
-        dtype: One of `DTYPES`.
-        mode: One of `frameworks.MODES`.
-        output: Folder of the state and of the table.
-        jobs: Number of processes.
-        limit: Number of chunks after which to stop, the state kept.
-        chunk: Numbers in a chunk.
+        dtype: String. One of `DTYPES`.
+        mode: String. One of `frameworks.MODES`.
+        output: String or path. Folder of the state and of the table.
+        jobs: Integer. Number of processes.
+        limit: Integer or None. Number of chunks after which to stop and keep the state.
+        chunk: Integer. Numbers in a chunk.
 
     Returns:
-        The rows of the table, which is written when all chunks are done, and
-        None before.
+        The rows of the table if all chunks are finished, and None before. The table is written
+        with the last chunk.
     """
-    chunk = min(chunk, 2 ** (_BITS[dtype] - 1))  # of one sign
+    chunk = min(chunk, 2 ** (_BITS[dtype] - 1))  # all of one sign
     path = pathlib.Path(output) / f"exhaustive_{frameworks.BACKEND}_{dtype}_{mode}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     described = describe_run("benchmarks.stdplus_accuracy")
@@ -96,7 +96,7 @@ def run(dtype, mode, output, jobs=1, limit=None, chunk=CHUNK):
 
 
 def in_words(tally):
-    """Return a tally as the columns of a table."""
+    """Return the table columns of a tally."""
     return {
         "values": tally.values,
         "max_ulp": f"{tally.max_ulp:.4g}",
@@ -108,7 +108,7 @@ def in_words(tally):
 
 
 def code():
-    """Return a hash of the code that a result depends on, committed or not."""
+    """Return a hash of the code that a result depends on, including uncommitted changes."""
     files = sorted((_ROOT / "keras_slashed").rglob("*.py"))
     files += [_ROOT / "benchmarks" / name for name in _FILES]
     contents = b"".join(path.read_bytes() for path in files)
@@ -126,7 +126,7 @@ _FILES = (
 
 
 def measure_chunk(functions, dtype, start, stop):
-    """Return {(quantity, region): Tally} of the numbers with these bit patterns."""
+    """Return a dict {(quantity, region): Tally} for the numbers with these bit patterns."""
     tallies = collections.defaultdict(ulps.Tally)
     values = regions.every_value(dtype, start, stop)
     kinds = [(False, stdplus_oracle.forward)]
@@ -148,13 +148,13 @@ def measure_chunk(functions, dtype, start, stop):
 
 
 def _measured(todo, dtype, mode, chunk, jobs):
-    """Yield (index of a chunk, its tallies), in the order in which they are done."""
+    """Yield tuples (index of a chunk, its tallies), in the order in which chunks finish."""
     arguments = (dtype, mode, chunk)
     if jobs == 1:
         _start(*arguments)
         yield from map(_work, todo)
         return
-    # Backends do not survive a fork.
+    # Not forked, because backends do not survive a fork.
     with multiprocessing.get_context("spawn").Pool(jobs, _start, arguments) as pool:
         yield from pool.imap_unordered(_work, todo)
 
@@ -182,10 +182,10 @@ def _read(path, made_by, described):
         f"{key}: {old.get(key)}, now {now}" for key, now in made_by.items() if old.get(key) != now
     ]:
         raise SystemExit(
-            f"{path.name} was begun with something else ({'; '.join(other)}), and half of each "
-            "would be no result. Delete it to start anew, or choose another --output."
+            f"{path.name} was started under other conditions ({'; '.join(other)}), and results "
+            "must not be mixed. Delete it to start over, or choose another --output."
         )
-    print(f"{path.name}: going on after {len(state['done'])} chunks")
+    print(f"{path.name}: continuing after {len(state['done'])} chunks")
     return state
 
 
@@ -205,7 +205,7 @@ def _in_order(tallies, dtype):
 
 
 class _Progress:
-    """A line that says how far it is: in place on a terminal, else now and then."""
+    """A progress line, which is updated in place on a terminal, or printed from time to time."""
 
     def __init__(self, title, total, done):
         self.title, self.total, self.first = title, total, done
@@ -220,7 +220,7 @@ class _Progress:
         speed = (done - self.first) / (now - self.start)
         left = (self.total - done) / speed / 60
         print(
-            f"{self.title}: {done / self.total:6.1%}, {speed / 1e6:.2f} million a second, "
+            f"{self.title}: {done / self.total:6.1%}, {speed / 1e6:.2f} million per second, "
             f"{left:.1f} min left",
             end="\r" if self.terminal else "\n",
             flush=True,

@@ -1,4 +1,4 @@
-"""The picture of `benchmarks.stdplus_accuracy`: error against x."""
+"""The figure of `benchmarks.stdplus_accuracy`: error against x."""
 
 import math
 
@@ -8,18 +8,18 @@ from applications import extras
 
 plt = extras.pyplot()
 
-# Told apart by the colour-blind, and in grey: one dark and thick, one light and thin
+# Distinguishable for color-blind readers, and in gray: one dark and thick, one light and thin
 _LINES = {
     "Algorithm 1": {"color": "#E69F00", "lw": 1.3, "label": "Algorithm 1 of the paper"},
     "keras_slashed": {"color": "#00436B", "lw": 2.2, "label": "keras_slashed"},
 }
 _LEFT, _RIGHT, _NEAR = -13.1, 1e8, 1e-4
 _TITLES = {"y": "stdplus", "gradient": "its gradient"}
-_LEAST = 0.25  # what is drawn of smaller errors
+_LEAST = 0.25  # smaller errors are plotted at this value
 
 
 def bins(per_decade=18):
-    """Return the edges of the picture's bins."""
+    """Return the edges of the figure's bins."""
     decades = math.log10(_RIGHT / _NEAR)
     right = np.geomspace(_NEAR, _RIGHT, round(decades * per_decade) + 1)
     # Near 0 the axis is linear; its middle bin holds 0.
@@ -28,14 +28,14 @@ def bins(per_decade=18):
 
 
 def draw(tallies, edges, dtype, where, path):
-    """Draw a panel for stdplus and one for its gradient.
+    """Plot a panel for stdplus and one for its gradient.
 
     Args:
-        tallies: {(method, quantity): a Tally for each bin}.
-        edges: Of the bins.
-        dtype: What it was computed in, for the title.
-        where: On what it was measured, for the small print.
-        path: Where the picture goes.
+        tallies: Dict {(method, quantity): [Tally, ...]} with a `Tally` for each bin.
+        edges: Array. Edges of the bins.
+        dtype: String. Dtype of the computation, for the title.
+        where: String. Backend, mode and device, for the small print.
+        path: String or path. File of the figure.
     """
     figure, panels = plt.subplots(2, 1, figsize=(7.5, 6.4), sharex=True, layout="constrained")
     figure.suptitle(f"Largest error of stdplus and of its gradient in {dtype}")
@@ -64,7 +64,7 @@ def draw(tallies, edges, dtype, where, path):
 
 
 def _draw_line(panel, tallies, edges, style):
-    """Draw one method's errors, and crosses at the top where it gives NaN."""
+    """Plot one method's errors, and crosses at the top where it returns NaN."""
     errors = [max(t.max_ulp, _LEAST) if t.values else math.nan for t in tallies]
     panel.stairs(errors, edges, baseline=None, **style)
     nan = [(edges[k] + edges[k + 1]) / 2 for k, tally in enumerate(tallies) if tally.wrong]

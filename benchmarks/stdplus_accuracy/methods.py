@@ -1,6 +1,6 @@
-"""The ways to compute stdplus that are compared, as functions of NumPy arrays.
+"""The compared ways to compute stdplus, as functions of NumPy arrays.
 
-All through public names: the derivatives are the framework's automatic ones.
+They use only public names, and the framework's automatic derivatives.
 """
 
 import importlib
@@ -18,7 +18,7 @@ from keras_slashed import ops
 
 FORWARD = ("y", "log", "gradient", "log_gradient", "second")
 INVERSE = ("inverse", "inverse_gradient")
-BLOCK = 2**16  # elements: two dozen arrays of it fit into a cache
+BLOCK = 2**16  # elements, so that two dozen such arrays fit into a cache
 NAMES = {
     "y": "y",
     "log": "log y",
@@ -31,7 +31,7 @@ NAMES = {
 
 
 def ours(dtype, mode):
-    """Return {quantity: function of a NumPy array} of keras_slashed."""
+    """Return a dict {quantity: function of a NumPy array} for keras_slashed."""
     functions = {
         "y": (ops.stdplus,),
         "log": (ops.log_stdplus,),
@@ -42,12 +42,12 @@ def ours(dtype, mode):
         "inverse_gradient": (ops.stdplus_inverse, derivative),
     }
     if mode == "compile":
-        del functions["second"]  # torch.compile differentiates once only
+        del functions["second"]  # torch.compile differentiates only once
     return _on_arrays(functions, dtype, mode)
 
 
 def others(dtype, mode):
-    """Return {method: {quantity: function of a NumPy array}} of all but ours."""
+    """Return a dict {method: {quantity: function of a NumPy array}} for all other methods."""
     return {
         "Algorithm 1": _algorithm1(dtype, mode),
         **(_scipy(dtype) if dtype == "float64" else {}),
@@ -56,16 +56,16 @@ def others(dtype, mode):
 
 
 def missing():
-    """Return the names of the packages that would be compared and are not here."""
+    """Return the names of the packages to compare that are not installed."""
     wanted = ("scipy", "tensorflow_probability")
     return [name for name in wanted if importlib.util.find_spec(name) is None]
 
 
 def algorithm1_with_gradient(dtype):
-    """Return Algorithm 1 as a function of tensors, its gradient Eq. 31 at x and y.
+    """Return Algorithm 1 as a function of tensors, with Eq. 31 at x and y as its gradient.
 
     Args:
-        dtype: In which it computes, with the iterations for its precision.
+        dtype: String. Dtype of the computation, whose precision decides the iterations.
     """
     count = _iterations(dtype)
 
@@ -123,7 +123,7 @@ def _scipy(dtype):
         return -np.where(x < 0, special.lambertw(z), special.lambertw(z, -1)).real
 
     def wrightomega(x):
-        """Where it applies, omega(z) solves omega + log(omega) = z, omega = -y^2."""
+        """Solve omega + log(omega) = z for omega = -y^2, where this applies."""
         side = np.where(x < 0, np.pi, -np.pi)
         return -special.wrightomega(-1.0 - x * x + 1j * side).real
 
@@ -134,10 +134,10 @@ def _scipy(dtype):
 
 
 def tfp(substrate):
-    """Return TensorFlow Probability for NumPy, JAX or TensorFlow, None if not installed.
+    """Return TensorFlow Probability for a substrate, or None if it is not installed.
 
     Args:
-        substrate: "numpy", "jax" or "tensorflow".
+        substrate: String, "numpy", "jax" or "tensorflow".
     """
     if importlib.util.find_spec("tensorflow_probability") is None:
         return None
@@ -152,7 +152,7 @@ def _tfp(dtype):
         return {}
 
     def lambertw(x):
-        """W_0, which is all it has: the left half."""
+        """Compute the left half by W_0, the only branch that it has."""
         w = -np.asarray(module.math.lambertw(-np.exp(-1.0 - x * x)))
         return np.where(x <= 0, w, np.nan)
 
@@ -160,12 +160,12 @@ def _tfp(dtype):
 
 
 def _on_arrays(functions, dtype, mode):
-    """Make functions of tensors of a dtype ones of NumPy arrays.
+    """Turn functions of tensors of a dtype into functions of NumPy arrays.
 
     Args:
-        functions: {quantity: (function, and what transforms it if anything does)}.
-        dtype: The values are numbers of this dtype.
-        mode: In which they run.
+        functions: Dict {quantity: (function, its transformation or None)}.
+        dtype: String. Dtype of the values.
+        mode: String. Mode in which the functions run.
     """
     return {
         name: _on_array(compiled(function, mode, *transform), dtype, mode)
@@ -174,11 +174,11 @@ def _on_arrays(functions, dtype, mode):
 
 
 def _on_array(function, dtype, mode):
-    """In blocks of one size: compilers compile anew for every other."""
+    """Compute in blocks of one size, since compilers compile again for every other size."""
     wide = dtype if dtype == "float64" else "float32"
 
     def call(x):
-        with np.errstate(invalid="ignore"):  # a NaN that is cast
+        with np.errstate(invalid="ignore"):  # casting a NaN
             padded = np.append(x, np.ones(-len(x) % BLOCK)).astype(wide)
         with setting(dtype, mode):
             blocks = [block(values) for values in padded.reshape(-1, BLOCK)]

@@ -1,28 +1,26 @@
-"""What stdplus, its inverse and their derivatives are, to hold an implementation against.
+"""Reference values of stdplus, its inverse and their derivatives.
 
-Two references that share no code and no coefficient with keras_slashed, nor
-with each other:
+Two references share no code and no coefficient with keras_slashed or with each other:
 
-- `forward` and `inverse`, in NumPy float64, for a great many points: every
-  float32, float16 and bfloat16 number. Relative error below 1e-12, which is
-  0.00002 ulp of float32.
-- `exact_forward` and `exact_inverse`, by mpmath's Lambert W at 120 digits, for
-  single points: those of float64.
+- `forward` and `inverse`, in NumPy float64, for many points: every float32, float16 and
+  bfloat16 number. Their relative error is below 1e-12, which is 0.00002 ulp of float32.
+- `exact_forward` and `exact_inverse`, by mpmath's Lambert W at 120 digits, for single float64
+  points.
 
-All that is asked for follows from s = log y without a cancellation. With
-r = 2 s the defining equation is `x^2 = expm1(r) - r`, and with `D = expm1(r)`
+All results follow from s = log y without cancellation. With r = 2 s the defining equation is
+`x^2 = expm1(r) - r`, and with `D = expm1(r)`
 
     s' = x / D         s'' = 2 h / D^2 - s'^2        h = s coth(s) - 1
     y' = y s'          y'' = 2 y h / D^2
     for x(y):          x'  = 1 / (y s')              x'' = -y'' / y'^3
 
-Near 0, where D, h and x^2 vanish, the same come from
+Near 0, where D, h and x^2 vanish, the same results come from
 
     E2 = (expm1(r) - r) / r^2        x = r sqrt(E2)
     E1 = expm1(r) / r = 1 + r E2     s' = sqrt(E2) / E1
     C  = (s cosh(s) - sinh(s)) / s^3     2 h / D^2 = y C / (2 E1^3)
 
-whose series are sums over factorials.
+with series that are sums over factorials.
 """
 
 import functools
@@ -32,19 +30,19 @@ import numpy as np
 
 from applications import extras
 
-_NEAR = 0.125  # of |x| and of |log y|; beyond, differences lose 3 digits at most
-_LEFT = -8.0  # y^2 is exp(-65) beyond: nothing beside x^2 + 1
+_NEAR = 0.125  # of |x| and of |log y|; beyond, differences lose at most 3 digits
+_LEFT = -8.0  # beyond, y^2 is below exp(-65) and negligible next to x^2 + 1
 
 
 def forward(x):
     """Return y = stdplus(x) and its derivatives.
 
     Args:
-        x: A float64 array of values in the range of float32 (x^4 must be finite).
+        x: Float64 array of values in the range of float32 (x^4 must be finite).
 
     Returns:
-        A dict of float64 arrays: "y", "log", "gradient", "log_gradient",
-        "second" and "log_second", the derivatives with respect to x.
+        Dict of float64 arrays: "y", "log", "gradient", "log_gradient", "second" and
+        "log_second". Derivatives are with respect to x.
     """
     x = np.asarray(x, "float64")
     with np.errstate(all="ignore"):
@@ -60,7 +58,7 @@ def forward(x):
             "gradient": y * log_slope,
             "log_gradient": log_slope,
             "second": y * bend,
-            # The left tail's difference of two numbers of the size of x^2
+            # In the left tail, this difference of two numbers of the size of x^2 would cancel.
             "log_second": np.where(left, -1.0, bend - log_slope * log_slope),
         }
     return _with_limits(result, _LIMITS, x == -np.inf, x == np.inf)
@@ -70,11 +68,11 @@ def inverse(y):
     """Return x = stdplus_inverse(y) and its derivatives.
 
     Args:
-        y: A float64 array of values in the range of float32, none negative.
+        y: Float64 array of nonnegative values in the range of float32.
 
     Returns:
-        A dict of float64 arrays: "inverse", "inverse_gradient" and
-        "inverse_second", the derivatives with respect to y.
+        Dict of float64 arrays: "inverse", "inverse_gradient" and "inverse_second". Derivatives
+        are with respect to y.
     """
     y = np.asarray(y, "float64")
     with np.errstate(all="ignore"):
@@ -93,7 +91,7 @@ def inverse(y):
     return _with_limits(result, _INVERSE_LIMITS, y == 0.0, y == np.inf)
 
 
-# At the left and at the right end
+# Limits at the left and at the right end
 _LIMITS = {
     "y": (0.0, np.inf),
     "log": (-np.inf, np.inf),
@@ -123,7 +121,7 @@ def _polynomial(coefficients, x):
     return total
 
 
-# The first term left out is below 1e-14 at |x| and at |s| = 1/8.
+# The first omitted term is below 1e-14 at |x| = 1/8 and at |s| = 1/8.
 _E2 = [1 / math.factorial(k + 2) for k in range(10)]
 _C = [2 * n / math.factorial(2 * n + 1) for n in range(1, 7)]
 
@@ -133,7 +131,7 @@ def _e2(r):
 
 
 def _solve_near(x):
-    """Newton's method on r sqrt(E2(r)) = x, from the first two terms of r(x)."""
+    """Solve r sqrt(E2(r)) = x by Newton's method, from the first two terms of r(x)."""
     r = x * (math.sqrt(2.0) - x / 3.0)
     for _ in range(2):
         e2 = _e2(r)
@@ -143,7 +141,7 @@ def _solve_near(x):
 
 
 def _solve(x):
-    """Halley's method on expm1(r) - r = x^2, from squareplus."""
+    """Solve expm1(r) - r = x^2 by Halley's method, from squareplus."""
     square = x * x
     r = 2.0 * np.log(0.5 * (x + np.sqrt(square + 4.0)))
     for _ in range(3):
@@ -174,19 +172,19 @@ def _slope_and_bend(s, x, near):
     return slope, bend
 
 
-_DIGITS = 120  # more than half of them are lost at the nearest to 0, where D is 1e-25
+_DIGITS = 120  # next to 0, where D is 1e-25, more than half of them are lost
 _TINY = 1e-25
 
 
 def exact_forward(x):
-    """Return what `forward` does at one number of float64 or mpmath, by mpmath."""
+    """Return the results of `forward` for one number of float64 or mpmath, by mpmath."""
     mp = _mpmath()
     x = mp.mpf(x)
     if abs(x) < _TINY:
         slope, bend = 1 / mp.sqrt(2) - x / 3, mp.mpf(1) / 6
         s = x / mp.sqrt(2) - x * x / 6
     else:
-        # y^2 = -W(-exp(-x^2 - 1)), of the branch W_0 left of 0 and W_-1 right of it
+        # y^2 = -W(-exp(-x^2 - 1)), with branch W_0 left of 0 and W_-1 right of it
         square = -mp.lambertw(-mp.exp(-1 - x * x), 0 if x < 0 else -1).real
         s = mp.log(square) / 2
         slope = x / (square - 1)
@@ -203,7 +201,7 @@ def exact_forward(x):
 
 
 def exact_inverse(y):
-    """Return what `inverse` does at one positive number of float64 or mpmath."""
+    """Return the results of `inverse` for one positive number of float64 or mpmath."""
     mp = _mpmath()
     y = mp.mpf(y)
     if y == 1:
@@ -223,7 +221,7 @@ def exact_inverse(y):
 
 @functools.cache
 def _mpmath():
-    # Imported here, as a run over every float32 does without it.
+    # Imported here, because a run over every float32 does not need it.
     context = extras.load("mpmath").MPContext()
     context.dps = _DIGITS
     return context

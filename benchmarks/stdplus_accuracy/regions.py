@@ -1,4 +1,4 @@
-"""Where stdplus is judged: the regions of a table, and points within them."""
+"""Where stdplus is measured: the regions of a table, and points within them."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ _SMALLEST = 1e-30  # |x| of a sample: nothing changes between it and 0
 def regions(inverse, dtype):
     """Return edges in ascending order and a name for each interval between them.
 
-    A name may come twice: the regions of small |x| are in two parts.
+    A name may occur twice, because the regions of small |x| have two parts.
     """
     tiny = float(ml_dtypes.finfo(dtype).tiny)
     if inverse:
@@ -23,12 +23,12 @@ def regions(inverse, dtype):
         names = ["y below tiny", "y tiny to 0.1"]
         names += [f"y {low:.4g} to {high:.4g}" for low, high in itertools.pairwise(edges[2:-1])]
         return edges, [*names, "y above 1e+10"]
-    # Beyond, y is a subnormal number or 0.
+    # Further left, y is a subnormal number or 0.
     left = float(oracle.inverse(np.array([tiny]))["inverse"][0])
     around_0 = [1e-6, 0.04, 0.05, 0.2, 1.0]
     right = [10.0, 1e4, 1e10, math.inf]
     outer = [-4.0] if left < -4.0 else []
-    # An interval holds its left edge, these are to hold the greater |x| on both sides.
+    # An interval contains its left edge, but these must contain the larger |x| on both sides.
     inner = [*(-x for x in reversed(around_0)), *np.nextafter(around_0, 2.0).tolist()]
     edges = [-math.inf, left, *outer, *inner, *right]
     sizes = [f"abs x {low:g} to {high:g}" for low, high in itertools.pairwise(around_0)]
@@ -43,12 +43,12 @@ def every_value(dtype, start=0, stop=None):
     """Return the numbers with these bit patterns in ascending order, NaN last.
 
     Args:
-        dtype: A dtype of 16 or 32 bits.
-        start: The first pattern.
-        stop: The pattern after the last one; all of one sign.
+        dtype: String. A dtype of 16 or 32 bits.
+        start: Integer. The first pattern.
+        stop: Integer. The pattern after the last one. All patterns have one sign.
 
     Returns:
-        A float64 array.
+        Float64 array.
     """
     kind = np.dtype(getattr(ml_dtypes, dtype, dtype))
     bits = 8 * kind.itemsize
@@ -62,13 +62,13 @@ def every_value(dtype, start=0, stop=None):
 
 
 def sample(inverse, dtype, count, seed=0):
-    """Return random numbers of every region, its edges and their neighbours.
+    """Return random numbers of every region, its edges and their neighbors.
 
-    Each number of an interval is drawn with the same chance, as exponents and
-    digits come; 16-bit dtypes give all of their numbers.
+    All numbers of the dtype in an interval have the same probability. For 16-bit dtypes, the
+    sample contains all numbers.
 
     Returns:
-        A float64 array in ascending order, without NaN.
+        Float64 array in ascending order, without NaN.
     """
     if dtype in ("float16", "bfloat16"):
         half = 2**15

@@ -1,8 +1,8 @@
 """Errors in units of the last place, tallied by region.
 
-An error counts in ulp of the exact value: in steps of the dtype's numbers at the
-exact value's exponent. Results that are subnormal numbers are tallied apart, as
-compilers and processors flush them to 0, which counts as right.
+Errors are in ulp of the exact value, the distance between numbers of the dtype at the exact
+value's exponent. Subnormal results are tallied separately, since compilers and processors flush
+them to 0, which counts as correct.
 """
 
 import dataclasses
@@ -17,17 +17,17 @@ _EXPONENT = np.uint64(0x7FF0_0000_0000_0000)  # the bits of a float64
 
 @dataclasses.dataclass
 class Tally:
-    """What a region's values gave."""
+    """The errors of a region's values."""
 
     values: int = 0
-    max_ulp: float = 0.0  # over results that are normal numbers
-    at: float = math.nan  # where that was
+    max_ulp: float = 0.0  # among results that are normal numbers
+    at: float = math.nan  # where that error occurs
     wrong: int = 0  # NaN or infinite where the exact value is not, or the reverse
-    subnormal: int = 0  # how many results are subnormal numbers, or 0
+    subnormal: int = 0  # number of results that are subnormal or 0
     max_ulp_subnormal: float = 0.0
 
     def add(self, other):
-        """Take in what another part of the region gave."""
+        """Add the errors of another part of the region."""
         self.values += other.values
         if other.max_ulp > self.max_ulp or math.isnan(self.at):
             self.max_ulp, self.at = other.max_ulp, other.at
@@ -40,20 +40,20 @@ def measure(x, computed, exact, dtype, edges, rest=0.0):
     """Return a `Tally` for each interval between two edges, and one for x = NaN.
 
     Args:
-        x: The arguments in ascending order, NaN last.
-        computed: The results to judge.
-        exact: The exact ones as float64 (`exact + rest` if that is too short).
-        dtype: Name of the dtype that was computed in.
-        edges: In ascending order; an interval holds its left edge, the last one
-            infinity too.
-        rest: What `exact` lacks.
+        x: Array. The arguments in ascending order, with NaN last.
+        computed: Array. The results to measure.
+        exact: Float64 array. The exact results, or their leading part if `rest` is given.
+        dtype: String. Name of the dtype of the computation.
+        edges: Array in ascending order. An interval contains its left edge, and the last one
+            also contains infinity.
+        rest: Float64 array or 0.0. The difference of the exact results and `exact`.
     """
     info = ml_dtypes.finfo(dtype)
     tiny, largest = float(info.tiny), float(info.max)
     computed = np.asarray(computed, "float64")
     with np.errstate(all="ignore"):
         size = np.abs(exact)
-        fits = size * (1.0 - 2.0 ** -(info.nmant + 2)) <= largest  # once rounded
+        fits = size * (1.0 - 2.0 ** -(info.nmant + 2)) <= largest  # after rounding
         finite = np.isfinite(computed)
         both_nan = np.isnan(computed) & np.isnan(exact)
         right = np.where(fits, finite, (computed == np.copysign(np.inf, exact)) | both_nan)

@@ -1,7 +1,7 @@
 """Fit the coefficients of stdplus and write `keras_slashed/ops/stdplus_coefficients.py`.
 
-`python -m benchmarks.stdplus_fit` takes about 20 seconds and needs nothing but mpmath
-and NumPy: it shares no code with the library.
+`python -m benchmarks.stdplus_fit` takes about 20 seconds. It requires only mpmath and NumPy, and
+shares no code with the library.
 """
 
 import pathlib
@@ -33,7 +33,7 @@ class Point(typing.NamedTuple):
 
 def point_at(x):
     """Solve `expm1(2 s) - 2 s = x^2`, sign(s) = sign(x), by Newton's method."""
-    # At 0 itself every quotient below is 0/0: its neighbour stands for it.
+    # At 0 itself every quotient below is 0/0, so a neighbor replaces it.
     x = x if abs(x) > mpf("1e-25") else mpf("1e-25")
     if x < -2:
         s = -(x * x + 1) / 2
@@ -79,9 +79,9 @@ def _second_inverse_derivative(x, y, s):
 
 
 class Block(typing.NamedTuple):
-    """What one rational approximates: `function` of a point, on [start, end].
+    """A function of a point on [start, end] that one rational approximates.
 
-    `error` is what one unit of error in `function` does to the result.
+    `error` is the error of the result per unit of error in `function`.
     """
 
     name: str
@@ -125,7 +125,7 @@ BLOCKS = (
     ),
     Block(name="CENTRE", start=_LEFT, end=mpf(2), degrees={"float64": (8, 8)}, **_RIGHT),
     Block(name="RIGHT", start=_LEFT, end=mpf(2) ** 15, degrees={"float32": (6, 7)}, **_RIGHT),
-    # Where a Newton step follows, which squares the error.
+    # A Newton step follows, which squares the error.
     Block(name="RIGHT", start=mpf(2), end=mpf(2) ** 15, degrees={"float64": (6, 7)}, **_RIGHT),
     Block(
         "LOG_LEFT",
@@ -234,13 +234,13 @@ def fit(block, dtype):
 def _grid(start, end, size=800):
     steps = [mpf(i) / (10 * size) for i in chebyshev_indices(10 * size + 1, size)]
     length = end - start
-    # Towards a far end 1/x changes evenly, as the function does there.
+    # Towards a far end the function changes like 1/x, so points are evenly spaced in 1/x.
     scale = 2 if length > 100 else mpmath.inf
     return [start + v * length / (1 + (1 - v) * length / scale) for v in steps]
 
 
 def _round(p, q, dtype, u, f, weight):
-    """Round to the dtype, under the common factor that loses least by it."""
+    """Round to the dtype, after scaling by the common factor with the least rounding error."""
     best = None
     for step in range(32):
         factor = mpf(2) ** (mpf(step) / 32)
@@ -256,7 +256,7 @@ def _to_dtype(number, dtype):
     """Return the nearest number of a dtype as a Python float."""
     if dtype == "float64":
         return float(number)
-    # Twice rounding to nearest is once, but for ties that do not occur here.
+    # Rounding twice equals rounding once, except for ties, which do not occur here.
     return float(np.float32(float(number)))
 
 
@@ -282,7 +282,7 @@ class Rational(typing.NamedTuple):
 
 
 def source():
-    """Fit every block; return the text of the coefficients' module."""
+    """Fit every block, and return the text of the coefficients' module."""
     parts = [HEADER]
     for dtype in ("float32", "float64"):
         entries = []
@@ -316,7 +316,7 @@ def _entry(block, p, q, error):
 
 
 def main():
-    """Find the coefficients, and write the library's file of them."""
+    """Fit the coefficients, and write them to the library's file."""
     FILE.write_text(source())
 
 

@@ -4,28 +4,28 @@ from applications import extras
 
 mpmath = extras.load("mpmath")
 
-# The exchange has settled when no error exceeds the levelled one by more.
+# The exchange has converged when no error exceeds the leveled one by more.
 _TOLERANCE = mpmath.mpf("1e-3")
 
 
 def fit_rational(x, f, weight, numerator_degree, denominator_degree):
-    """Return the rational p(x) / q(x) whose largest weighted error is least.
+    """Return the rational p(x) / q(x) with the smallest maximum weighted error.
 
     Args:
-        x: Increasing grid, a list of mpmath numbers, dense enough that the error's
-            extrema are on it as good as exactly, and densest where f changes most.
-        f: The function on the grid.
-        weight: What an error is divided by, on the grid, positive.
-        numerator_degree: Degree of p.
-        denominator_degree: Degree of q, whose constant term is 1.
+        x: List of mpmath numbers. An increasing grid that is dense enough to contain the
+            extrema of the error almost exactly, and densest where f changes most.
+        f: List of mpmath numbers. The function on the grid.
+        weight: List of positive mpmath numbers. Errors on the grid are divided by these.
+        numerator_degree: Integer. Degree of p.
+        denominator_degree: Integer. Degree of q, whose constant term is 1.
 
     Returns:
-        Coefficients of p and of q, lowest power first, and the largest of
+        Coefficients of p and of q, lowest power first, and the maximum of
         `|p / q - f| / weight` on the grid.
 
     Raises:
-        ArithmeticError: The exchange did not settle: the degrees are too high for
-            the precision of mpmath, or the grid's spacing does not suit f.
+        ArithmeticError: If the exchange did not converge, because the degrees are too high for
+            the precision of mpmath, or because the spacing of the grid does not suit f.
     """
     size = numerator_degree + denominator_degree + 2
     reference = chebyshev_indices(len(x), size)
@@ -49,7 +49,7 @@ def weighted_errors(p, q, x, f, weight):
 
 
 def _polynomial(coefficients, x):
-    # `mpmath.polyval` is changing the order it takes them in.
+    # Not `mpmath.polyval`, because the order of its coefficients is changing.
     total = coefficients[-1]
     for coefficient in coefficients[-2::-1]:
         total = total * x + coefficient
@@ -57,7 +57,7 @@ def _polynomial(coefficients, x):
 
 
 def chebyshev_indices(length, count):
-    """Return `count` indices into `length`, dense at both ends as Chebyshev's points."""
+    """Return `count` indices into `length`, dense at both ends like Chebyshev points."""
     cosines = [mpmath.cospi(mpmath.mpf(i) / (count - 1)) for i in range(count)]
     return [int(mpmath.nint((1 - cosine) / 2 * (length - 1))) for cosine in cosines]
 
@@ -65,10 +65,9 @@ def chebyshev_indices(length, count):
 def _level_errors(x, f, weight, m, n):
     """Solve `p - f q = (-1)^i level weight q` at m + n + 2 points for p, q, level.
 
-    Divided differences over all the points, of the equation times x^k for k = 0 to
-    n, remove p. That leaves an eigenvalue problem for q, of which one solution at
-    most has no pole between the points (Powell, Approximation Theory and Methods,
-    chapter 10).
+    Divided differences over all points, of the equation times x^k for k = 0 to n, eliminate p.
+    An eigenvalue problem for q remains. At most one of its solutions has no pole between the
+    points (Powell, Approximation Theory and Methods, chapter 10).
     """
     divided = [
         1 / mpmath.fprod(xi - xj for j, xj in enumerate(x) if j != i) for i, xi in enumerate(x)
@@ -117,7 +116,7 @@ def _alternating_extrema(errors, size):
             del extrema[0 if sizes[0] < sizes[-1] else -1]
         elif smallest in (0, len(extrema) - 1):
             del extrema[smallest]
-        else:  # with its smaller neighbour, so that the signs go on alternating
+        else:  # with its smaller neighbor, so that signs still alternate
             first = smallest if sizes[smallest + 1] < sizes[smallest - 1] else smallest - 1
             del extrema[first : first + 2]
     return extrema

@@ -1,21 +1,21 @@
-"""What stdplus costs, as a multiple of the framework's own softplus.
+"""Measure the time of stdplus as a multiple of the framework's own softplus.
 
     KERAS_BACKEND=jax python -m benchmarks.stdplus_speed --sizes 1e6 1e7
 
-Times stdplus, log_stdplus, stdplus_inverse, the paper's Algorithm 1, softplus, exp
-and a copy by turns, in one process: alone (y from x), and with the gradient (y, and
-the product of a given cotangent with the derivative). Each mode is what a user of
-the framework would write:
+The command times stdplus, log_stdplus, stdplus_inverse, the paper's Algorithm 1, softplus, exp
+and a copy in turns, in one process. It times them alone (y from x) and with the gradient (y, and
+the product of a given cotangent with the derivative). Each mode is one that a user of the
+framework would use:
 
     jax         jit
     tensorflow  eager, plain, graph (tf.function), xla (tf.function with jit_compile)
-    torch       eager, plain, compile (torch.compile; on a CPU it needs a C++ compiler)
+    torch       eager, plain, compile (torch.compile, which on a CPU needs a C++ compiler)
 
-"plain" is eager with keras_slashed.config.disable_kernel_compilation(): what stdplus
-costs where nothing compiles its kernels. "copy" is 2 x: it reads and writes as little
-as any function can, and marks the bound that memory sets. Writes
-speed_BACKEND_DEVICE.csv case by case, and a picture of it; a killed run, started
-again at the same commit, goes on where it was.
+"plain" is eager mode with keras_slashed.config.disable_kernel_compilation(), which shows the
+time of stdplus if nothing compiles its kernels. "copy" is 2 x. It reads and writes as little as
+any function can, and shows the limit of the memory. The command writes speed_BACKEND_DEVICE.csv
+case by case, and a picture of it. If it is killed, the same command at the same commit continues
+where it stopped.
 """
 
 from applications.experiment import csv_tables
@@ -51,22 +51,22 @@ def parse_arguments(arguments=None):
     parser = command_line.make_parser("benchmarks.stdplus_speed", __doc__)
     add, positive = parser.add, command_line.positive
     add("--sizes", positive, [10**6, 10**7], metavar="N",
-        help="time arrays of N elements, like 1e6 or 2^28")  # fmt: skip
-    add("--dtypes", default=["float32"], choices=DTYPES, help="time these dtypes")
+        help="numbers of elements in the arrays, such as 1e6 or 2^28")  # fmt: skip
+    add("--dtypes", default=["float32"], choices=DTYPES, help="dtypes")
     add("--modes", default=frameworks.MODES, choices=frameworks.MODES,
-        help="time these modes of the backend")  # fmt: skip
+        help="modes of the backend")  # fmt: skip
     add("--threads", positive, metavar="N",
-        help="let torch compute on N threads of a CPU, by default as many as it takes")  # fmt: skip
+        help="number of CPU threads for torch (default: torch's own choice)")  # fmt: skip
     command_line.add_timing(parser, seconds=30.0)
     options = parser.parse_args(arguments)
     if options.threads and frameworks.BACKEND != "torch":
-        parser.error("--threads is for torch; bind other backends to some cores with `taskset`")
+        parser.error("--threads requires torch. Bind other backends to cores with `taskset`")
     return options
 
 
 @table_command(tables.GOES_ON)
 def main(arguments=None):
-    """Measure every case that the command line asks for, and draw the picture."""
+    """Measure every case that the command line asks for, and plot the figure."""
     options = parse_arguments(arguments)
     if options.threads:
         import torch
@@ -78,7 +78,7 @@ def main(arguments=None):
     for case in _cases(options):
         rows = tables.measured_rows(table, case, run)
         if rows:
-            print("\nMeasured before:", *case.values())
+            print("\nAlready measured:", *case.values())
         else:
             measured = measure(case, options.repeats, options.seconds)
             rows = [{**row, **run} for row in measured]
@@ -93,7 +93,7 @@ def main(arguments=None):
 
 
 def _cases(options):
-    """Yield the cases that are wanted and fit into memory."""
+    """Yield the requested cases that fit into memory."""
     usable = frameworks.usable(options.modes)
     for dtype in options.dtypes:
         for size in options.sizes:
@@ -101,8 +101,8 @@ def _cases(options):
                 needed, free = costs.needed_memory(size, dtype, mode), costs.free_memory()
                 if free is not None and needed > free:
                     print(
-                        f"Skipped: {dtype}, {size:,} elements, {mode}: may need "
-                        f"{needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free"
+                        f"Skipped: {dtype}, {size:,} elements, {mode}, which may need "
+                        f"{needed / 2**30:.1f} GiB of memory. {free / 2**30:.1f} GiB are free"
                     )
                     continue
                 for part in PASSES:
@@ -111,7 +111,7 @@ def _cases(options):
 
 
 def case_table(case, rows):
-    """Return what is printed of one case."""
+    """Return the text to print for one case."""
     title = "{dtype}, {elements:,} elements, {mode}, {pass}, threads: {threads}".format(**case)
     rows = [{**row, "quartiles": f"{row['ratio_low']}-{row['ratio_high']}"} for row in rows]
     cells = [[row[column] for column in _TABLE] for row in rows]
@@ -119,7 +119,7 @@ def case_table(case, rows):
 
 
 def summary(rows):
-    """Return a table of stdplus alone, beside the goals."""
+    """Return a table of stdplus alone, with the goals."""
     lines = {}
     for row in rows:
         if row["function"] == "stdplus":

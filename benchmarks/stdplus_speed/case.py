@@ -9,22 +9,22 @@ from benchmarks.stdplus_speed import costs
 from keras_slashed import ops
 
 PASSES = ("forward", "forward + backward")
-# Of issue 3, for 1e6 and 1e7 elements: backend, mode, dtype -> one for each pass.
+# Goals for 1e6 and 1e7 elements, by backend, mode and dtype, with one for each pass.
 GOALS = {
     ("jax", "jit", "float32"): (0.85, 1.05),
     ("jax", "jit", "float64"): (1.2, 1.3),
     ("tensorflow", "xla", "float32"): (0.85, 1.05),
     ("torch", "compile", "float32"): (1.3, 1.3),
-    ("torch", "eager", "float32"): (8.0, 8.0),  # where a C++ compiler is there
+    ("torch", "eager", "float32"): (8.0, 8.0),  # with a C++ compiler
 }
-_OF_POSITIVE = ("stdplus_inverse", "TFP lambertw")  # numbers
+_OF_POSITIVE = ("stdplus_inverse", "TFP lambertw")  # functions of positive numbers
 
 
 def peers(dtype):
-    """Return {name: elementwise function of tensors} of what is timed, softplus first.
+    """Return a dict {name: elementwise function of tensors} to time, with softplus first.
 
     Args:
-        dtype: Decides how many iterations Algorithm 1 takes.
+        dtype: String. It decides how many iterations Algorithm 1 uses.
     """
     functions = {
         **_framework_functions(),
@@ -54,22 +54,22 @@ def _framework_functions():
 
 
 def _algorithm1(dtype):
-    """Return Algorithm 1, in float32 where the dtype is narrower: there it overflows."""
+    """Return Algorithm 1, in float32 for narrower dtypes, in which it would overflow."""
     wide = dtype if dtype == "float64" else "float32"
     function = methods.algorithm1_with_gradient(wide)
     return lambda x: keras.ops.cast(function(keras.ops.cast(x, wide)), dtype)
 
 
 def measure(case, rounds, seconds):
-    """Time all functions by turns.
+    """Time all functions in turns.
 
     Args:
-        case: dtype, elements, mode, pass and threads.
-        rounds: Number of timings of each function.
-        seconds: After which no further round starts.
+        case: Dict with dtype, elements, mode, pass and threads.
+        rounds: Integer. Number of timings of each function.
+        seconds: Float. Seconds after which no further round starts.
 
     Returns:
-        A row for each function, without provenance.
+        List with a row for each function, without provenance.
     """
     with frameworks.setting(case["dtype"], case["mode"]):
         wait, wait_each = timing.waiter()
@@ -79,7 +79,7 @@ def measure(case, rounds, seconds):
 
 
 def _calls(case, wait):
-    """Return {name: function without arguments}, and what each costs."""
+    """Return a dict {name: function without arguments}, and the cost of each function."""
     dtype, backward = case["dtype"], case["pass"] == PASSES[1]
     x = 2.0 * keras.random.normal((case["elements"],), dtype="float32", seed=0)
     x = keras.ops.cast(x, dtype)
@@ -95,7 +95,7 @@ def _calls(case, wait):
             run = frameworks.compiled(function, case["mode"], *transform)
             wait(run(*arguments))
             cost[name] = costs.cost_analysis(run, arguments)
-        except Exception as error:  # one that is not to be had leaves the others
+        except Exception as error:  # a function that fails does not affect the others
             print(f"Left out: {name}, {frameworks.in_a_line(error)}")
             continue
         calls[name] = lambda run=run, arguments=arguments: run(*arguments)

@@ -1,18 +1,18 @@
-"""What an elementwise function costs in memory and operations, without running it."""
+"""The memory and operations of an elementwise function, without running it."""
 
 import contextlib
 import pathlib
 
 from benchmarks.harness.frameworks import BACKEND
 
-_FUSED = ("jit", "xla")  # forward and backward pass become one kernel
+_FUSED = ("jit", "xla")  # forward and backward passes become one kernel
 
 
 def cost_analysis(compiled, arguments):
-    """Return what XLA says that one element costs; nothing but on JAX.
+    """Return XLA's cost estimate per element, which is empty on other backends than JAX.
 
-    It counts a division or a square root as one flop, and bytes that move between
-    kernels, not within them.
+    It counts a division or a square root as one flop. It counts bytes that move between
+    kernels, but not within them.
     """
     if BACKEND != "jax":
         return {}
@@ -28,31 +28,31 @@ def item_size(dtype):
 
 
 def least_bytes(mode, backward, saves, itemsize):
-    """Return the bytes an element that must move, if all is fused that can be.
+    """Return the bytes per element that must move if everything possible is fused.
 
     Args:
-        mode: One of `benchmarks.harness.frameworks.MODES`.
-        backward: Whether a backward pass follows the forward pass.
-        saves: Whether the backward pass needs what the forward pass read or wrote.
-        itemsize: Of `item_size`.
+        mode: String. One of `benchmarks.harness.frameworks.MODES`.
+        backward: Boolean. Whether a backward pass follows the forward pass.
+        saves: Boolean. Whether the backward pass needs an input or output of the forward pass.
+        itemsize: Integer. Bytes of a number, from `item_size`.
     """
     if not backward:
         return 2 * itemsize  # x in, y out
-    # In: x and the cotangent; out: y and the gradient. A backward pass that runs
-    # apart reads what the forward pass saved, x or y.
+    # Inputs are x and the cotangent, outputs are y and the gradient. A separate backward pass
+    # reads what the forward pass saved, x or y.
     return (5 if saves and mode not in _FUSED else 4) * itemsize
 
 
 def needed_memory(size, dtype, mode):
-    """Return the bytes that a case of `benchmarks.stdplus_speed` takes, generously guessed."""
-    # Three arrays go in, two come out. Where nothing is fused, each operation of a
-    # long chain leaves one behind, and the backward pass wants some of them again.
+    """Return a generous estimate of the bytes that a case of `benchmarks.stdplus_speed` takes."""
+    # There are three input arrays and two outputs. Without fusion, each operation of a long
+    # chain leaves one array behind, and the backward pass needs some of them again.
     arrays = 10 if mode in (*_FUSED, "compile") else 24
     return arrays * size * max(4, item_size(dtype))
 
 
 def free_memory():
-    """Return the bytes that are free where arrays live, or None if unknown."""
+    """Return the free bytes of the memory that holds arrays, or None if unknown."""
     if BACKEND == "jax":
         import jax
 
@@ -78,7 +78,7 @@ def _free_on_host():
         lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
         sizes = dict(line.split(":") for line in lines)
         free.append(1024 * int(sizes["MemAvailable"].split()[0]))
-    with contextlib.suppress(OSError, ValueError):  # a container's own limit, if it has one
+    with contextlib.suppress(OSError, ValueError):  # the limit of a container, if there is one
         group = pathlib.Path("/sys/fs/cgroup")
         limit, used = (int((group / f"memory.{n}").read_text()) for n in ("max", "current"))
         free.append(limit - used)

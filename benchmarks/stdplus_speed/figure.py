@@ -1,11 +1,11 @@
-"""The picture of `benchmarks.stdplus_speed`: ratios to softplus."""
+"""The figure of `benchmarks.stdplus_speed`: ratios to softplus."""
 
 from applications import extras
 
 plt = extras.pyplot()
 
 
-_COLOURS = {  # of Okabe and Ito, told apart by the colour-blind
+_COLOURS = {  # from Okabe and Ito, distinguishable for color-blind readers
     "stdplus": "#D55E00",
     "log_stdplus": "#E69F00",
     "stdplus_inverse": "#F0E442",
@@ -18,17 +18,17 @@ _GOAL = {"marker": "D", "ms": 6, "mfc": "white", "mec": "black", "ls": "none", "
 
 
 def draw(rows, path):
-    """Draw the ratios to softplus: a row of panels for each size, one for each pass.
+    """Plot the ratios to softplus, with a row of panels for each size and a panel for each pass.
 
     Args:
-        rows: Of the table, dicts of strings.
-        path: Where the picture goes.
+        rows: List of dicts of strings. Rows of the table.
+        path: String or path. File of the figure.
     """
     sizes = sorted({int(row["elements"]) for row in rows})
     passes = list(dict.fromkeys(row["pass"] for row in rows))
     groups = list(dict.fromkeys(_group(row) for row in rows))
     names = [name for name in _COLOURS if any(row["function"] == name for row in rows)]
-    # Side by side as long as there is room.
+    # Next to each other if there is room.
     columns = len(passes) if len(groups) <= 4 else 1
     lines = len(sizes) * len(passes) // columns
     figure, panels = plt.subplots(
@@ -56,7 +56,7 @@ def _group(row):
 
 
 def _draw_bar(panel, row, place, names):
-    """Draw one bar from the line of softplus up or down, with its ratio."""
+    """Plot one bar up or down from the line of softplus, with its ratio."""
     if row["function"] not in names:
         return
     width = 0.84 / len(names)

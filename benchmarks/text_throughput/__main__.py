@@ -1,22 +1,24 @@
-"""Tokens a second in training the text VAE, and documents a second of its NLL.
+"""Measure tokens per second in training the text VAE, and documents per second of its NLL.
 
     KERAS_BACKEND=jax python -m benchmarks.text_throughput --data FOLDER
 
-Training: two rows of Table 2, the plain VAE and "batch" with a committed rate, through
-`model.fit`, against the plain VAE written in PyTorch with `nn.LSTM`, where PyTorch is
-installed beside the backend; it runs in a process of its own, on as many threads, by turns
-with this one. "Same padding" is the ratio of tokens a second where both train on the same
-batches of documents of like length; "buckets" where PyTorch's are random batches, each
-padded to its longest document. Goals: 1.0 and 1.3. Batches at even distances in the
-order of their lengths stand for an epoch. The ratio of processor time, which other work on
-the machine does not lengthen, stands beside that of the clock; frameworks compare best on
-one thread (on Linux, `taskset -c 0` before the command). An end counts as a token, a begin
-and padding do not.
+Training: The command trains two rows of Table 2 through `model.fit`, the plain VAE and "batch"
+with a committed rate. It compares them with the plain VAE written in PyTorch with `nn.LSTM`, if
+PyTorch is installed next to the backend. PyTorch runs in a separate process with the same number
+of threads, in turns with this one. "Same padding" is the ratio of tokens per second when both
+train on the same batches of documents of similar length. "Buckets" is the ratio when PyTorch
+trains on random batches, each padded to its longest document. The goals are 1.0 and 1.3. Batches
+at even distances in the order of their lengths represent an epoch. The command reports ratios of
+wall time and of processor time, which other work on the machine does not lengthen. Frameworks
+compare best on one thread (on Linux, put `taskset -c 0` before the command). An end token counts
+as a token, while a begin token and padding do not.
 
-NLL: documents a second and the peak of resident memory, for several numbers of samples,
-each in a process of its own. Goal: no more memory for more samples.
+NLL: The command measures documents per second and the peak of resident memory for several
+numbers of samples, each in a separate process. The goal is that more samples need no more
+memory.
 
-Writes text_throughput_BACKEND_DEVICE.csv, text_nll_BACKEND_DEVICE.csv and a page of both.
+The command writes text_throughput_BACKEND_DEVICE.csv, text_nll_BACKEND_DEVICE.csv, and a
+Markdown file of both.
 """
 
 import importlib.metadata
@@ -36,7 +38,7 @@ from benchmarks.text_throughput.torch_worker import torch_is_installed
 
 _GOALS = {"same_padding": 1.0, "buckets": 1.3}
 _MEMORY_GOAL = 1.05
-# 22 tokens are a document of Penn Treebank and its end; 10 is the chunk that is the default.
+# 22 tokens are a document of Penn Treebank and its end token. 10 is the default chunk size.
 _NLL_CASE = dict(vocabulary_size=10_002, length=22, batch_size=8, batches=2, chunk_size=10)
 
 
@@ -46,10 +48,10 @@ def parse_arguments(arguments=None):
         "benchmarks.text_throughput", __doc__, "results/text_throughput"
     )
     add, positive = parser.add, command_line.positive
-    add("--sizes", default=list(training.SIZES), choices=training.SIZES, help="of models")
+    add("--sizes", default=list(training.SIZES), choices=training.SIZES, help="sizes of the models")
     add("--parts", default=["training", "nll"], choices=("training", "nll"), help="measure these")
     add("--data", metavar="FOLDER",
-        help="train on Penn Treebank in FOLDER/ptb; else on random documents")  # fmt: skip
+        help="train on Penn Treebank in FOLDER/ptb (default: random documents)")  # fmt: skip
     add("--batch-size", positive, 32, metavar="N", help="train on batches of N documents")
     add("--batches", positive, 16, metavar="N", help="train on N batches in one timing")
     add("--repeats", positive, 5, metavar="N", help="time each training N times")
@@ -58,11 +60,11 @@ def parse_arguments(arguments=None):
 
 
 def measure_training(options, run):
-    """Time the training of each size; return the path of the table.
+    """Time the training of each size, and return the path of the table.
 
     Args:
-        options: Of `parse_arguments`.
-        run: Of `applications.experiment.provenance.describe_run`.
+        options: Namespace that `parse_arguments` returned.
+        run: Dict from `applications.experiment.provenance.describe_run`.
     """
     path = tables.table_path(options.output, "text_throughput", run)
     vocabulary, corpus, source = text.load(options.data)
@@ -77,7 +79,7 @@ def measure_training(options, run):
             "torch": importlib.metadata.version("torch") if torch_is_installed() else "none",
         }
         if not tables.measured_rows(path, case, run):
-            print(f"Training at the size {size}, beside PyTorch {case['torch']}", flush=True)
+            print(f"Training with size {size}, compared with PyTorch {case['torch']}", flush=True)
             rows = training.measure(
                 size, corpus, vocabulary, options.batch_size, options.batches, options.repeats
             )
@@ -92,7 +94,7 @@ def measure_nll(options, run):
         case = {"size": size, **_NLL_CASE, "threads": threads()}
         known = tables.measured_rows(path, case, run)
         if [row["samples"] for row in known] != [str(number) for number in options.samples]:
-            print(f"NLL at the size {size}", flush=True)
+            print(f"NLL with size {size}", flush=True)
             rows = nll.measure({**case, "model": training.SIZES[size]}, options.samples)
             tables.replace_rows(path, case, [{**case, **row, **run} for row in rows])
     return path
@@ -102,7 +104,7 @@ def training_page(rows):
     """Return the Markdown of a table that `measure_training` wrote."""
     keys = [f"{name}_{clock}" for name in training.COMPARISONS for clock in training.CLOCKS]
     header = ["model", "padded to", "padding"]
-    header += [f"tokens a {clock} second" for clock in training.CLOCKS]
+    header += [f"tokens per {clock} second" for clock in training.CLOCKS]
     header += [f"{key.replace('_', ' ')} (goal {_GOALS[key.rpartition('_')[0]]})" for key in keys]
     plain = ["model", "padded_to", "padding"]
     plain += [f"tokens_per_{clock}_second" for clock in training.CLOCKS]
@@ -122,11 +124,11 @@ def nll_page(rows):
     """Return the Markdown of a table that `measure_nll` wrote."""
     columns = {
         "samples": "samples",
-        "documents a wall second": "documents_per_wall_second",
-        "documents a processor second": "documents_per_processor_second",
+        "documents per wall second": "documents_per_wall_second",
+        "documents per processor second": "documents_per_processor_second",
         "MiB before": "mib_before",
         "MiB at the peak": "mib_peak",
-        f"peak over the first (goal {_MEMORY_GOAL} at most)": "peak_ratio",
+        f"peak / first peak (goal: at most {_MEMORY_GOAL})": "peak_ratio",
     }
     title = (
         "NLL, size {size}, {batch_size} documents of {length} tokens at once and {chunk_size} "
@@ -150,7 +152,7 @@ def _with_quartiles(row, key):
 
 @table_command(tables.GOES_ON)
 def main(arguments=None):
-    """Measure every case that the command line asks for; write tables, and a page of them."""
+    """Measure every case that the command line asks for, and write tables and Markdown."""
     options = parse_arguments(arguments)
     run = describe_run("benchmarks.text_throughput")
     if "training" in options.parts:

@@ -1,7 +1,7 @@
 """The LSTM VAE of Table 2 in plain PyTorch: its training loop without Keras.
 
-For `benchmarks.text_throughput`: the model of `applications.models.lstm_vae` as a user of PyTorch
-would write it, with `nn.LSTM` and a mean and a log standard deviation for each document,
+`benchmarks.text_throughput` uses it. It is the model of `applications.models.lstm_vae` as a user
+of PyTorch would write it: with `nn.LSTM`, a mean and a log standard deviation for each document,
 and Adam with PyTorch's defaults.
 """
 
@@ -16,12 +16,12 @@ class LSTMVAE(nn.Module):
     """A VAE of documents.
 
     Args:
-        vocabulary_size: Number of tokens; 0 is padding.
-        latent_dim: Number of latent dimensions.
-        num_layers: LSTM layers of the encoder, and of the decoder.
-        units: Their width.
-        embedding_dim: Width of the tokens' embeddings.
-        dropout: Rate of the dropout between the decoder's layers.
+        vocabulary_size: Integer. Number of tokens. Token 0 is padding.
+        latent_dim: Integer. Number of latent dimensions.
+        num_layers: Integer. Number of LSTM layers in the encoder and in the decoder.
+        units: Integer. Width of the LSTM layers.
+        embedding_dim: Integer. Width of the tokens' embeddings.
+        dropout: Float. Rate of the dropout between the decoder's layers.
     """
 
     def __init__(self, vocabulary_size, latent_dim, num_layers, units, embedding_dim, dropout):
@@ -37,21 +37,21 @@ class LSTMVAE(nn.Module):
             units,
             num_layers,
             batch_first=True,
-            dropout=dropout if num_layers > 1 else 0.0,  # PyTorch warns of one with no effect
+            dropout=dropout if num_layers > 1 else 0.0,  # else PyTorch warns
         )
         self.next_token = nn.Linear(units, vocabulary_size)
         for words in (self.encoder_words, self.decoder_words):
             nn.init.uniform_(words.weight, -0.1, 0.1)
 
     def encode(self, rows):
-        """Return the encoder's outputs, `(batch, 2 * latent_dim)`, of rows of tokens."""
+        """Return the encoder's outputs for rows of tokens, of shape `(batch, 2 * latent_dim)`."""
         tokens = rows[:, 1:]
         outputs, _ = self.encoder(self.encoder_words(tokens))
         last = (tokens != 0).sum(1) - 1
         return self.posterior(outputs[torch.arange(len(rows), device=rows.device), last])
 
     def reconstruction(self, rows, z):
-        """Return the mean over the documents of -log p(rows | z), in nats."""
+        """Return the mean of -log p(rows | z) over the documents, in nats."""
         cells = self.z_to_cells(z).view(len(z), *self.states_shape).transpose(0, 1).contiguous()
         words = self.decoder_words(rows[:, :-1])
         everywhere = z.unsqueeze(1).expand(-1, words.shape[1], -1)
@@ -62,20 +62,21 @@ class LSTMVAE(nn.Module):
         return costs / len(rows)
 
     def loss(self, rows, mean, log_stddev, noise):
-        """Return the negative evidence lower bound, the mean over the documents.
+        """Return the negative evidence lower bound, averaged over the documents.
 
         Args:
-            rows: Integers of shape `(batch, 1 + length)`: begin, tokens, end, padding.
-            mean: The posterior's means, `(batch, latent_dim)`.
-            log_stddev: Logarithms of its standard deviations, of the same shape.
-            noise: Standard normal numbers, of the same shape.
+            rows: Integer tensor of shape `(batch, 1 + length)`. Begin token, tokens, end token
+                and padding.
+            mean: Tensor of shape `(batch, latent_dim)`. The posterior means.
+            log_stddev: Tensor of the same shape. Logarithms of the standard deviations.
+            noise: Tensor of the same shape. Standard normal numbers.
         """
         z = mean + torch.exp(log_stddev) * noise
         kl = (mean**2 + torch.exp(2.0 * log_stddev) - 1.0) / 2.0 - log_stddev
         return self.reconstruction(rows, z) + kl.sum(-1).mean()
 
     def forward(self, rows):
-        """Return the loss of rows with a draw of z for each."""
+        """Return the loss of rows with one draw of z for each."""
         mean, log_stddev = self.encode(rows).chunk(2, -1)
         return self.loss(rows, mean, log_stddev, torch.randn_like(mean))
 
@@ -84,9 +85,9 @@ class HandWrittenTraining:
     """Train batch after batch.
 
     Args:
-        learning_rate: Of Adam.
-        seed: Of the weights and the noise.
-        **options: Of `LSTMVAE`.
+        learning_rate: Float. Learning rate of Adam.
+        seed: Integer. Seed of the weights and the noise.
+        **options: Keyword arguments of `LSTMVAE`.
     """
 
     def __init__(self, learning_rate, seed=0, **options):
@@ -96,7 +97,7 @@ class HandWrittenTraining:
         self._optimizer = torch.optim.Adam(self._model.parameters(), learning_rate)
 
     def train(self, batches):
-        """Train on a list of NumPy arrays of rows; return the mean loss."""
+        """Train on a list of NumPy arrays of rows, and return the mean loss."""
         self._model.train()
         total = torch.zeros((), device=self._device)
         for rows in batches:

@@ -1,9 +1,9 @@
-"""What the negative log-likelihood of documents costs, in a process of its own.
+"""The cost of the negative log-likelihood of documents, measured in a separate process.
 
     python -m benchmarks.text_throughput.nll CASE
 
-A process' peak of memory is one number from its start to its end: so each number of
-samples has its own, which `in_own_process` starts. The case and the result are JSON.
+The peak memory of a process covers its whole lifetime, so `in_own_process` starts a new process
+for each number of samples. The case and the result are JSON.
 """
 
 import json
@@ -25,9 +25,10 @@ def measure(case, samples):
     """Return a row for each number of samples, without provenance.
 
     Args:
-        case: What the rows have in common: of `cost` all but `num_samples`, and what is
-            only to be written down.
-        samples: Numbers of samples; the first one's peak is what others are held against.
+        case: Dict of what the rows share: the case of `cost` without `num_samples`, and further
+            columns to write.
+        samples: Sequence of integers. Numbers of samples. Peaks are relative to that of the
+            first one.
     """
     rows = []
     for number in samples:
@@ -49,16 +50,17 @@ def measure(case, samples):
 def cost(case):
     """Estimate the NLL of random documents by an untrained model.
 
-    The first batch compiles, and is not in the times.
+    The first batch compiles and is not included in the times.
 
     Args:
-        case: A dict that has `vocabulary_size`, `model` (other options of `lstm_vae.build`),
-            `num_samples`, `chunk_size`, `batch_size`, `batches` and `length`, tokens of
-            each document.
+        case: Dict with `vocabulary_size`, `model` (other options of `lstm_vae.build`),
+            `num_samples`, `chunk_size`, `batch_size`, `batches`, and `length`, the number of
+            tokens in each document.
 
     Returns:
-        A dict: `documents` that were timed, their seconds by the `wall` clock and those of the
-        `processor`, and MiB of resident memory `before` the estimate and at their `peak`.
+        Dict with the number of `documents` that were timed, their seconds of `wall` and
+        `processor` time, and the MiB of resident memory `before` the estimate and at the
+        `peak`.
     """
     size = case["vocabulary_size"]
     model = lstm_vae.build(size, seed=0, **case["model"])
@@ -94,7 +96,7 @@ def cost(case):
 def _resident(name):
     """Return the MiB of memory that this process has now, "VmRSS", or had at most, "VmHWM".
 
-    Where there is no /proc, the most for both, which may be that of the parent process.
+    Without /proc both return the maximum, which may be that of the parent process.
     """
     try:
         status = pathlib.Path("/proc/self/status").read_text()
@@ -107,10 +109,10 @@ def _resident(name):
 
 
 def in_own_process(case):
-    """Return what `cost` returns in a new process.
+    """Return the result of `cost` in a new process.
 
     Raises:
-        subprocess.CalledProcessError: It failed; it has printed why.
+        subprocess.CalledProcessError: If the process failed. It prints the reason itself.
     """
     process = subprocess.run(
         [sys.executable, "-m", __name__, json.dumps(case)],

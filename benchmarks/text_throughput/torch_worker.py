@@ -2,9 +2,9 @@
 
     python -m benchmarks.text_throughput.torch_worker THREADS
 
-Two frameworks in one process would share neither threads nor memory well. This one imports
-PyTorch and no Keras; `TorchWorker` starts it and talks to it, and while one of the two
-computes, the other waits for a message.
+Two frameworks in one process would compete for threads and memory. This process imports PyTorch
+and not Keras. `TorchWorker` starts it and exchanges messages with it. While one of the two
+processes computes, the other waits for a message.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Timed(typing.NamedTuple):
-    """What a call took, in seconds, and what it returned.
+    """The seconds that a call took, and its result.
 
     Attributes:
-        wall: Seconds by the clock.
-        processor: Seconds that this process computed, on all processors together.
-        result: What the call returned.
+        wall: Float. Seconds of wall time.
+        processor: Float. Seconds of processor time of this process, summed over processors.
+        result: The result of the call.
     """
 
     wall: float
@@ -35,7 +35,7 @@ class Timed(typing.NamedTuple):
 
 
 def timed(function, *arguments):
-    """Call a function; return a `Timed`."""
+    """Call a function, and return a `Timed`."""
     wall, processor = time.perf_counter(), time.process_time()
     result = function(*arguments)
     return Timed(time.perf_counter() - wall, time.process_time() - processor, result)
@@ -47,14 +47,14 @@ def torch_is_installed():
 
 
 class TorchWorker:
-    """`HandWrittenTraining` in a process of its own: a context, at whose end it is over.
+    """A context with `HandWrittenTraining` in a separate process, which ends with the context.
 
     Args:
-        threads: How many threads PyTorch computes on.
-        **options: Of `HandWrittenTraining`.
+        threads: Integer. Number of threads of PyTorch.
+        **options: Keyword arguments of `HandWrittenTraining`.
 
     Raises:
-        RuntimeError: The process failed; it has printed why.
+        RuntimeError: If the process failed. It prints the reason itself.
     """
 
     def __init__(self, threads, **options):
@@ -63,14 +63,14 @@ class TorchWorker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=_ROOT,
-            # Else PyTorch's threads wait in a loop for one another, which takes the
-            # processor twice as long where other work keeps one of them from running.
+            # Otherwise PyTorch's threads wait for one another in a busy loop, which doubles the
+            # processor time if other work keeps one of them from running.
             env={"OMP_WAIT_POLICY": "PASSIVE"} | os.environ,
         )
         self._ask(options)  # until it is ready
 
     def train(self, batches):
-        """Train on a list of arrays; return a `Timed` of the mean loss."""
+        """Train on a list of arrays, and return a `Timed` of the mean loss."""
         return Timed(*self._ask(batches))
 
     def _ask(self, message):
@@ -83,8 +83,8 @@ class TorchWorker:
             raise RuntimeError("The process that trains with PyTorch ended early") from None
 
     def close(self):
-        """Let the process end, and wait until it has."""
-        with contextlib.suppress(BrokenPipeError):  # it did not read the last message
+        """End the process, and wait for its end."""
+        with contextlib.suppress(BrokenPipeError):  # the process did not read the last message
             self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait()
@@ -97,7 +97,7 @@ class TorchWorker:
 
 
 def serve(threads, requests, replies):
-    """Answer a message of options, and then messages of batches, until there are no more."""
+    """Answer a message of options, and then messages of batches until the pipe is closed."""
     import torch
 
     from benchmarks.text_throughput.hand_written_torch import HandWrittenTraining
@@ -120,7 +120,7 @@ def serve(threads, requests, replies):
 def main():
     """Serve the process that started this one."""
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is printed is no reply
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # printed text must not mix with replies
     serve(int(sys.argv[1]), sys.stdin.buffer, replies)
 
 

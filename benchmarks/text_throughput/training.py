@@ -1,4 +1,4 @@
-"""Training of the LSTM VAE through `model.fit`, beside the same model in PyTorch."""
+"""Training of the LSTM VAE through `model.fit`, compared with the same model in PyTorch."""
 
 import contextlib
 
@@ -23,7 +23,7 @@ VARIANT_NAMES = ("vae", "batch")
 PLAIN = "PyTorch"
 BUCKETS, LONGEST = "buckets", "longest of a random batch"
 CLOCKS = ("wall", "processor")
-# What PyTorch trains on, where ours trains on buckets.
+# The batches of PyTorch when ours are buckets.
 COMPARISONS = {"same_padding": BUCKETS, "buckets": LONGEST}
 _LEARNING_RATE = 1e-3
 
@@ -32,9 +32,9 @@ class KerasTraining:
     """Train a row of Table 2 batch after batch, through `model.fit`.
 
     Args:
-        variant: A name in `VARIANTS`.
-        vocabulary_size: Number of tokens.
-        **options: Of `lstm_vae.build`.
+        variant: String. A name in `VARIANTS`.
+        vocabulary_size: Integer. Number of tokens.
+        **options: Further keyword arguments of `lstm_vae.build`.
     """
 
     def __init__(self, variant, vocabulary_size, **options):
@@ -45,15 +45,16 @@ class KerasTraining:
         self._model = model.training
 
     def train(self, batches):
-        """Train on a list of arrays; return the mean loss."""
+        """Train on a list of arrays, and return the mean loss."""
         history = self._model.fit(for_fit(_Rows(batches)), verbose=0, shuffle=False)
         return history.history["loss"][0]
 
 
 class _Rows(keras.utils.PyDataset):
-    """Batches as `fit` wants them, those of least and greatest length first.
+    """Batches in the form that `fit` needs, with the shortest and the longest one first.
 
-    Keras on TensorFlow takes an axis that is alike in the first two to be so in all.
+    If an axis has the same size in the first two batches, Keras on TensorFlow assumes that all
+    batches have this size.
     """
 
     def __init__(self, batches):
@@ -70,18 +71,18 @@ class _Rows(keras.utils.PyDataset):
 
 
 def measure(size, corpus, vocabulary, batch_size, number, rounds):
-    """Time all trainings by turns, in this process and in PyTorch's.
+    """Time all trainings in turns, in this process and in PyTorch's.
 
     Args:
-        size: A name in `SIZES`.
-        corpus: Documents to train on.
-        vocabulary: Their `Vocabulary`.
-        batch_size: Documents of a batch.
-        number: Batches in one timing.
-        rounds: Timings of each training.
+        size: String. A name in `SIZES`.
+        corpus: `Corpus` of documents to train on.
+        vocabulary: `Vocabulary` of the documents.
+        batch_size: Integer. Documents in a batch.
+        number: Integer. Batches in one timing.
+        rounds: Integer. Timings of each training.
 
     Returns:
-        A row for each training, as a dict without provenance.
+        List of dicts. A row for each training, without provenance.
     """
     batches = {
         BUCKETS: text.bucketed(corpus, vocabulary, batch_size, number),
@@ -101,7 +102,7 @@ def measure(size, corpus, vocabulary, batch_size, number, rounds):
 
 
 def _by_turns(calls, batches, rounds):
-    """Return lists of `Timed` by the calls' keys; each is called once for warming up."""
+    """Return lists of `Timed` by the calls' keys. Each is called once to warm up."""
     samples = {key: [] for key in calls}
     for done in range(-1, rounds):
         for (name, kind), train in calls.items():
@@ -131,13 +132,13 @@ def _row(key, samples, batches):
 
 
 def _faster(ours, theirs, clock, share):
-    """Return the `Spread` of our tokens a second over theirs, taken within each round.
+    """Return the `Spread` of our tokens per second over theirs, computed within each round.
 
     Args:
         ours: List of `Timed`.
-        theirs: Another, of the same rounds.
-        clock: Which of their times counts.
-        share: Our tokens over theirs, in one timing.
+        theirs: List of `Timed` of the same rounds.
+        clock: String. The time to compare, "wall" or "processor".
+        share: Float. Our tokens over theirs in one timing.
     """
     return timing.spread(
         [share * getattr(b, clock) / getattr(a, clock) for a, b in zip(ours, theirs)]

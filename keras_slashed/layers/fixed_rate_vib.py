@@ -169,10 +169,13 @@ class FixedRateVIB(AmplitudeLayer):
 
     def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):
         amplitude, mask = self.checked(amplitude, mask, amplitude_mask)
-        psi = self.rate_normalization.normalized(amplitude, rate, mask, training)
+        # The parts are not called as layers, but keep their names in graphs and profiles.
+        with keras.name_scope(self.rate_normalization.name):
+            psi = self.rate_normalization.normalized(amplitude, rate, mask, training)
         # The scaled amplitude may be out of range again.
         psi = clip_amplitude(psi, amplitude.dtype)
-        return self.sampling.sampled(psi, mask, training)
+        with keras.name_scope(self.sampling.name):
+            return self.sampling.sampled(psi, mask, training)
 
     def compute_output_shape(self, amplitude_shape, rate_shape=None):
         return self.sampling.compute_output_shape(amplitude_shape)

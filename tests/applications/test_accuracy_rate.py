@@ -6,7 +6,7 @@ from applications.experiment import csv_tables
 
 @pytest.mark.experiment("torch")
 def test_the_command_writes_tables_and_a_picture(tmp_path):
-    """A beta that is greater gives a lower rate; a rate that is told is the rate."""
+    """A larger beta gives a lower rate, and a set rate is reached."""
     options = ["--dataset", "digits", "--epochs", "3", "--output", str(tmp_path), "--quiet"]
     options += ["--betas", "0.0001", "1.0", "--rate-multipliers", "0.5"]
     options += ["--normalizations", "batch"]

@@ -73,7 +73,7 @@ except FileNotFoundError as error:
     print(error)
 """
     output, _ = run_python(script)
-    assert output.startswith("mnist is not at hand: no --data-dir was given and tensorflow-data")
+    assert output.startswith("mnist is not available: no --data-dir was given and tensorflow-data")
     assert '`pip install ".[applications,tensorflow]"`' in output
 
 

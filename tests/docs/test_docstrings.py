@@ -13,7 +13,7 @@ import keras_slashed
 def _modules():
     walked = pkgutil.walk_packages(keras_slashed.__path__, "keras_slashed.")
     names = [module.name for module in walked]
-    # Of the modules for one backend each, only the active one can be imported.
+    # Of the modules for single backends, only that of the active one can be imported.
     return [name for name in names if not name.startswith("keras_slashed.backend.")]
 
 

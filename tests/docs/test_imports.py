@@ -1,4 +1,4 @@
-"""What an import of the library imports, and the backend that is no training backend."""
+"""The modules that an import of the library imports, and a backend that cannot train."""
 
 import pytest
 

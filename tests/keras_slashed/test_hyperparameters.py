@@ -168,7 +168,7 @@ def test_validation_has_the_full_weight(make):
 
 @pytest.mark.parametrize("by", ["step", "epoch"])
 def test_geco_counts_in_training_alone(by, tmp_path):
-    """A later training without it has the told weight, one with it the multiplier it had."""
+    """A later training without it uses the set weight, and one with it the previous multiplier."""
     inputs = keras.Input((6,))
     z = FixedRateVIB(2.0, "instance", kl_weight=0.5, name="vib")(keras.layers.Dense(6)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="zeros")(z))
@@ -204,7 +204,7 @@ def test_optimizer_updates_are_the_clock():
     model.compile(
         keras.optimizers.SGD(0.0, gradient_accumulation_steps=4), jit_compile=BACKEND == "jax"
     )
-    # 4 batches an epoch: epoch e begins with e updates done.
+    # 4 batches an epoch: epoch e starts with e updates done.
     history = fit(model, callbacks=[KLWarmup(steps=16)], epochs=6)
     np.testing.assert_allclose(history["loss"], 2.0 * np.arange(6) / 16, rtol=1e-5, atol=1e-7)
 

@@ -11,7 +11,7 @@ from tests.support import BACKEND
 from tests.support import to_numpy
 
 with warnings.catch_warnings():
-    # Of its Gaussian blur, which imports from a module that SciPy 2 will not have.
+    # SciPy's Gaussian blur imports from a module that SciPy 2 will not have.
     warnings.simplefilter("ignore", DeprecationWarning)
     import foolbox
 

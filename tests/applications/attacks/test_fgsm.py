@@ -37,7 +37,7 @@ def test_against_the_closed_form_of_a_linear_classifier():
 
 
 def test_clipped_to_a_range_of_pixels():
-    """What beats the true class lies beyond the range: not clipped, it does."""
+    """The pixel that beats the true class is out of range: it works only without clipping."""
     weights = np.diag([1.0, 1.0, -1.0]).astype("float32")
     model = linear_classifier(weights)
     x, y = np.array([[0.5, 0.0, -0.9]], "float32"), np.array([2])
@@ -100,7 +100,7 @@ def test_a_stochastic_model_draws_anew_for_each_batch(attack_samples):
     errors = fgsm_errors(model, x, np.zeros(400, "int32"), (0.0,), attacked, batch_size=40)
     # 400 times the amplitude 0: the class is a matter of the draw.
     assert 0.0 < errors[0] < 1.0
-    # The noise goes on from there: nothing is lost between compiled calls.
+    # The noise continues from there, so nothing is lost between compiled calls.
     before = noise_state(model)
     fgsm_errors(model, x, np.zeros(400, "int32"), (0.0,), attacked, batch_size=40)
     assert noise_state(model) != before

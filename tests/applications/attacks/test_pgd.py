@@ -48,7 +48,7 @@ def tensors(x, y):
 @pytest.mark.parametrize("pixel_range", [None, (-0.9, 0.8)])
 @pytest.mark.parametrize("loss", ["margin", "crossentropy"])
 def test_against_the_worst_case_of_a_linear_classifier(loss, pixel_range):
-    """Of two classes the worst image is x + eps sign(w), clipped: nothing else comes near."""
+    """For two classes the worst image is x + eps sign(w), clipped. No other image comes close."""
     weights, x, y, worst = two_classes()
     if pixel_range is not None:
         x = np.clip(x, *pixel_range)
@@ -101,7 +101,7 @@ def test_a_masked_gradient_hides_the_way_from_the_crossentropy_alone():
     """Logits times 10,000: float32 rounds every probability to 0 or 1."""
     weights, x, y, worst = two_classes(200)
     margins = (x * worst).sum(1)
-    sure = margins < -0.05  # right, by 500 nats at the least
+    sure = margins < -0.05  # right, by 500 nats at least
     x, y, worst, margins = x[sure], y[sure], worst[sure], margins[sure]
     model = linear_classifier(1e4 * weights)
     expected = [np.mean(margins + eps * np.abs(worst).sum(1) > 0) for eps in EPSILONS]

@@ -40,7 +40,7 @@ def test_table(rows, output):
     assert abs(float(by_name["gradient"]["random_all_layers"])) < 0.9
     text = (output / "attribution_digits.md").read_text()
     assert f"{float(by_name['gradient']['insertion']):.3f}" in text
-    assert text.splitlines()[-1].startswith("What made the rows, and how many: ")
+    assert text.splitlines()[-1].startswith("Made by (number of rows): ")
 
 
 def test_curves(rows, output):

@@ -105,7 +105,7 @@ SHORT = cifar10_archives.python_files(IMAGES, LABELS) | {
     [
         ("cifar-10-python.tar.gz", b"nothing", "damaged archive"),
         ("cifar-10-python.tar.gz", packed(PYTHON)[:-2000], "damaged gzip"),
-        ("cifar-10-python.tar.gz", packed(without(PYTHON, "test_batch")), "no test_batch"),
+        ("cifar-10-python.tar.gz", packed(without(PYTHON, "test_batch")), "Missing: test_batch"),
         ("cifar-10-python.tar.gz", packed(SHORT), "data_batch_2 in .*expected 4 images"),
         (
             "cifar-10-python.tar.gz",
@@ -115,18 +115,18 @@ SHORT = cifar10_archives.python_files(IMAGES, LABELS) | {
         (
             "cifar-10-binary.tar.gz",
             packed(BINARY | {"data_batch_3.bin": BINARY["data_batch_3.bin"][:-1]}),
-            r"data_batch_3\.bin in .* is cut short",
+            r"data_batch_3\.bin in .* is truncated",
         ),
         (
             "cifar-10-binary.tar.gz",
             packed(BINARY | {"data_batch_3.bin": BINARY["data_batch_3.bin"][:-3073]}),
             r"data_batch_3\.bin in .*expected 4 images",
         ),
-        ("cifar-10-binary.tar.gz", packed(PYTHON), r"no data_batch_1\.bin, data_batch_2"),
+        ("cifar-10-binary.tar.gz", packed(PYTHON), r"Missing: data_batch_1\.bin, data_batch_2"),
         (
             "cifar-10-binary.tar.gz",
             packed(cifar10_archives.binary_files(IMAGES, LABELS + 5)),
-            "expected integer labels 0 to 9",
+            "expected integer labels from 0 to 9",
         ),
     ],
     ids=lambda value: None if isinstance(value, bytes) else value,
@@ -139,12 +139,12 @@ def test_damaged_files(tmp_path, name, content, message):
 
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_a_batch_pickled_by_python_3(protocol):
-    """By NumPy's own code, which since version 2 names another module."""
+    """Pickle with NumPy's own code, which names another module since version 2."""
     rows, labels = IMAGES.reshape(24, -1), LABELS
     content = pickle.dumps({b"data": rows, b"labels": labels.tolist()}, protocol=protocol)
     if protocol == 2:
         # Python 3 has bytes go through a function there, which Python 2 did not need.
-        with pytest.raises(ValueError, match=r"it names _codecs\.encode"):
+        with pytest.raises(ValueError, match=r"it uses _codecs\.encode"):
             read_batch(content, "data_batch_1")
         return
     pixels, read_labels = read_batch(content, "data_batch_1")
@@ -179,7 +179,7 @@ def test_a_pickle_runs_nothing(tmp_path):
     content = pickle.dumps({b"data": Hostile(path), b"labels": []})
     pickle.loads(content)[b"data"].close()  # it would
     (tmp_path / "written").unlink()
-    with pytest.raises(ValueError, match=r"test_batch is not a pickled batch.*it names"):
+    with pytest.raises(ValueError, match=r"test_batch is not a pickled batch.*it uses"):
         read_batch(content, "test_batch")
     assert not (tmp_path / "written").exists()
 
@@ -199,7 +199,7 @@ def everything(folder):
 
 @pytest.mark.parametrize("write", [write_python, write_binary])
 def test_a_flipped_bit_is_told_or_harmless(tmp_path, write):
-    """In a packed file; harmless ones are in the names and times that no one reads."""
+    """Damage a packed file. Damage to names and times, which nobody reads, is harmless."""
     write(tmp_path)
     (path,) = tmp_path.iterdir()
     contents = flipped_bits(path.read_bytes(), number=50)
@@ -210,7 +210,7 @@ def test_a_flipped_bit_is_told_or_harmless(tmp_path, write):
 
 @pytest.mark.parametrize("write", [write_python_folder, write_binary_folder])
 def test_a_flipped_bit_of_an_unpacked_batch_is_no_original(tmp_path, write, monkeypatch):
-    """Where a pixel has no checksum but the published one."""
+    """Damage a pixel that only the published checksum covers."""
     monkeypatch.setattr(published_sums, "SUMS", SUMS)
     write(tmp_path)
     assert cifar10.read(tmp_path)[1]
@@ -243,16 +243,16 @@ def with_label(label):
         ),
         (
             swapped(BINARY, "test_batch.bin", "data_batch_1.bin"),
-            r"data_batch_1\.bin in .* not in its place.*received that of test_batch\.bin",
+            r"data_batch_1\.bin in .* the wrong content.*received that of test_batch\.bin",
         ),
         (swapped(PYTHON, "test_batch", "data_batch_1"), "received that of test_batch"),
         (
             cifar10_archives.binary_files(IMAGES, with_label(200).astype("uint8")),
-            "data_batch_3.bin in .*expected integer labels 0 to 9, received 1 others, such as 200",
+            "data_batch_3.bin in .*integer labels from 0 to 9, received 1 others, such as 200",
         ),
         (
             cifar10_archives.python_files(IMAGES, with_label(200)),
-            "data_batch_3 in .*expected integer labels 0 to 9, received 1 others, such as 200",
+            "data_batch_3 in .*integer labels from 0 to 9, received 1 others, such as 200",
         ),
         (dict.fromkeys(BINARY, b""), "data_batch_1.bin in .*expected 4 images"),
     ],
@@ -290,7 +290,7 @@ def test_labels_of_another_type(tmp_path, labels, monkeypatch):
 def test_folders_in_place_of_files(tmp_path):
     path = tmp_path / "cifar-10-python.tar.gz"
     path.mkdir()
-    with pytest.raises(ValueError, match="is incomplete: it holds no data_batch_1"):
+    with pytest.raises(ValueError, match=r"is incomplete\. Missing: data_batch_1"):
         cifar10.read(tmp_path)
     path.rmdir()
     write_binary_folder(tmp_path)

@@ -18,7 +18,7 @@ def test_documents_are_kept_in_order_and_empty_ones_counted():
 def test_a_document_longer_than_the_limit_is_left_out():
     corpus = Corpus.encode(DOCUMENTS, WORDS, max_length=2)
     assert (len(corpus), corpus.empty, corpus.too_long) == (2, 1, 1)
-    with pytest.raises(ValueError, match="1 were empty, 3 longer than max_length=0"):
+    with pytest.raises(ValueError, match="1 were empty, and 3 were longer than max_length=0"):
         Corpus.encode(DOCUMENTS, WORDS, max_length=0)
 
 

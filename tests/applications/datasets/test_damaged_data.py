@@ -67,7 +67,7 @@ def write_yahoo(folder):
 def other_contents(content):
     rng = random.Random(0)
     yield from (b"", rng.randbytes(1), rng.randbytes(8), rng.randbytes(1000))
-    # Of gzip, xz, zip, NumPy and pickle.
+    # Errors of gzip, xz, zip, NumPy and pickle.
     for begin in ("1f8b", "1f8b08", "fd377a585a00", "504b0304", "934e554d5059", "8004"):
         yield bytes.fromhex(begin) + rng.randbytes(100)
     for pack in (gzip.compress, lzma.compress):

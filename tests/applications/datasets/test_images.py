@@ -1,4 +1,4 @@
-"""What `images.load` returns and says; the original MNIST and CIFAR-10 where they are at hand."""
+"""Results and messages of `images.load`, with the original MNIST and CIFAR-10 if available."""
 
 import gzip
 import hashlib
@@ -145,7 +145,7 @@ def test_missing_data_names_the_ways_to_get_it(tmp_path, monkeypatch, dataset, w
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(FileNotFoundError) as error:
         images.load(dataset, data_dir=tmp_path if without == "file" else None)
-    assert str(error.value).startswith(f"{dataset} is not at hand: ")
+    assert str(error.value).startswith(f"{dataset} is not available: ")
     for part in ways:
         assert part in str(error.value)
 
@@ -193,14 +193,14 @@ def test_swapped_files_of_the_original_mnist(tmp_path, swap):
         one, other = swap if swap[0] in path.name else swap[::-1]
         (tmp_path / path.name.replace(one, other)).symlink_to(path)
     assert len(list(tmp_path.iterdir())) == 4
-    with pytest.raises(ValueError, match=r"not in its place: expected the content of t"):
+    with pytest.raises(ValueError, match=r"has the wrong content: expected that of t"):
         images.load("mnist", data_dir=tmp_path)
 
 
 @needs_data
 @pytest.mark.experiment("torch")
 def test_a_whole_cifar10(tmp_path):
-    """Written by the script beside the data where the original archive is not there."""
+    """Written by the script next to the data where the original archive is not there."""
     folder = pathlib.Path(DATA)
     if (folder / "cifar10" / "cifar-10-binary.tar.gz").exists():
         folder /= "cifar10"
@@ -261,7 +261,7 @@ def test_tensorflow_datasets_builds_the_same_mnist():
 
 
 def check_same_mnist(folder):
-    """What TensorFlow Datasets builds of a folder's files is what we read there."""
+    """TensorFlow Datasets builds the same data from a folder's files as we read there."""
     built = images.load("mnist", tfds_manual_dir=str(folder))
     assert built.source.startswith("tensorflow-datasets 4")
     original = images.load("mnist", data_dir=folder)

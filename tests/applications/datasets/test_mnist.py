@@ -50,15 +50,15 @@ def test_the_four_files(tmp_path, zipped):
     [
         (b"", "empty"),
         (b"PK\x03\x04 not an IDX file", "50 4b 03"),
-        (idx_bytes(np.zeros((3, 4), "uint8"))[:-1], "cut short"),
+        (idx_bytes(np.zeros((3, 4), "uint8"))[:-1], "truncated"),
         (gzip.compress(idx_bytes(np.zeros(9, "uint8")))[:-9], "damaged gzip"),
         (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xff\xff", "damaged gzip"),
         (b"\x00\x00\x08\x02" + b"\xff" * 8, "header says shape .4294967295, 4294967295.*0 bytes"),
         # 2^66 entries, which are 0 in 64 bits, and as many bytes as that.
-        (b"\x00\x00\x08\x03" + struct.pack(">3I", 2**31, 2**31, 16), "cut short or too long"),
+        (b"\x00\x00\x08\x03" + struct.pack(">3I", 2**31, 2**31, 16), "truncated or too long"),
         (b"\x00\x00\x08\xc8" + b"\x00\x00\x00\x01" * 200 + b"\x07", "1 to 3 axes, received 200"),
         (b"\x00\x00\x08\x00\x07", "1 to 3 axes, received 0"),
-        (b"\x00\x00\x08\x03\x00\x00", "cut short"),
+        (b"\x00\x00\x08\x03\x00\x00", "truncated"),
     ],
     ids=["empty", "not IDX", "cut short", "cut gzip", "no deflate", "2^64 entries", "2^66 entries",
          "200 axes", "no axis", "cut header"],
@@ -131,19 +131,19 @@ def test_published_files_have_their_own_names(folder, monkeypatch):
     }
     swap(folder, TRAIN_IMAGES, TEST_IMAGES)
     swap(folder, TRAIN_LABELS, TEST_LABELS)
-    assert len(mnist_files.read(folder)[0]) == 20  # of nobody's content nothing is known
+    assert len(mnist_files.read(folder)[0]) == 20  # nothing is known about other content
     monkeypatch.setattr(published_sums, "SUMS", sums)
-    refused(folder, "train-images.*not in its place.*train-images.*received that of t10k-images")
+    refused(folder, "train-images.*the wrong content.*train-images.*received that of t10k-images")
 
 
 @pytest.mark.parametrize(
     ("name", "array", "message"),
     [
-        (TEST_LABELS, np.full(20, 200, "uint8"), "t10k.*labels 0 to 9, received 20 .*200"),
+        (TEST_LABELS, np.full(20, 200, "uint8"), "t10k.*labels from 0 to 9, received 20 .*200"),
         (TRAIN_IMAGES, np.zeros((30, 56, 14), "uint8"), r"train.*\(28, 28\).*\(30, 56, 14\)"),
         (TRAIN_IMAGES, np.zeros((30, 784), "uint8"), r"train.*\(28, 28\).*\(30, 784\)"),
         (TRAIN_LABELS, np.zeros((30, 1), "uint8"), r"train.*labels of shape \(30, 1\)"),
-        (TRAIN_LABELS, np.zeros(29, "uint8"), r"train.*as many labels.*\(29,\)"),
+        (TRAIN_LABELS, np.zeros(29, "uint8"), r"train.*a label for each.*\(29,\)"),
     ],
 )
 def test_files_of_another_content(folder, name, array, message):
@@ -188,6 +188,8 @@ def test_a_folder_in_place_of_a_file(folder):
 def test_the_command_ends_with_the_message(folder, tmp_path):
     swap(folder, TRAIN_LABELS, TEST_LABELS)
     output = tmp_path / "output"
-    with pytest.raises(SystemExit, match=r"train-labels-idx1-ubyte\.gz: expected uint8 images"):
+    with pytest.raises(
+        SystemExit, match=r"train-labels-idx1-ubyte\.gz: expected at least one uint8 image"
+    ):
         classifier.main(["--data-dir", str(folder), "--output", str(output), "--epochs", "1"])
     assert not output.exists()

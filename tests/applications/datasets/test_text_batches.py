@@ -126,7 +126,7 @@ def test_fit_sees_every_token_of_every_epoch_and_resumes_where_it_was():
 
     batches = TextBatches(corpus, words, 8, seed=0)
     logs = model.evaluate(batches, verbose=0, return_dict=True)
-    # begin and end beside the document's own
+    # begin and end next to the document's own
     expected = np.mean(corpus.lengths + 2)
     assert logs["tokens"] == pytest.approx(expected, rel=1e-5)
     common = dict(verbose=0, callbacks=[EpochSeeds(batches, seed=0), Orders()])

@@ -29,7 +29,7 @@ def test_documents_are_lines_and_tokens_are_between_spaces(tmp_path, suffix, pac
 def test_not_utf8(tmp_path, suffix, pack):
     path = tmp_path / f"text{suffix}"
     path.write_bytes(pack("fine\nna\u00efve".encode("latin-1")))
-    with pytest.raises(ValueError, match="not UTF-8: line 2 holds the byte 0xef at position 2"):
+    with pytest.raises(ValueError, match="not UTF-8: line 2 has the byte 0xef at position 2"):
         list(read_documents(path))
 
 
@@ -80,7 +80,7 @@ def test_a_byte_order_mark_belongs_to_no_token(tmp_path):
     path.write_text("a b", encoding="utf-8-sig")
     assert list(read_documents(path)) == [["a", "b"]]
     path.write_text("a b", encoding="utf-16")
-    with pytest.raises(ValueError, match="not UTF-8: line 1 holds the byte 0xff"):
+    with pytest.raises(ValueError, match="not UTF-8: line 1 has the byte 0xff"):
         list(read_documents(path))
 
 
@@ -107,7 +107,7 @@ def test_another_part_of_penn_treebank(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(lzma.compress(b"a\n"))
         assert list(read_documents(tmp_path / name)) == [["a"]]
     (tmp_path / "ptb.train.txt").write_bytes(b"a\n")
-    with pytest.raises(ValueError, match=r"ptb\.train\.txt is not in its place.*ptb\.test\.txt"):
+    with pytest.raises(ValueError, match=r"ptb\.train\.txt has the wrong content.*ptb\.test\.txt"):
         list(read_documents(tmp_path / "ptb.train.txt"))
 
 

@@ -110,12 +110,12 @@ def test_a_folder_in_place_of_a_file_and_a_text_too_short(tmp_path):
     with pytest.raises(ValueError, match=r"ptb\.train\.txt is a folder"):
         texts.load("ptb", tmp_path)
     (tmp_path / "short.txt").write_text("a\nb\n")
-    with pytest.raises(ValueError, match=r"valid part of short.*no document left"):
+    with pytest.raises(ValueError, match=r"valid part of short.*No document is left"):
         texts.load(tmp_path / "short.txt")
 
 
 def test_missing_files(tmp_path):
-    with pytest.raises(ValueError, match="'ptb' needs `data_dir`"):
+    with pytest.raises(ValueError, match="'ptb' requires `data_dir`"):
         texts.load("ptb")
     with pytest.raises(FileNotFoundError, match=r"ptb\.train\.txt"):
         texts.load("ptb", tmp_path)

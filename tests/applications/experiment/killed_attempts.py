@@ -12,7 +12,7 @@ process, which has imported the backend and computed nothing, and so costs no st
 | batch | a batch of an epoch is asked for |
 | checkpoint half written | the first half of a checkpoint is in its new file |
 | checkpoint complete | it is, but has not taken the place that the one before has left |
-| history half written | a history that goes on is opened for writing, and empty |
+| history half written | a history that continues is opened for writing, and empty |
 | history complete | it is written, but has not taken the place of the one before |
 | attack | the trained classifier is about to be attacked |
 | weights half written | the first half of the trained weights is in its file |

@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged: told, and the one before takes over."""
+"""A damaged checkpoint is reported, and the previous one replaces it."""
 
 import pathlib
 import shutil
@@ -50,7 +50,7 @@ def state(model):
 
 
 def restore(folder, model=None):
-    """Return after how many epochs training goes on, and the state it goes on with."""
+    """Return after how many epochs training continues, and the state it continues with."""
     model = build() if model is None else model
     return Checkpoint(folder, STEPS, epochs=3).restore(model), state(model)
 
@@ -99,7 +99,7 @@ def test_a_flipped_bit_is_told(folder, trained, capsys):
 
 
 def test_a_damaged_checkpoint_takes_no_other_s_place(folder, trained):
-    """What is saved next leaves the whole one where it is."""
+    """The next save keeps the undamaged checkpoint."""
     flip(folder / "latest.weights.h5")
     model = build()
     checkpoint = Checkpoint(folder, STEPS, epochs=3, seconds=0.0)

@@ -37,7 +37,7 @@ COMMANDS_WITH_POLICIES = [
 
 
 class Built(Exception):
-    """What a parser is stopped by when it is complete."""
+    """Raised to stop a command once its parser is complete."""
 
 
 def options_of(module, monkeypatch):

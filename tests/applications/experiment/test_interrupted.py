@@ -13,7 +13,7 @@ from tests.applications.table1.test_table1 import wait_for
 from tests.support import ROOT
 from tests.support import main_module
 
-GOES_ON = "Interrupted. Run the same command again to go on where it was."
+GOES_ON = "Interrupted. Run the same command again to continue where it stopped."
 TABLES = ("table1", "table2", "classifier", "strong_attacks", "half_moons", "accuracy_rate")
 BENCHMARKS = ("device_scaling", "text_throughput", "precision_stress", "rate_at_inference",
               "stdplus_speed", "epoch_time", "layer_speed")  # fmt: skip
@@ -31,7 +31,13 @@ def test_a_command_and_its_workers_end_with_one_line(tmp_path, jobs):
                "--seeds", "0", "1", "--epochs", "5000", "--batch-size", "479", "--quiet",
                "--output", str(tmp_path), "--jobs", jobs]  # fmt: skip
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        command,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # Shells start what runs in the background so that it ignores Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         try:
             wait_for(lambda: len(trained(tmp_path)) == int(jobs), process)
@@ -56,9 +62,9 @@ def test_a_command_and_its_workers_end_with_one_line(tmp_path, jobs):
     [
         *((f"applications.{name}", GOES_ON) for name in TABLES),
         ("applications.attributions", "Interrupted. Run the same command again: the training of a "
-         "classifier goes on where it was, the comparison of the maps begins again."),
+         "classifier continues where it stopped, and the comparison of the maps starts over."),
         *((f"benchmarks.{name}", "Interrupted. Run the same command again, at the same commit "
-           "without changes, to go on where it was.") for name in BENCHMARKS),
+           "without changes, to continue where it stopped.") for name in BENCHMARKS),
     ],
 )  # fmt: skip
 def test_every_command_says_so(module, line, monkeypatch, capsys):

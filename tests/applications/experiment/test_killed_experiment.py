@@ -40,7 +40,7 @@ AFTER_TRAINING = (
 def random_moments(number, seed):
     """Return moments that a run comes by, in its order and at random, of as many kinds as can be.
 
-    A run that was killed at a complete checkpoint goes on from the one before; one killed
+    A run that was killed at a complete checkpoint continues from the one before; one killed
     at a batch after the first epoch's, from that checkpoint.
     """
     rng = random.Random(seed)
@@ -68,7 +68,7 @@ def run(folder, moments):
         "--batch-size", "479", "--checkpoint-seconds", "0", "--quiet",
     ]  # fmt: skip
     # One thread: a fork has no other, and sums are in one order. No kernels of a compiler,
-    # which each fork would begin anew.
+    # which each fork would begin again.
     names = ("OMP_NUM_THREADS", "NPROC", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     environment = os.environ | dict.fromkeys(names, "1") | {"KERAS_SLASHED_COMPILE": "0"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -21,12 +21,12 @@ TABLE = 'name,device\na,"CPU, 2 cores"\nb,GPU\n'
     [
         ("name,device\na\nb,GPU\n", r"line 2 is damaged\. Expected: 2 fields .*Received: 1, 'a'"),
         ("name,device\na,x,y\n", r"line 2 is damaged\. Expected: 2 fields.*Received: 3, 'a,x,y'"),
-        (TABLE[:-4], "line 3 is cut"),
-        (TABLE[:-1], "line 3 is cut"),
-        (TABLE[: TABLE.index(" cores")], "line 2 is cut"),
+        (TABLE[:-4], "line 3 is truncated"),
+        (TABLE[:-1], "line 3 is truncated"),
+        (TABLE[: TABLE.index(" cores")], "line 2 is truncated"),
         (TABLE[: TABLE.index(" cores")] + "\n", "line 2 is damaged"),
-        ("name,name\na,b\n", r"line 1 names columns twice.*\['name'\]"),
-        ("name,extra\na,b\n", r"line 1 .*\['extra'\] are foreign; \['device'\] are missing"),
+        ("name,name\na,b\n", r"line 1 names some columns twice.*\['name'\]"),
+        ("name,extra\na,b\n", r"line 1 .*Unknown: \['extra'\]\. Missing: \['device'\]"),
     ],
 )
 def test_a_damaged_table_is_named_with_its_line(tmp_path, text, message):
@@ -39,7 +39,7 @@ def test_a_damaged_table_is_named_with_its_line(tmp_path, text, message):
 def test_a_table_that_is_no_text(tmp_path):
     path = tmp_path / "table.csv"
     path.write_bytes(TABLE.encode() + b"\xff,\xfe\n")
-    with pytest.raises(csv_tables.TableError, match=r"table\.csv is no text"):
+    with pytest.raises(csv_tables.TableError, match=r"table\.csv is not a text file"):
         csv_tables.read_rows(path)
 
 

@@ -79,8 +79,8 @@ def test_a_row_that_another_command_trains_is_left_to_it(tmp_path, capsys):
     with claims.claim(files.checkpoints):
         classifier.main(options(tmp_path, "--seed", "0", "1"))
     out = capsys.readouterr().out
-    assert "[1/2] digits base, seed 0: left to another command, which is at work on it" in out
-    assert "1 rows are left to another command that is at work: digits base, seed 0" in out
+    assert "[1/2] digits base, seed 0: left to another command, which is training it" in out
+    assert "1 rows are left to another command that is training them: digits base, seed 0" in out
     (row,) = csv_tables.read_rows(tmp_path / "table1_digits.csv")
     assert row["seed"] == "1"
     with claims.claim(files.checkpoints):  # nothing but rows of others: no table, no failure
@@ -107,7 +107,7 @@ def test_a_table_of_another_backend_is_refused(table, tmp_path, untrained):
     before = table.read_text()
     message = (
         rf"table1_digits\.csv has the row normalization=base, epochs=2, seed=0, made by {ELSEWHERE}"
-        rf" 0\.1\. The present backend is {keras.backend.backend()}; .*KERAS_BACKEND={ELSEWHERE}"
+        rf" 0\.1\. The current backend is {keras.backend.backend()}, .*KERAS_BACKEND={ELSEWHERE}"
     )
     with pytest.raises(SystemExit, match=message):
         classifier.main(options(tmp_path, "--seed", "1", "0"))
@@ -125,7 +125,7 @@ def test_other_data_is_no_such_row(table, tmp_path, capsys):
     classifier.main(options(tmp_path))
     assert "0 of 1 rows are in" in capsys.readouterr().out
     text = table.with_suffix(".md").read_text()
-    # Not averaged with the new one, and told.
+    # It is not averaged with the new one, and is reported.
     assert re.search(r", data_sha256=of others \| 0 \|  \|  \| 99\.00 \|", text)
 
 
@@ -135,12 +135,12 @@ def test_rows_of_another_commit_count_and_are_told(table, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "1 of 2 rows are in" in out
     assert re.search(
-        r"1 of them are of another commit than .*: digits base, seed 0 \(commit abc123\)", out
+        r"1 of them were made at another commit than .*: digits base, seed 0 \(commit abc123\)", out
     )
     text = table.with_suffix(".md").read_text()
-    assert "| 0, 1 (of 2 commits) |" in text
+    assert "| 0, 1 (from 2 commits) |" in text
     line = text.splitlines()[-1]
-    assert line.startswith(f"What made the rows, and how many: {provenance.backend()} (2); ")
+    assert line.startswith(f"Made by (number of rows): {provenance.backend()} (2); ")
     assert "commit abc123 (1), commit " in line
     classifier.main(options(tmp_path, "--seed", "1"))
     assert "another commit" not in capsys.readouterr().out
@@ -190,7 +190,7 @@ def test_a_checkpoint_of_another_backend_is_refused(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("commits", [["abc123"], None])
 def test_a_row_names_the_commits_of_its_parts(tmp_path, commits):
-    """One of the time before they were noted has neither its commit nor its backend."""
+    """An older checkpoint states neither its commit nor its backend."""
     files = begun(tmp_path)
     edit(files, commits=commits, **({} if commits else {"backend": None}))
     classifier.main(options(tmp_path))
@@ -202,9 +202,9 @@ def test_a_row_names_the_commits_of_its_parts(tmp_path, commits):
     ("damage", "message"),
     [
         (lambda text: text.replace("\n", ",colour\n", 1).replace("cores\"\n", "cores\",red\n"),
-         r"line 1 .*\['colour'\] are foreign"),
-        (lambda text: text.replace("train_error", "error", 1), r"\['train_error'\] are missing"),
-        (lambda text: text[:-20], "line 2 is cut"),
+         r"line 1 .*Unknown: \['colour'\]"),
+        (lambda text: text.replace("train_error", "error", 1), r"Missing: \['train_error'\]"),
+        (lambda text: text[:-20], "line 2 is truncated"),
         (lambda text: text + text.splitlines()[1] + "\n", r"epochs=2, seed=0 of \w+ 2 times"),
     ],
 )  # fmt: skip
@@ -226,7 +226,7 @@ def moons(folder, *more):
 
 def test_half_moons_are_refused_too(tmp_path, monkeypatch, capsys):
     half_moons.main(moons(tmp_path))
-    assert "What made the rows, and how many: " in capsys.readouterr().out
+    assert "Made by (number of rows): " in capsys.readouterr().out
     monkeypatch.setattr(half_moons, "train_row", lambda *_: pytest.fail("training began"))
     path = tmp_path / "half_moons.csv"
     whole = csv_tables.read_rows(path)
@@ -237,7 +237,7 @@ def test_half_moons_are_refused_too(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match=r"value=0\.1, seed=0 of \w+ 2 times"):
         half_moons.main(moons(tmp_path))
     csv_tables.write_rows(path, [{**row, "colour": "red"} for row in whole])
-    with pytest.raises(SystemExit, match=r"\['colour'\] are foreign"):
+    with pytest.raises(SystemExit, match=r"Unknown: \['colour'\]"):
         half_moons.main(moons(tmp_path))
 
 
@@ -277,14 +277,15 @@ def test_a_value_given_twice_is_refused(command, capsys):
         main_module(module).parse_arguments(arguments)
     assert ended.value.code == 2
     message = capsys.readouterr().err.splitlines()[-1]
-    assert f"{arguments[0]}: each value once, as each is a row. Received: " in message
+    expected = f"{arguments[0]}: each value makes a row and must be given only once. Received: "
+    assert expected in message
     assert message.endswith(" twice")
 
 
 def test_rows_with_the_same_columns_are_refused(tmp_path, untrained):
     # Apart beyond the digits that the table shows.
     rates = ["--bottleneck", "vib", "--rate-multiplier", "0.1234567", "0.1234568"]
-    with pytest.raises(SystemExit, match=r"Two of the rows .* the same columns"):
+    with pytest.raises(SystemExit, match=r"Two of the requested rows have the same columns"):
         classifier.main(options(tmp_path, *rates))
 
 

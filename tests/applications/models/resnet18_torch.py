@@ -4,7 +4,7 @@ from torch import nn
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut."""
+    """Two 3x3 convolutions next to a shortcut."""
 
     def __init__(self, channels_in, channels, stride):
         super().__init__()

@@ -31,7 +31,7 @@ def test_the_mlp_s_layers_begin_as_pytorch_s(name, fan_in):
     assert kernel.shape[0] == fan_in
     for values in (kernel, bias):
         assert np.abs(values).max() <= bound * (1 + 1e-6)
-        # Of 10 biases the greatest is above a half but for one time in 1024.
+        # The largest of 10 biases is above one half, except for one time in 1024.
         assert np.abs(values).max() >= bound * (0.5 if values.size < 100 else 0.97)
         assert stats.kstest(values.ravel(), "uniform", (-bound, 2 * bound)).pvalue > 1e-3
         assert values.mean() == pytest.approx(0.0, abs=5 * bound / np.sqrt(3 * values.size))
@@ -79,7 +79,7 @@ def test_seeds_decide_and_no_two_arrays_are_of_one_seed():
     for a, b, c in zip(one, again, other, strict=True):
         np.testing.assert_array_equal(a, b)
         assert not np.isclose(a, c).all()
-    # Of one seed two arrays would begin with the same numbers, up to their bounds.
+    # With one seed, two arrays would start with the same numbers, up to their bounds.
     beginnings = [values.ravel()[:8] / np.abs(values).max() for values in one]
     for index, values in enumerate(beginnings):
         for later in beginnings[index + 1 :]:

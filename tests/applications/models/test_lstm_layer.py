@@ -43,7 +43,7 @@ def test_a_mask_is_kept():
 
 
 def test_gradients_are_those_of_keras():
-    """By inputs and states, and a step of gradient descent on the weights."""
+    """Compare gradients in inputs and states, and a step of gradient descent on the weights."""
 
     def loss(layer, sequences, h, c):
         outputs, last_h, last_c = layer(sequences, [h, c])

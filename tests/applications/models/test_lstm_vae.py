@@ -14,7 +14,7 @@ from tests.support import at_once
 from tests.support import to_numpy
 from tests.support import total_loss
 
-# One size for all tests of the model: JAX compiles for each shape anew.
+# One size for all tests of the model: JAX compiles for each shape again.
 VOCABULARY_SIZE = 9
 TINY = dict(latent_dim=3, num_layers=2, units=5, embedding_dim=4, dropout=0.0, seed=0)
 # On TensorFlow a compiled step takes longer than many that are not; on JAX it is the reverse.
@@ -134,7 +134,7 @@ def test_a_token_costs_by_those_before_it_alone(model):
 
 
 def test_z_starts_the_states_and_joins_each_input(model):
-    """Without its part in the states z still matters; without both it does not."""
+    """The draw z matters without its part in the states, but not without both parts."""
     z = np.ones((3, 3), "float32")
     decoder = model.decoder
     inputs, start = decoder._stack.lstms[0].cell.kernel, decoder._z_to_cells.kernel
@@ -202,7 +202,7 @@ def test_rows_without_a_document_count_nowhere():
 
 
 def test_loss_is_the_mean_over_documents():
-    """Of reconstruction and KL alike, whatever else is in the batch."""
+    """Padding changes neither reconstruction nor KL, whatever else is in the batch."""
     losses = []
     for padding in (0, 2):
         model = build(rate=CommittedRate(6.0), normalization="instance", dropout=0.0)
@@ -252,7 +252,7 @@ def test_xla_trains_as_tensorflow_does(monkeypatch):
 
 
 def test_the_paper_s_size():
-    """But for its vocabulary of 20,001, which here is 11."""
+    """Check the paper's sizes, except for its vocabulary of 20,001, which is 11 here."""
     model = lstm_vae.build(11)
     lstm = sum(4 * 512 * (size + 512 + 1) for size in (512, 512, 512, 544, 512, 512))
     words = 2 * 11 * 512
@@ -265,7 +265,7 @@ def test_the_paper_s_size():
     [
         (dict(latent_dim=0), "latent_dim=0"),
         (dict(latent_dim=None, rate=6.0), "latent_dim=None"),
-        (dict(rate=6.0, batch_norm_gamma=0.6), "Received both"),
+        (dict(rate=6.0, batch_norm_gamma=0.6), "Received: both"),
         (dict(batch_norm_gamma=-1.0), "batch_norm_gamma=-1.0"),
         (dict(rate=6.0, normalization="layer"), "'layer'"),
         (dict(rate=-6.0), "rate=-6.0"),

@@ -61,7 +61,7 @@ def test_build(name):
 
 @pytest.mark.parametrize("name", [name for name in VARIANTS if name not in LIKE_OTHERS])
 def test_build_and_a_training_step(name):
-    """Not compiled, which on JAX would take longer; `test_lstm_vae` compiles one."""
+    """The model is not compiled, which would take longer on JAX. `test_lstm_vae` compiles one."""
     model = lstm_vae.build(VOCABULARY_SIZE, **{**ONE_LAYER, **VARIANTS[name].build_options()})
     model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
     before = [to_numpy(w).copy() for w in model.training.trainable_weights]

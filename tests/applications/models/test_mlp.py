@@ -38,7 +38,7 @@ def test_averaged_draws_are_log_mean_probabilities():
     averaging = mlp.build(**options, **vib, num_samples=6)
     x = np.random.default_rng(1).normal(size=(7, 5)).astype("float32")
     # The logits of each draw, from the same model one layer earlier: a second
-    # call draws anew, so both are read in one.
+    # call draws again, so both are read in one.
     both = keras.Model(averaging.input, [averaging.get_layer("logits").output, averaging.output])
     draws, averaged = (to_numpy(t) for t in both(x))
     assert draws.shape == (7, 6, 3)
@@ -60,7 +60,7 @@ def test_beta_vib():
     ("options", "message"),
     [
         (dict(bottleneck="ib"), "'ib'"),
-        (dict(bottleneck="none", rate=1.0), "go with bottleneck"),
+        (dict(bottleneck="none", rate=1.0), "require bottleneck"),
         (dict(bottleneck="dropout", num_samples=12), "num_samples=12"),
         (dict(bottleneck="vib", rate=1.0, bottleneck_units=511), "511"),
     ],

@@ -222,7 +222,7 @@ def test_relu_amplitude():
         (dict(stem="mnist"), "'mnist'"),
         (dict(width=0), "`width`.*width=0"),
         (dict(bottleneck="ib"), "'ib'"),
-        (dict(bottleneck="none", rate=1.0), "go with bottleneck"),
+        (dict(bottleneck="none", rate=1.0), "require bottleneck"),
         (dict(bottleneck="dropout", num_samples=12), "num_samples=12"),
     ],
 )

@@ -96,11 +96,11 @@ def test_what_is_not_trained_is_refused_with_the_command_that_trains_it(trained,
     with pytest.raises(SystemExit, match=r"no table1_digits\.csv.*by\n  python -m applications\."
                        r"table1 --dataset digits --output .*nowhere"):  # fmt: skip
         strong_attacks.main(arguments(tmp_path / "nowhere", tmp_path))
-    with pytest.raises(SystemExit, match=r"no row dropout of .*has: base, batch_r1\..*\n  python "
-                       r"-m applications\.table1 --dataset digits --rows dropout"):  # fmt: skip
+    with pytest.raises(SystemExit, match=r"no row dropout of .*It has: base, batch_r1\..*\n  python"
+                       r" -m applications\.table1 --dataset digits --rows dropout"):  # fmt: skip
         strong_attacks.main(arguments(trained, tmp_path, "--rows", "base", "dropout"))
     (tmp_path / "table1_digits.csv").write_text((trained / "table1_digits.csv").read_text())
-    with pytest.raises(SystemExit, match=r"(?s)weights of base are not at hand: .*base_epochs8_"
+    with pytest.raises(SystemExit, match=r"(?s)weights of base are not available: .*base_epochs8_"
                        r"seed0_\w+\.weights\.h5 is missing.*made by\n  python -m applications\."
                        r"table1"):  # fmt: skip
         strong_attacks.main(arguments(tmp_path, tmp_path, "--rows", "base"))
@@ -170,7 +170,7 @@ def test_the_worst_is_chosen_by_votes_and_margin_and_not_by_the_verdict():
     margins = [[[9.0, 3.0], [0.5, 2.0]], [[9.0, 1.0], [0.1, 2.5]]]
     attacked = np.array([verdicts, votes, margins])
     # First input: itself at eps 0.1, the first attack's image at eps 0.2, by its margin.
-    # Second input: the first attack's image of eps 0.1, of the greatest margin, for both.
+    # Second input: the first attack's image of eps 0.1, of the largest margin, for both.
     np.testing.assert_array_equal(worst_of(clean, attacked, epsilons), [[False] * 2] * 2)
     attacked[1, 1, 1, 0] = 3  # the second attack's image at eps 0.2
     attacked[2, 1, 0, 1] = 4.0  # and that of eps 0.1, of the second input
@@ -225,7 +225,7 @@ def test_the_picture_has_a_panel_for_each_row(tmp_path, monkeypatch):
 
 @pytest.mark.experiment("torch")
 def test_classifiers_of_other_data_are_not_taken(trained):
-    with pytest.raises(ValueError, match=r"it has: none\."):
+    with pytest.raises(ValueError, match=r"It has: none\."):
         trained_classifiers.find_classifiers(trained, "digits", "0")
 
 

@@ -22,7 +22,7 @@ def test_two_devices_train_a_classifier_at_its_rate(tmp_path):
     assert float(row["rate_nats"]) == pytest.approx(np.log(10), rel=1e-5)
     assert float(row["test_error"]) < 60, "a few steps on digits do better than guessing"
     assert f"| {row['rate_nats']} |" in output
-    assert "What made the rows, and how many: " in output
+    assert "Made by (number of rows): " in output
     # A row that is there is not trained again.
     before = (tmp_path / "devices_digits.csv").read_bytes()
     classifier.main(options)

@@ -70,7 +70,7 @@ def test_backends_are_apart_and_told():
     assert "| backend=jax | 0 |  |  | 1.00 (" in text
     assert "| backend=torch | 1 |  |  | 3.00 (" in text
     assert text.endswith(
-        "\nWhat made the rows, and how many: jax 1.0 (1), torch 2.0 (1); commit abc (2); Keras 3.1 "
+        "\nMade by (number of rows): jax 1.0 (1), torch 2.0 (1); commit abc (2); Keras 3.1 "
         "(2); CPU, 2 cores (2).\n"
     )
 
@@ -88,7 +88,7 @@ def test_data_are_apart_and_told_where_a_data_set_has_several():
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"commit": "def"}, "0, 1 (of 2 commits)"),
+        ({"commit": "def"}, "0, 1 (from 2 commits)"),
         ({"device": "GPU"}, "0, 1 (of 2 devices)"),
         ({"backend": "jax 1.1", "keras": "3.2"},
          "0, 1 (of 2 versions of the backend, 2 versions of Keras)"),
@@ -113,7 +113,7 @@ def test_rates_beside_the_set_ones():
     text = markdown_of(*at("2.1", "2.4"), *at("1.7", epochs="20"))
     assert "| 0, 1 | 2.000 | 2.250\\* |" in text
     assert "| 0 | 2.000 | 1.700\\* |" in text
-    assert "\n\n\\* The rate on the test images is more than 10 % off the set one" in text
+    assert "\n\n\\* The rate of the test images differs from the set rate by more than 10 %" in text
     # A beta-VIB has no set rate.
     weighted = row((1,) * 5, normalization="beta_vib", r="", beta="0.1", test_rate_nats="7.5")
     assert "| 0 |  | 7.500 | 1.00 |" in markdown_of(weighted)
@@ -135,7 +135,7 @@ def test_the_picture_has_a_panel_for_each_normalization(tmp_path, monkeypatch):
     draw(ROWS, tmp_path / "table1.png")
     (figure,) = drawn
     batch, instance, feature = figure.axes
-    # "batch": four groups and the paper's line beside each; elsewhere the base alone.
+    # "batch": four groups and the paper's line next to each; elsewhere the base alone.
     assert [len(panel.lines) for panel in (batch, instance, feature)] == [8, 2, 2]
     assert {line.get_linestyle() for line in instance.lines} == {"-", "--"}
     assert list(batch.lines[2].get_ydata()) == [1.5, 10, 23, 30, 40]

@@ -66,7 +66,7 @@ def test_rows_side_by_side_killed_and_continued(tmp_path, capsys):
     assert 2 < len(before) <= 13
 
     table1.main(options)
-    # Finished rows as they were, the third not begun anew: its first epochs stand.
+    # Finished rows as they were, the third not begun again: its first epochs stand.
     assert table.read_text().startswith(written)
     rows = csv_tables.read_rows(table)
     assert sorted(row["seed"] for row in rows) == ["0", "1", "2"]

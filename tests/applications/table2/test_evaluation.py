@@ -10,7 +10,7 @@ from applications.datasets.vocabulary import Vocabulary
 from applications.models import lstm_vae
 from applications.table2 import evaluation
 
-# Two lengths and one vocabulary: JAX compiles for each shape anew.
+# Two lengths and one vocabulary: JAX compiles for each shape again.
 DOCUMENTS = [["a", "b", "c"], ["d"], ["b", "b", "a"], ["c"], ["a", "d", "d"]]
 WORDS = Vocabulary.build(DOCUMENTS)
 CORPUS = Corpus.encode(DOCUMENTS, WORDS)

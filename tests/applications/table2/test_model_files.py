@@ -51,7 +51,7 @@ def test_a_flipped_bit_is_told_or_harmless(path):
 )  # fmt: skip
 def test_another_content(path, content):
     path.with_name("row.json").write_bytes(content)
-    with pytest.raises(ValueError, match=r"row\.json is damaged or describes no LSTM VAE"):
+    with pytest.raises(ValueError, match=r"row\.json is damaged or does not describe an LSTM VAE"):
         model_files.load(path, WORDS)
 
 

@@ -1,4 +1,4 @@
-"""Table 2 as Markdown: backends and data apart, and told."""
+"""Table 2 as Markdown separates backends and data, and names them."""
 
 import json
 
@@ -24,9 +24,9 @@ def markdown(tmp_path):
 
 def test_seeds_of_different_commits_are_told(markdown):
     text = markdown(row(), row(seed="1", nll="102", commit="def"))
-    assert "| 400 | 0, 1 (of 2 commits) | 101.00 ± 1.41 (" in text
+    assert "| 400 | 0, 1 (from 2 commits) | 101.00 ± 1.41 (" in text
     assert text.endswith(
-        "\n\nWhat made the rows, and how many: jax 1.0 (2); commit abc (1), commit def (1); "
+        "\n\nMade by (number of rows): jax 1.0 (2); commit abc (1), commit def (1); "
         "Keras 3.1 (2); CPU, 2 cores (2).\n"
     )
 

@@ -53,7 +53,7 @@ def test_one_command_from_file_to_table(text, tiny, tmp_path, capsys):
 
     out = run("lstm", "feature")
     assert "0 of 2 rows are in" in out
-    assert "words feature, seed 0: epoch 0/2, begins" in out
+    assert "words feature, seed 0: epoch 0/2, starting" in out
     out = run("feature", "lstm", "vae")
     assert "2 of 3 rows are in" in out
     assert "words feature, seed 0: epoch" not in out
@@ -81,7 +81,7 @@ def test_one_command_from_file_to_table(text, tiny, tmp_path, capsys):
     assert "From the first document to the second" in texts
     markdown = (tmp_path / "table2_words.md").read_text()
     assert markdown.index("| LSTM |") < markdown.index("| LSTM VAE |") < markdown.index("| Feature")
-    # beside the paper's number, and the difference document by document
+    # next to the paper's number, and the difference document by document
     measures = [
         json.loads((tmp_path / "measures" / f"{rows[name]['label']}.json").read_text())
         for name in ("feature", "vae")
@@ -117,7 +117,7 @@ def test_a_killed_row_ends_as_an_undisturbed_one(tmp_path, monkeypatch):
     )
     monkeypatch.setitem(variants.VARIANTS, "everything", everything)
     monkeypatch.setitem(TABLE2, "everything", (None,) * 4)
-    # Of one length: JAX compiles each of the three trainings anew.
+    # All have one length, since JAX compiles each of the three trainings separately.
     data = load(str(write_text(tmp_path, lengths=(3,))))
     options = {**TINY, "num_layers": 2, "dropout": 0.4, "num_samples": 4}
     setting = TextSetting("words", "everything", epochs=3, learning_rate=0.05, **options)
@@ -167,9 +167,9 @@ def test_presets_and_labels():
 
 def test_data_that_is_not_there(tmp_path):
     for arguments, message in (
-        (["--data", str(tmp_path / "none.txt")], "no text file"),
+        (["--data", str(tmp_path / "none.txt")], "text file .* does not exist"),
         (["--data", "ptb", "--data-dir", str(tmp_path)], "ptb.train.txt"),
-        (["--data", "yahoo"], "needs `data_dir`"),
+        (["--data", "yahoo"], "requires `data_dir`"),
     ):
         with pytest.raises(SystemExit, match=message):
             table2.main([*arguments, "--output", str(tmp_path / "out")])

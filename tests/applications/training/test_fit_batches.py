@@ -1,4 +1,4 @@
-"""What `fit` gets on TensorFlow is what the batches are, epoch by epoch."""
+"""On TensorFlow `fit` gets the same batches in each epoch as from the `PyDataset`."""
 
 import keras
 import numpy as np

@@ -61,5 +61,7 @@ def test_a_table_of_other_data_or_columns_is_refused_before_measuring(tmp_path):
     assert tables.measured_rows(path, other, run) == []
     with pytest.raises(ValueError, match=r"stress\.csv has rows of data with the sha256 123"):
         tables.measured_rows(path, other, {**run, "data_sha256": "456"})
-    with pytest.raises(ValueError, match=r"stress\.csv, line 1 lacks columns .*\['width'\]"):
+    with pytest.raises(
+        ValueError, match=r"stress\.csv, line 1 lacks columns .*Missing: \['width'\]"
+    ):
         tables.measured_rows(path, {**other, "width": 3}, run)

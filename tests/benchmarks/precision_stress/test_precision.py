@@ -14,7 +14,7 @@ pytestmark = pytest.mark.experiment("jax")
 
 EPOCHS = {"VIB": 15, "VAE": 30}
 # The VIB's rate is that of amplitudes rounded to the compute dtype: each is off by half an
-# epsilon at the most, its square by one. float32: the mean over steps in float32, too.
+# epsilon at most, its square by one. float32: the mean over steps in float32, too.
 RATE_TOLERANCE = {
     "float32": 1e-5,
     "mixed_bfloat16": 2.0**-7,
@@ -22,7 +22,7 @@ RATE_TOLERANCE = {
     "float64": 1e-6,
 }
 # Three standard deviations of a difference of two runs: over eight of them in float32 (four
-# seeds, two backends) ELBO and rate had 0.21 and 0.31 nats. float64 begins with other weights.
+# seeds, two backends) ELBO and rate had 0.21 and 0.31 nats. float64 starts with other weights.
 ELBO_NOISE = 0.9
 RATE_NOISE = 1.3
 
@@ -42,7 +42,7 @@ def test_vib(policy):
     target = training.RATE
     assert reached["rate"] == pytest.approx(target, rel=RATE_TOLERANCE[policy])
     assert target == pytest.approx(math.log(10))
-    # Thrice the standard deviation of a difference of two shares of 360 images.
+    # Three times the standard deviation of a difference of two shares of 360 images.
     error = trained("VIB", "float32")["error"]
     assert 0.0 < error < 0.15
     noise = 3.0 * math.sqrt(2.0 * error * (1.0 - error) / 360)

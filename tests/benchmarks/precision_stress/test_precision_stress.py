@@ -58,7 +58,7 @@ def outputs(head, policy="float32"):
 
 
 def test_all_heads_begin_alike():
-    """The same logits from the same noise; with deviations of 1 the rate is mean^2 / 2."""
+    """The same logits from the same noise; with standard deviations of 1 the rate is mean^2 / 2."""
     logits, rate = outputs("exp")
     assert rate > 0.1
     cases = [(head, "float32", 1e-5) for head in HEADS]
@@ -119,7 +119,7 @@ def test_steps_that_loss_scaling_skips_are_counted(small_test):
 
 @pytest.mark.experiment("torch")
 def test_tables_and_a_picture(tmp_path, capsys, monkeypatch):
-    """What `training.train` does is in test_precision.py."""
+    """test_precision.py tests `training.train`."""
 
     def reached(model, policy, data, epochs, seed, width):
         assert (policy, epochs, width) == ("mixed_float16", 1, 4)

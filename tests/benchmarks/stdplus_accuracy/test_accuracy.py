@@ -1,4 +1,4 @@
-"""The measuring of errors: ulp, tallies, and runs that are killed and go on."""
+"""The measuring of errors: ulp, tallies, and runs that are killed and continue."""
 
 import math
 
@@ -148,7 +148,7 @@ def test_a_killed_run_goes_on_and_finds_the_same(tmp_path, monkeypatch):
 def test_a_run_does_not_go_on_with_other_code(tmp_path, monkeypatch):
     exhaustive.run("bfloat16", MODE, tmp_path, chunk=CHUNK, limit=1)
     monkeypatch.setattr(exhaustive, "code", lambda: "other")
-    with pytest.raises(SystemExit, match="Delete it to start anew"):
+    with pytest.raises(SystemExit, match="Delete it to start over"):
         exhaustive.run("bfloat16", MODE, tmp_path, chunk=CHUNK)
 
 

@@ -11,7 +11,7 @@ INVERSE = ("inverse", "inverse_gradient", "inverse_second")
 
 
 def around(values):
-    """Return float32 values and their neighbours, as float64."""
+    """Return float32 values and their neighbors, as float64."""
     values = np.asarray(values, "float32")
     sides = [np.nextafter(values, np.float32(side)) for side in (-np.inf, np.inf)]
     return np.concatenate([values, *sides]).astype("float64")
@@ -39,7 +39,7 @@ def check(computed, exact, names, points):
     assert tuple(computed) == names
     for name in names:
         expected = np.array([float(value[name]) for value in exact])
-        # Far left, y is no number of float64 any more.
+        # Far left, y is no number of float64 any longer.
         normal = np.abs(expected) > np.finfo("float64").tiny
         np.testing.assert_allclose(
             computed[name][normal], expected[normal], rtol=1e-12, err_msg=name
@@ -50,7 +50,7 @@ def check(computed, exact, names, points):
 
 @pytest.mark.parametrize("together", [True, False])
 def test_forward(together):
-    """Of mixed points, and of one point at a time, where all go one way."""
+    """Exchange several points, or one at a time if all errors have one sign."""
     x = forward_points()
     exact = [oracle.exact_forward(value) for value in x]
     if together:

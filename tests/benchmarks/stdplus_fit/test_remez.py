@@ -33,7 +33,7 @@ def fit(function, degrees, weight=lambda x: mpf(1)):
 
 
 def alternations(errors, level):
-    """Count the errors of alternating sign that reach a level, neighbours of one sign once."""
+    """Count the errors of alternating sign that reach a level, neighbors of one sign once."""
     signs = [error > 0 for error in errors if abs(error) >= level]
     return 1 + sum(one != next_one for one, next_one in itertools.pairwise(signs))
 
@@ -53,7 +53,7 @@ SLOPE = mpmath.sinh(1)
     ("degrees", "error"),
     [
         ((0, 0), SLOPE),
-        # Of the line that is parallel to the chord, half way to the tangent
+        # The line parallel to the chord, half way to the tangent
         ((1, 0), (mpmath.cosh(1) - SLOPE + SLOPE * mpmath.log(SLOPE)) / 2),
         ((2, 0), 0.0450174),
         ((1, 1), 0.0209724),
@@ -68,7 +68,7 @@ def test_exp(degrees, error):
 @pytest.mark.parametrize("degrees", [(3, 0), (2, 1), (0, 2), (3, 3)])
 @pytest.mark.parametrize("weight", [lambda x: mpf(1), mpmath.exp], ids=["absolute", "relative"])
 def test_errors_alternate(degrees, weight):
-    """As often as Chebyshev asks for, which proves that no other fit has a smaller one."""
+    """The error alternates as often as Chebyshev requires, so no other fit has a smaller error."""
     _, q, worst, errors = fit(mpmath.exp, degrees, weight)
     assert alternations(errors, 0.998 * worst) == sum(degrees) + 2
     assert min(mpmath.fsum(c * x**k for k, c in enumerate(q)) for x in grid()) > 0

@@ -137,7 +137,7 @@ def test_residual_falls_with_the_steps():
 
 
 def test_a_price_too_low_for_plain_steps():
-    """Where undamped steps run away, those of an own length arrive."""
+    """Steps of their own length converge where undamped steps diverge."""
     options = {"beta": 0.002, "steps": 80, "num_samples": 10, "noise": 1.0, "seed": 1}
     plain = amplitude_attribution(make_model(), X, Y, damping=1.0, **options)
     own = amplitude_attribution(make_model(), X, Y, **options)

@@ -24,7 +24,7 @@ def test_the_map_is_red_where_the_nats_are(tmp_path):
     redness = first[..., 0] - first[..., 2]
     assert np.unravel_index(redness.argmax(), redness.shape) == (2, 3)
     assert np.sum(redness > 0.01) == 1
-    assert np.all(second[..., 0] == second[..., 2])  # no nats: grey alone
+    assert np.all(second[..., 0] == second[..., 2])  # no nats: gray alone
     assert figure.axes[0].get_title() == "a\n4 nats\nmax 4"
     assert (tmp_path / "map.png").stat().st_size > 1000
 

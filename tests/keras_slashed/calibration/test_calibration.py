@@ -168,7 +168,7 @@ def test_rates_for_each_input(normalization, scale):
 
 
 def hierarchy(inference="mean"):
-    """Return a model of three latents behind one another, one beside them, and the layers.
+    """Return a model of three latents behind one another, one next to them, and the layers.
 
     Mean squares of zero and more, so that what stands behind depends on what is before.
     """

@@ -142,7 +142,7 @@ def test_step_that_is_no_number_is_passed_over():
 
 @pytest.mark.parametrize("beta", [1e-4, 30.0])
 def test_reaches_its_target(beta):
-    """Whatever the weight begins with, a linear autoencoder ends with the error it is told."""
+    """Whatever the weight starts with, a linear autoencoder ends with the error it is told."""
     x = np.random.default_rng(0).normal(size=(512, 4)).astype("float32")
     inputs = keras.Input((4,))
     keras.utils.set_random_seed(0)

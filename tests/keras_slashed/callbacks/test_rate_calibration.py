@@ -1,4 +1,4 @@
-"""RateCalibration: validation at the rate that was set, beside other callbacks."""
+"""RateCalibration: validation at the rate that was set, next to other callbacks."""
 
 import keras
 import numpy as np
@@ -143,7 +143,7 @@ class _Counted(keras.layers.Dense):
 
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch traces nothing: each step is a call.")
 def test_traces_once():
-    """Not once an epoch, nor in another `fit` with the same layers frozen or not."""
+    """Nothing is compiled again in later epochs, or in another `fit` with layers frozen or not."""
     _Counted.calls = 0
     calls = []
     count = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: calls.append(_Counted.calls))

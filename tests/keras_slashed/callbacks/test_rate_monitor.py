@@ -247,7 +247,7 @@ def test_steps_per_execution():
 
 @pytest.mark.parametrize("same_monitor", [True, False])
 def test_fit_again(same_monitor):
-    """After another fit, after compiling anew, and after an `evaluate` without a monitor."""
+    """After another fit, after compiling again, and after an `evaluate` without a monitor."""
     model = sequential(passing())
     model.evaluate(X, Y, verbose=0)  # traces the test function, which does not count
     monitor = RateMonitor()

@@ -106,7 +106,7 @@ def test_resumed_from_a_checkpoint(make, tmp_path):
 
 
 def test_schedule_by_step():
-    """What a callback of one's own loses on JAX is set before every step."""
+    """A value that a custom callback would lose on JAX is set before every step."""
     model = model_of(dense(), vib())
     history = fit(model, RateSchedule(lambda step: 0.25 + step / 10, by="step"), 3)
     targets = mean_targets(lambda step: 0.25 + step / 10, 3)

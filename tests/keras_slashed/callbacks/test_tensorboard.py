@@ -1,4 +1,4 @@
-"""What Keras' own tools show of our layers: TensorBoard's scalars and the plot of a model."""
+"""Our layers in Keras' own tools: TensorBoard's scalars and the plot of a model."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""What is computed on one device and on several, to be compared."""
+"""Computations on one device and on several devices, to compare."""
 
 import keras
 import numpy as np

@@ -16,7 +16,7 @@ JOINED = [name for name in cases.CASES if BACKEND == "jax" or name != "unsynchro
 
 @pytest.fixture(scope="module")
 def on_devices(tmp_path_factory):
-    """What `worker.py` computed: on eight devices with JAX, else on two."""
+    """Return the results of `worker.py`, on eight devices with JAX and on two otherwise."""
     path = tmp_path_factory.mktemp("devices") / "found.npz"
     script = f"from tests.keras_slashed.devices.worker import write; write({str(path)!r})"
     run_python(script, OMP_NUM_THREADS="1")
@@ -39,7 +39,7 @@ def test_equals_one_device_on_the_joined_batch(on_devices, name):
 
 
 def test_mean_rate_of_the_joined_batch(on_devices):
-    """By NumPy: exact over all devices, and so that of no device alone."""
+    """Compare with NumPy. The rate is exact over all devices, and not on each device alone."""
     rates = np.sum(np.float64(on_devices["batch/outputs"]) ** 2, axis=-1)
     np.testing.assert_allclose(rates.mean(), cases.RATE, rtol=1e-6)
     for rows in cases.SHARES:
@@ -47,7 +47,7 @@ def test_mean_rate_of_the_joined_batch(on_devices):
 
 
 def test_calibration_on_all_data(on_devices):
-    """By NumPy; what stands behind a layer sees its rate."""
+    """Compare with NumPy. Later layers see the rate of a layer."""
     real, imaginary = np.split(np.float64(cases.calibration_rows()), 2, axis=-1)
     expected = [*np.mean(real**2 + imaginary**2, axis=0), 1.0, cases.RATE, 1.0]
     computed = on_devices["calibrated"]

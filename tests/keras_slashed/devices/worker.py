@@ -215,7 +215,7 @@ def noise():
 
 
 def gathered(arrays):
-    """Return a process's arrays beside those of the others."""
+    """Return a process's arrays next to those of the others."""
     from torch import distributed
 
     of_all = [None] * NUMBER

@@ -1,7 +1,7 @@
 """The linear VAE, whose stationary posterior is known in closed form: NumPy.
 
 p(x|z) = N(W z + mu, s^2 I), p(z) = N(0, I), q(z|x) = N(V (x - mu), diag(d^2)); Lucas et
-al., Don't Blame the ELBO!, 2019. With the loss `beta |psi|^2` beside the reconstruction
+al., Don't Blame the ELBO!, 2019. With the loss `beta |psi|^2` next to the reconstruction
 it is that of a variance of `beta s^2`.
 """
 
@@ -17,7 +17,7 @@ class LinearVAE:
     Where an eigenvalue is below beta, W has a column of 0 and the posterior is the prior.
 
     Args:
-        eigenvalues: Of the data's covariance, falling; the first `latents` are modelled.
+        eigenvalues: Of the data's covariance, falling; the first `latents` are modeled.
         latents: Number of latent dimensions.
         beta: The weight of the rate.
         count: Number of instances.
@@ -40,7 +40,7 @@ class LinearVAE:
         self.stddev = precision**-0.5
 
     def encoder(self, mean_scale=1.0, stddev_scale=1.0):
-        """Return the optimal encoder, or one whose means and deviations are off by factors."""
+        """Return the optimal encoder, or one with scaled means and standard deviations."""
         to_a = constant(mean_scale * self.to_mean.T / SQRT_2)
         b = constant(inverse_stdplus(stddev_scale * self.stddev) / SQRT_2)
 

@@ -212,7 +212,7 @@ def test_wrong_arguments(arguments, message):
 
 
 def test_the_closed_form():
-    """Of the oracle itself: its gradient is that of its loss, by differences."""
+    """The gradient of the oracle equals finite differences of its loss."""
     scales, step = (0.5, 1.3), 1e-5
 
     def loss(a, b):

@@ -12,7 +12,7 @@ from tests.support import to_numpy
 
 
 def test_linear_vae():
-    """From nothing to its optimum, where half of the latent dimensions are collapsed."""
+    """Train from the start to the optimum, where half of the latent dimensions are collapsed."""
     x, draws, steps = LinearVAE((9.0, 3.0, 0.2, 0.2, 0.1)).x, 8, 100
     inputs = keras.Input((5,))
     amplitude = keras.layers.Dense(2 * 4)(inputs)

@@ -55,7 +55,7 @@ def densities(amplitude, rotation, prior_mean, scale, z):
 
 
 def relative(amplitude):
-    """Mean and deviation relative to a standard normal, b solved for by bisection."""
+    """Mean and standard deviation relative to a standard normal, b solved for by bisection."""
     a, b = np.split(np.float64(amplitude), 2, axis=-1)
     low, high = np.where(b < 0.0, 1e-12, 1.0), np.where(b < 0.0, 1.0, 3.0 + 2.0 * np.abs(b))
     for _ in range(200):
@@ -158,7 +158,7 @@ def test_low_precision(shape, dtype):
 @pytest.mark.parametrize("shape", [s for s in SCALES if s[2] < s[0]], ids=str)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_off_the_subspace(shape, dtype):
-    """As SciPy: -inf beyond rounding."""
+    """Like SciPy, return -inf if the difference exceeds rounding."""
     with dtype_enabled(dtype):
         values = arrays(*shape)
         if dtype == "float32" and 0 < shape[2] < min(shape[:2]):
@@ -210,7 +210,7 @@ def test_moments_of_draws(shape):
 
 
 def test_defaults_are_those_of_slashed_normal(float64):
-    """Without rotation and scale, with a diagonal one, and with a rotation alone."""
+    """Test no rotation and scale, a diagonal scale, and only a rotation."""
     amplitude, rotation, prior_mean, _ = arrays(3, 3, 3)
     diagonal, z = np.array([2.0, -0.5, 1e-9]), np.array([0.3, 1.0, prior_mean[2]])
     amplitude, prior_mean, z = (tensor(x, "float64") for x in (amplitude, prior_mean, z))
@@ -271,7 +271,7 @@ def test_graded_deviations_of_a_wide_scale():
 
 @pytest.mark.parametrize("shape", [(3, 3, 3), (5, 3, 3), (2, 3, 2), (3, 3, 2)], ids=str)
 def test_gradients_by_differences(shape, float64):
-    """Of log_prob and entropy, by every argument; by a singular S0 along its range."""
+    """Test log_prob and entropy in every argument, and in a singular S0 along its range."""
     values = arrays(*shape)
     z = values[2] + values[3] @ np.array([0.3, -0.2, 0.5])
     projection = values[3] @ np.linalg.pinv(values[3])
@@ -302,7 +302,7 @@ def test_gradients_by_differences(shape, float64):
 
 @pytest.mark.parametrize("kind", ["identity", "zero", "singular", "tall", "wide"])
 def test_gradients_are_finite(kind):
-    """Of log_prob, entropy and draws; where singular values coincide or vanish, too."""
+    """Test log_prob, entropy and draws, also if singular values coincide or vanish."""
     scale = {
         "identity": np.eye(3),
         "zero": np.zeros((3, 3)),

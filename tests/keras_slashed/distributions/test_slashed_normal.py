@@ -42,7 +42,7 @@ def example(dtype="float32", batch=(5,), size=3, zeros=()):
 
 
 def oracle(amplitude, prior_mean, prior_stddev):
-    """Mean and deviation in float64, by the KL divergence that b stands for."""
+    """Mean and standard deviation in float64, by the KL divergence that b stands for."""
     a, b = np.split(to_numpy(amplitude).astype("float64"), 2, axis=-1)
     prior_mean, prior_stddev = (to_numpy(x).astype("float64") for x in (prior_mean, prior_stddev))
 
@@ -85,7 +85,7 @@ def test_against_scipy(dtype):
 
 
 def test_kl_is_the_divergence():
-    """By the closed form of two normals."""
+    """Compare with the closed form for two normals."""
     with dtype_enabled("float64"):
         arguments = example("float64")
         posterior = SlashedNormal(*arguments)

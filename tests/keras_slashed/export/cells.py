@@ -1,4 +1,4 @@
-"""What becomes of a piece in a format: one cell of the table of exports, checked."""
+"""The outcome of exporting a piece to a format: one checked cell of the table of exports."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from tests.keras_slashed.export.pieces import rows
 from tests.support import BACKEND
 
 NOT_OFFERED = "not offered"
-NOT_AT_HAND = "not at hand"
+NOT_AT_HAND = "not available"
 EQUAL = "equal"
 DRAWS = "draws"
 CLEAR_ERROR = "clear error"
@@ -31,20 +31,20 @@ def expected(format, inference):
 
 
 def cell(format, piece, inference, folder):
-    """Export a piece, load and run it; return what came of it.
+    """Export a piece, load it, run it, and return the outcome.
 
     Args:
-        format: One of Keras'.
-        piece: One of `tests.keras_slashed.export.pieces`.
-        inference: "mean" or "sample".
-        folder: Where to write.
+        format: String. An export format of Keras.
+        piece: String. A piece of `tests.keras_slashed.export.pieces`.
+        inference: String, "mean" or "sample".
+        folder: String or path. Folder to write to.
 
     Returns:
-        One of the words above.
+        String. One of the outcomes above.
 
     Raises:
-        AssertionError: It is none of them: outputs are others than Keras', noise is
-            frozen, or an error does not say what is wrong.
+        AssertionError: If the outcome is none of them: the outputs differ from those of Keras,
+            the noise is frozen, or an error does not state what is wrong.
     """
     if not offered(format):
         check_not_offered(format, folder)
@@ -54,7 +54,7 @@ def cell(format, piece, inference, folder):
     model = make_piece(piece, inference)
     try:
         path = write(model, format, folder)
-    # Keras packs what happens in an export to "torch" into a RuntimeError.
+    # Keras wraps errors of an export to "torch" in a RuntimeError.
     except (ValueError, RuntimeError) as error:
         if inference == "mean":
             raise
@@ -69,28 +69,28 @@ def cell(format, piece, inference, folder):
 
 
 def has_fixed_batch(format):
-    """Return whether Keras writes a batch size of 1 where it is unknown."""
+    """Return whether Keras writes a batch size of 1 if it is unknown."""
     return (format, BACKEND) == ("litert", "torch")
 
 
 def check_not_offered(format, folder):
-    """Keras writes no model of its own layers either."""
+    """Check that Keras cannot export a model of its own layers either."""
     try:
         write(plain_model(), format, folder)
-    except Exception:  # of whatever kind, of Keras or of a converter
+    except Exception:  # of any kind, from Keras or from a converter
         return
-    raise AssertionError(f"Keras offers {format} here: give it its row in export_formats.py")
+    raise AssertionError(f"Keras offers {format} here: add its row in formats.py")
 
 
 def check_message(error, format):
-    """The error names layer, format, what was received and what to do."""
+    """Check that the error names the layer, the format, what was received and what to do."""
     message = str(error)
     for words in ("draws at inference", f"format={format!r}", "inference='mean'", "tf_saved_model"):
         assert words in message, message
 
 
 def check_equal(run, model, batch_sizes=(5, 1, 33)):
-    """Outputs are those of Keras, whatever the batch size, time and again."""
+    """Check that outputs equal those of Keras for each batch size, in repeated calls."""
     for number in batch_sizes:
         x = rows(model, number)
         outputs = keras.ops.convert_to_numpy(model(x))
@@ -99,7 +99,7 @@ def check_equal(run, model, batch_sizes=(5, 1, 33)):
 
 
 def check_draws(run, model, number=4000):
-    """Each call and each row has noise of its own, distributed as Keras' is."""
+    """Check that each call and each row has its own noise, distributed as in Keras."""
     x = np.repeat(rows(model, 1), number, axis=0)
     draws, again, reference = run(x), run(x), keras.ops.convert_to_numpy(model(x))
     assert (draws != again).mean() > 0.99

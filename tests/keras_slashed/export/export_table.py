@@ -3,8 +3,8 @@
     KERAS_BACKEND=torch python -m tests.keras_slashed.export.export_table
 
 writes `results/export/export_torch.csv` with a line for each format, piece and kind of
-inference, and `export.md` from all such files there. For what is "not at hand", install
-the packages that `export_formats.py` names.
+inference, and `export.md` from all such files in that folder. For cells that are "not available",
+install the packages that `tests/keras_slashed/export/formats.py` names.
 """
 
 import importlib.metadata
@@ -40,17 +40,17 @@ def measured_rows(formats=tuple(FILES)):
 
 
 def checked_cell(format, piece, inference):
-    """Return what became of a cell; "fails", with a traceback, if it is not what it should."""
+    """Return the outcome of a cell. After an unexpected outcome it is "fails"."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             return cell(format, piece, inference, folder)
-        except Exception:  # of whatever kind: one failure is no reason to lose the table
+        except Exception:  # of any kind, so that one failure does not lose the table
             traceback.print_exc(file=sys.stderr)
             return "fails"
 
 
 def versions(format):
-    """Return the versions of the packages that a format wants here."""
+    """Return the versions of the packages that a format needs on this backend."""
     found = []
     for name in PACKAGES.get((format, BACKEND), ()):
         try:
@@ -61,7 +61,7 @@ def versions(format):
 
 
 def markdown(folder):
-    """Return the table of all backends whose files are there."""
+    """Return the table of all backends whose files exist."""
     outcomes = {}
     for backend in BACKENDS:
         for row in csv_tables.read_rows(folder / f"export_{backend}.csv"):
@@ -79,7 +79,7 @@ def markdown(folder):
 
 
 def in_words(by_piece):
-    """Return one outcome for all pieces, or each of them where they differ."""
+    """Return the common outcome of all pieces, or that of each piece if they differ."""
     if not by_piece:
         return "not run"
     if len(set(by_piece.values())) == 1:
@@ -88,16 +88,17 @@ def in_words(by_piece):
 
 
 NOTES = """\
-Checked with an encoder that ends in a SlashedNormalSampling, a FixedRateVIB alone, and a
-classifier around one.
+Each cell was checked with an encoder that ends in a SlashedNormalSampling, with a FixedRateVIB
+alone, and with a classifier that contains one.
 
-- equal: outputs are Keras' to 1e-5, whatever the batch size, which for `torch` is left open by
-  `dynamic_shapes`; `litert` on torch has a batch of 1.
-- draws: each call and row has noise of its own, with the mean and deviation it has in Keras.
-- clear error: a ValueError (for `torch`, within Keras' RuntimeError) says that the format cannot
-  draw and what to do; nothing is written.
-- not offered: Keras exports no model of its own layers either.
-- not at hand: packages were missing.
+- equal: The outputs equal those of Keras to 1e-5 for any batch size. For `torch`, `dynamic_shapes`
+  leaves the batch size open. `litert` on torch has a batch size of 1.
+- draws: Each call and each row has its own noise, with the same mean and standard deviation as in
+  Keras.
+- clear error: A ValueError (for `torch`, within Keras' RuntimeError) states that the format cannot
+  draw and what to do. Nothing is written.
+- not offered: Keras cannot export a model of its own layers to this format either.
+- not available: Packages were missing.
 """
 
 

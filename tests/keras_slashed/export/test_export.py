@@ -93,7 +93,7 @@ def test_pieces_in_other_models(tmp_path):
 @only_tensorflow
 @pytest.mark.parametrize("inference", INFERENCES)
 def test_gradient_of_a_saved_model(inference, tmp_path):
-    """By the inputs, as for an attack: through the mean, or through a draw and stdplus."""
+    """Differentiate in the inputs, as an attack does: through the mean, or a draw and stdplus."""
     import tensorflow as tf
 
     model = make_piece("encoder", inference)

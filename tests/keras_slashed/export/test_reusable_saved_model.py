@@ -73,7 +73,7 @@ def test_other_backend(tmp_path):
 
 @only_tensorflow
 def test_calls_gradients_and_statistics(tmp_path):
-    """In training and at inference, call after call, the loaded model does what Keras' does."""
+    """In training and at inference, each call of the loaded model equals that of Keras' model."""
     model = make_model()
     loaded = saved_and_loaded(model, tmp_path)
     assert len(loaded.variables) == len(model.variables)

@@ -49,7 +49,7 @@ def hub_step(model, x, y, learning_rate):
 
 
 def test_load_without_this_library(saved):
-    """In another process, which does not import it."""
+    """Load in another process, which does not import the library."""
     model, path = saved
     script = f"""
 import sys
@@ -86,7 +86,7 @@ def test_a_step_of_training(saved):
 
 
 def test_returned_loss_reaches_layers_before(saved):
-    """Of a layer before the model too, the weights are those of Keras' step."""
+    """The weights equal those of Keras' step, also for a layer before the model."""
     model, path = saved
     x, y = rows(8), rows(8, seed=1)[:, :2]
     kernel = rows(6, seed=2) / 2.0

@@ -15,13 +15,13 @@ from tests.property_profiles import PROFILE
 from tests.support import FLOAT_DTYPES
 from tests.support import tensor
 
-# Few: JAX compiles each operation anew for every shape.
+# Few: JAX compiles each operation again for every shape.
 SHAPES = [(1, 2), (6, 4), (2, 3, 6)]
 if PROFILE == "nightly":
     SHAPES += [(3, 10), (2, 1, 3, 4), (5, 8), (4, 2, 2), (1, 4, 10), (2, 3, 2, 6)]
 LARGEST = {"float64": 1e300, "float32": 3.4e38, "bfloat16": 3.38e38, "float16": 65504.0}
 SUBNORMAL = {"float64": 1e-310, "float32": 1e-40, "bfloat16": 1e-40, "float16": 1e-6}
-# What a told rate may be missed by, relative: the roundings of the entries that carry it.
+# Largest relative error of a set rate, from the rounding of the entries that carry it.
 ROUNDING = {"float64": 1e-12, "float32": 2e-6, "bfloat16": 2.0**-7, "float16": 2.0**-10}
 ROWS = ("normal", "zeros", "large", "1e30", "subnormal", "mixed")
 
@@ -67,7 +67,7 @@ class LayerCase:
 
     @property
     def told(self):
-        """The rate that the layer is told, in nats."""
+        """The set rate of the layer in nats."""
         rate_class, arguments = self.rate
         if rate_class is CommittedRate:
             return arguments["minimum"] + arguments["initial"]
@@ -132,7 +132,7 @@ def masks(draw, case):
 
 @st.composite
 def call_inputs(draw, case, mask=True):
-    """Draw what goes to the call beside the amplitude: a mask, rates, a prior, a rotation."""
+    """Draw the other arguments of the call: a mask, rates, a prior, a rotation."""
     inputs = {}
     if mask and draw(st.booleans()):
         inputs["mask"] = draw(masks(case))

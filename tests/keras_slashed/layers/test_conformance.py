@@ -1,4 +1,4 @@
-"""What every layer does as any Keras layer does, in every configuration."""
+"""Every layer behaves like any Keras layer, in every configuration."""
 
 import inspect
 import os
@@ -100,7 +100,7 @@ def batch_for(model, batch_size=8):
 
 
 def restart_noise(*layers):
-    """Let the noise of each layer or model begin anew, the same for all of them."""
+    """Let the noise of each layer or model begin again, the same for all of them."""
     for layer in layers:
         for generator in get_seed_generators(layer):
             generator.state.assign([5, 0])
@@ -267,7 +267,7 @@ def test_nested(config, nest):
 
 @every_config
 def test_time_distributed(config):
-    """With a static time axis: the layer on one step after the other."""
+    """With a static time axis, the result equals that of the layer on each step."""
     layer, alone = make(config), make(config)
     distributed = keras.layers.TimeDistributed(layer)
     amplitude = random_amplitude((8, 3, 4))
@@ -441,7 +441,7 @@ def test_gradient_against_finite_differences(config, training):
 @every_config
 @training_or_not
 def test_masked_positions_do_not_matter(config, training):
-    """Not to the outputs elsewhere, nor to losses, statistics and rates."""
+    """A NaN does not reach other outputs, or losses, statistics and rates."""
     mask = np.array([[True, True, False, True], [False, True, True, False]])
     values = np.random.default_rng(0).normal(size=(2, 4, 4)).astype("float32")
     garbage = np.where(mask[..., None], values, 1e3).astype("float32")
@@ -458,7 +458,7 @@ def test_masked_positions_do_not_matter(config, training):
 
 @every_config
 def test_automatic_mask(config):
-    """The mask of an Embedding or Masking counts as an explicit one and goes on."""
+    """The mask of an Embedding or Masking counts as an explicit one and continues."""
     tokens = np.array([[1, 2, 3, 0], [3, 0, 0, 0]])
     embedding = keras.layers.Embedding(4, 4, embeddings_initializer="normal", mask_zero=True)
     embedded = embedding(tokens)

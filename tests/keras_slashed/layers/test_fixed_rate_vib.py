@@ -93,7 +93,7 @@ def test_properties():
 
 
 def test_inference_is_the_mean_by_default():
-    """As Dropout, it is deterministic at inference; and the seed's state stays."""
+    """Like Dropout, it is deterministic at inference and does not change the seed's state."""
     layer = FixedRateVIB(2.3)
     layer(AMPLITUDE, training=True)
     first, second = (to_numpy(layer(AMPLITUDE)) for _ in range(2))

@@ -20,7 +20,7 @@ LEARNING_RATE = 0.01
 
 @pytest.mark.skipif(BACKEND != "jax", reason="other backends keep a layer's losses in the layer")
 def test_no_layer_drops_the_loss_of_another():
-    """Without jit each step has losses anew, in memory that others have left."""
+    """Without jit each step has losses again, in memory that others have left."""
     inputs = keras.Input((4,))
     outputs = [SlashedNormalSampling(seed=seed)(inputs) for seed in range(4)]
     model = keras.Model(inputs, keras.layers.Concatenate()(outputs))
@@ -123,7 +123,7 @@ def test_every_call_of_a_bottleneck_counts():
 
 
 def test_several_layers_and_one_of_keras():
-    """Layers called twice beside others and beside a loss of Keras' own."""
+    """Layers that are called twice, with other layers and with one of Keras' losses."""
     encoder = {"activity_regularizer": keras.regularizers.L2(0.5)}
     inputs = keras.Input((8,))
     first, second = SlashedNormalSampling(seed=0), SlashedNormalSampling(kl_weight=0.1, seed=1)

@@ -1,4 +1,4 @@
-"""What holds of every layer whatever its configuration, shape, dtype and input.
+"""Properties of every layer for any configuration, shape, dtype and input.
 
 Random cases, hostile ones among them; `tests/property_profiles.py` says how many.
 """
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.scaled
 NAN, INF = float("nan"), float("inf")
 
 
-# Of the dtypes' own roundings.
+# Tolerances for the rounding of each dtype.
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
@@ -91,7 +91,7 @@ def normalizing_calls(draw):
 
 @given(normalizing_calls())
 def test_the_rate_is_the_rate(hostile):
-    """In training: to rounding where the amplitude is not too small to scale, and never above."""
+    """In training the rate is never above, and exact if the amplitude can be scaled."""
     case, values, inputs = hostile
     with dtype_enabled(case.dtype):
         amplitude = tensor(values, case.dtype)
@@ -161,7 +161,7 @@ def test_masked_positions_influence_nothing(drawn, training):
         other = outcome(case, garbage, training, inputs)
         check_same(one[0][mask], other[0][mask], case.dtype)
         for here, there in zip(tree.flatten(one[1:]), tree.flatten(other[1:]), strict=True):
-            # Losses and statistics are in float32 at the least.
+            # Losses and statistics are in float32 at least.
             check_same(here, there, "float32")
 
         def loss(amplitude):
@@ -182,7 +182,7 @@ def test_masked_positions_influence_nothing(drawn, training):
 
 @given(hostile_calls(), st.booleans())
 def test_a_layer_from_its_config_does_the_same(hostile, training):
-    """As JSON, with its weights after a step of training."""
+    """Restore the layer from JSON, with its weights after a step of training."""
     case, values, inputs = hostile
     with dtype_enabled(case.dtype):
         layer = case.make()

@@ -1,4 +1,4 @@
-"""What is not right is refused by a ValueError when a layer is made or built, and else works."""
+"""Invalid arguments raise a ValueError when a layer is made or built, and valid ones work."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ from tests.support import to_numpy
 
 pytestmark = pytest.mark.scaled
 NAN, INF = float("nan"), float("inf")
-# Of each argument what is right and what is wrong.
+# Valid and invalid values of each argument.
 NORMALIZING = {
     "normalization": (["batch", "instance", "feature"], ["layer", "", None, 1, ["batch"]]),
     "part": (["both", "mean"], ["stddev", None, ("both",)]),
@@ -100,7 +100,7 @@ def misfits(draw):
 
 @given(misfits(), st.booleans())
 def test_shapes_that_do_not_fit_are_refused(misfit, training):
-    """By a symbolic call or an eager one, the first and a later one."""
+    """Test symbolic and eager calls, the first and a later one."""
     case, name, shape, symbolic = misfit
     layer = dataclasses.replace(case, dtype="float32").make()
     right = ops.ones(case.shape)

@@ -115,7 +115,7 @@ def test_instance_has_no_statistic():
 
 @with_statistic
 def test_frozen_layer_uses_the_moving_statistic(normalization):
-    """As BatchNormalization does; set free it goes on from where it was."""
+    """Like BatchNormalization. After it is unfrozen, it continues from its last value."""
     layer = RateNormalization(RATE, normalization)
     layer(AMPLITUDE, training=True)
     before = state(layer)
@@ -176,7 +176,7 @@ def test_a_batch_that_is_not_finite_leaves_the_statistic(normalization, momentum
 
 @with_statistic
 def test_what_enters_no_mean_square_may_be_nan(normalization):
-    """What is masked, and the part that passes through."""
+    """Masked positions, and the part that passes through, do not change."""
     layer = RateNormalization(RATE, normalization, "mean")
     mask = np.arange(8) < 5
     broken = AMPLITUDE.copy()
@@ -247,7 +247,7 @@ def test_any_positive_rate(rate, normalization):
 
 
 def test_fit_reaches_the_rate():
-    """In a compiled `fit` too; a compiled `predict` leaves the statistic as it is."""
+    """Test a compiled `fit` too. A compiled `predict` leaves the statistic unchanged."""
     layer = RateNormalization(RATE)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4), layer])
     model.compile("sgd", "mse")

@@ -110,7 +110,7 @@ def test_inference_sample_draws_as_training_does():
 @pytest.mark.parametrize("num_samples", [None, 3])
 @pytest.mark.parametrize("shape", [(2,), (1, 2), (1, 1, 2), (4, 1), (2, 1, 1), (2, 4, 2), ()])
 def test_priors_broadcast(shape, num_samples):
-    """As a prior written out for each latent dimension of each position does."""
+    """The result equals that of a prior with an entry for each position and dimension."""
     prior = prior_of_shape(*shape)
     full = tuple(np.array(np.broadcast_to(each, (2, 4, 2))) for each in prior)
     np.testing.assert_allclose(
@@ -145,7 +145,7 @@ def test_prior_may_be_a_number():
 
 
 def test_float16_draws_stay_in_range():
-    """What float16 cannot hold becomes its largest number, with a finite slope."""
+    """A value that is too large for float16 becomes its largest number, with a finite slope."""
     amplitude = np.array([[60.0, -60.0, 2.0, -2.0]], "float16")
     stddev = np.array([[6e4, 6e4]], "float16")
 

@@ -71,7 +71,7 @@ def test_prior_of_its_own():
 
 
 def test_falls_to_the_evidence():
-    """From the negative ELBO, known in closed form, as the number of draws grows."""
+    """The estimate decreases from the negative ELBO, known in closed form, with more draws."""
     x = MODEL.sample(200).astype("float32")
     expected = MODEL.nll(x)
     means, errors = [], []
@@ -117,7 +117,7 @@ def test_memory_is_that_of_a_chunk(count, num_samples):
 
 
 def test_nested_data():
-    """A dict reaches encoder and likelihood as it is, its rows beside their own draws."""
+    """A dict reaches encoder and likelihood unchanged, with each row matched to its own draws."""
     data = {"halves": (X[:, :2], X[:, 2:]), "index": np.arange(len(X))}
 
     def joined(data):

@@ -1,4 +1,4 @@
-"""What holds for every metric: compiled and stateless updates, `fit`, configurations."""
+"""Tests of every metric: compiled and stateless updates, `fit`, configurations."""
 
 import keras
 import numpy as np

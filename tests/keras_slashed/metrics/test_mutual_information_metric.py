@@ -62,7 +62,7 @@ def test_uniform_sample():
     assert scipy.stats.kstest(numbers / 2000, "uniform").pvalue > 0.01
     counts = np.bincount(numbers // 100, minlength=20)
     assert scipy.stats.chisquare(counts).pvalue > 0.01
-    # Not merely spread, but random: neighbours are kept independently.
+    # Not merely spread, but random: neighbors are kept independently.
     assert 0.1 < np.mean(np.diff(numbers) == 1) < 0.3
 
 

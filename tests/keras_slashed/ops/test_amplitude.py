@@ -18,7 +18,7 @@ from tests.support import random_amplitude
 from tests.support import tensor
 from tests.support import to_numpy
 
-# Of a KL divergence made of means and deviations rounded to the dtype.
+# Of a KL divergence made of means and standard deviations rounded to the dtype.
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 2e-2, "bfloat16": 1e-1}
 
 
@@ -233,7 +233,7 @@ def largest(dtype):
 
 
 def test_extreme_amplitudes_have_finite_normals(dtype):
-    """With a wide prior too, whose mean and deviation float16 does not hold."""
+    """With a wide prior too, whose mean and standard deviation float16 does not hold."""
     values = [0.0, float(ml_dtypes.finfo(dtype).smallest_subnormal), 1e-20, 1e-4, 30.0]
     values = np.minimum([*values, 255.0, 6e4, 1e19, 1e30, np.inf], largest(dtype))
     psi = np.concatenate([values, -values, -values, values]).reshape(2, 5, 4)

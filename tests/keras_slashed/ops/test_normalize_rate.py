@@ -16,7 +16,7 @@ from tests.support import to_numpy
 
 NORMALIZATIONS = ("batch", "instance", "feature")
 PARTS = ("both", "mean")
-SHAPE = (2, 3, 8)  # most tests have it: JAX compiles each operation anew for every shape
+SHAPE = (2, 3, 8)  # most tests have it: JAX compiles each operation again for every shape
 # Of a mean rate whose amplitudes are rounded to the dtype.
 TOLERANCE = {"float64": 1e-14, "float32": 1e-6, "float16": 1e-3, "bfloat16": 8e-3}
 

@@ -15,7 +15,7 @@ from tests.support import tensor
 from tests.support import to_numpy
 
 pytestmark = pytest.mark.scaled
-SIZE = 16  # of every tensor: JAX compiles anew for each
+SIZE = 16  # of every tensor: JAX compiles again for each
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "bfloat16": 2.0**-7, "float16": 2.0**-10}
 SMALLEST_NORMAL = {
     "float64": 2.0**-1022,
@@ -53,7 +53,7 @@ def applied(function, dtype, values):
 
 @given(st.sampled_from(sorted(FUNCTIONS)), st.data())
 def test_monotone(name, data):
-    """To the rounding of neighbours, 3 units in the last place each."""
+    """To the rounding of neighbors, 3 units in the last place each."""
     dtype, values = data.draw(numbers(positive=name == "stdplus_inverse"))
     with dtype_enabled(dtype):
         _, y = applied(FUNCTIONS[name], dtype, values)

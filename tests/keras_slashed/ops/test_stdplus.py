@@ -43,7 +43,7 @@ def dtype(request):
 def test_exact_values(function, x, expected, dtype):
     computed = evaluate(function, x, dtype)
     expected = to_numpy(tensor(expected, dtype))
-    # 1 / sqrt(2) is no number of any dtype: its neighbours will do.
+    # 1 / sqrt(2) is no number of any dtype: its neighbors will do.
     np.testing.assert_allclose(computed, expected, rtol=float(ml_dtypes.finfo(dtype).eps))
     exact = expected != to_numpy(tensor(0.5**0.5, dtype))
     np.testing.assert_array_equal(computed[exact], expected[exact])

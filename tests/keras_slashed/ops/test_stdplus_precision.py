@@ -49,7 +49,7 @@ FUSED = {
     "log_second": 15.0,
     "inverse_second": 20.0,
 }
-# Of single operations, each of them rounded
+# Tolerances for single operations, each of which is rounded
 PLAIN = FUSED | {"y": 3.0, "log": 3.5, "inverse": 3.0, "gradient": 4.0}
 FLOAT64 = FUSED | {"y": 3.0, "log": 3.5}
 # Each way to compute float32, with its bounds. PyTorch's single operations keep

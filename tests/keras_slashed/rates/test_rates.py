@@ -1,4 +1,4 @@
-"""Rate budgets: fixed, committed and learnt rates, and rates for each input."""
+"""Rates: fixed, committed and learned rates, and rates for each input."""
 
 import os
 

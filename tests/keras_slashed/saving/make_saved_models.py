@@ -101,7 +101,7 @@ def optimizer_state(model):
 
 
 def compress(path):
-    """Write a `.keras` file anew, which is a zip archive whose files Keras leaves as they are."""
+    """Write a `.keras` file again, which is a zip archive whose files Keras leaves as they are."""
     temporary = path.with_suffix(".tmp")
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as new:
         for name in old.namelist():

@@ -24,7 +24,7 @@ def load(writer, folder):
     path = saved.FOLDER / f"{writer}.keras"
     if writer == "torch" != BACKEND:
         # Keras writes the module of its PyTorch optimizers, which others cannot import:
-        # the model has to be compiled anew, before its weights bring the state back.
+        # the model has to be compiled again, before its weights bring the state back.
         model = saved.compiled(keras.saving.load_model(path, compile=False))
         model.load_weights(extract_weights(path, folder))
     else:
@@ -56,7 +56,7 @@ def assert_as_written(model, written):
 
 @every_writer
 def test_from_any_backend(writer, tmp_path):
-    """A model is what it was, and its training goes on as it did where it began.
+    """A model is what it was, and its training continues as it did where it began.
 
     The annealing of the KL's weight included.
     """
