@@ -54,6 +54,27 @@ class ImageData:
         )
 
 
+def random_images(num_train, num_test, seed=0):
+    """Return an `ImageData` of random pixels and labels with MNIST's shape."""
+    rng = np.random.default_rng(seed)
+
+    def images(number):
+        return rng.integers(0, 256, (number, 28, 28)).astype("float32") * (2.0 / 255) - 1.0
+
+    def labels(number):
+        return rng.integers(0, 10, number).astype("int32")
+
+    return ImageData(
+        name="random",
+        source="random numbers",
+        x_train=images(num_train),
+        y_train=labels(num_train),
+        x_test=images(num_test),
+        y_test=labels(num_test),
+        sha256="",
+    )
+
+
 def checksum(arrays):
     """Return the SHA-256 of the concatenated bytes of arrays."""
     digest = hashlib.sha256()

@@ -19,22 +19,14 @@ from applications.experiment.command_line import nonnegative_number
 from applications.experiment.command_line import positive_number
 from applications.experiment.provenance import describe_run
 from applications.experiment.provenance import made_by
-from applications.experiment.resumable_training import Seconds
 from applications.experiment.table_command import table_command
-from applications.table1.compiled_classifier import build_classifier
-from applications.table1.compiled_classifier import compile_for_training
-from applications.table1.config import Setting
-from applications.table1.data_parallel import SharedBatches
-from applications.training import devices
 from applications.training.backends import threads
 from benchmarks.device_scaling import collectives
-from benchmarks.epoch_time.__main__ import random_images
+from benchmarks.device_scaling import measurement
 from benchmarks.harness import command_line
 from benchmarks.harness import frameworks
 from benchmarks.harness import tables
-from benchmarks.harness import timing
 
-_WARM_UP = 2  # epochs that include compilation
 _PREDICTED = (8, 1024)
 _TITLE = "# A training step on several devices\n"
 _TEXT = """
@@ -66,48 +58,6 @@ ring, and the two collectives of the statistics through the faster of the two. T
 nothing with computation. In practice gradients often overlap, but statistics cannot, because the
 step waits for them.
 """
-
-
-def step_times(case, steps, rounds):
-    """Return the seconds per step for each round, on the devices of `run_on_devices`.
-
-    It also returns what a step sends, from `benchmarks.device_scaling.collectives`.
-    """
-    normalization = case["normalization"]
-    vib = normalization != "none"
-    setting = Setting(
-        dataset="random",
-        bottleneck="vib" if vib else "none",
-        normalization=normalization if vib else "batch",
-        batch_size=case["batch_size"],
-    )
-    data = random_images(steps * setting.batch_size, 1)
-    model = build_classifier(setting, data, synchronized=True)
-    trained = devices.parallel(model)
-    compile_for_training(trained, setting, steps)
-    batches = SharedBatches(data.x_train, data.y_train, setting.batch_size, seed=0)
-    history = trained.fit(
-        batches, shuffle=False, epochs=_WARM_UP + rounds, verbose=0, callbacks=[Seconds()]
-    ).history
-    seconds = [value / steps for value in devices.mean(history["seconds"])[_WARM_UP:]]
-    size = setting.batch_size
-    return seconds, collectives.count(model, data.x_train[:size], data.y_train[:size])
-
-
-def measure_case(case, options):
-    """Return the row of a case, without provenance."""
-    arguments = (case, options.steps, options.repeats)
-    seconds, sent = devices.run_on_devices(case["devices"], step_times, *arguments)
-    spread = timing.spread(seconds)
-    return {
-        **case,
-        "milliseconds": f"{1e3 * spread.median:.4g}",
-        "milliseconds_low": f"{1e3 * spread.low:.4g}",
-        "milliseconds_high": f"{1e3 * spread.high:.4g}",
-        "steps": options.steps,
-        "rounds": len(seconds),
-        **sent,
-    }
 
 
 def prediction(sent, number, latency, bandwidth):
@@ -215,7 +165,7 @@ def main(arguments=None):
     table = tables.table_path(options.output, "device_scaling", run)
     for case in _cases(options):
         if not tables.measured_rows(table, case, run):
-            row = {**_in_new_process(measure_case, case, options), **run}
+            row = {**_in_new_process(measurement.measure_case, case, options), **run}
             tables.replace_rows(table, case, [row])
             title = "{normalization}, batch {batch_size}, {devices} devices"
             print(f"{title.format(**case)}: {row['milliseconds']} ms per step", flush=True)

@@ -17,9 +17,7 @@ import dataclasses
 import tempfile
 import time
 
-import numpy as np
-
-from applications.datasets.image_data import ImageData
+from applications.datasets.image_data import random_images
 from applications.experiment import csv_tables
 from applications.experiment.provenance import describe_run
 from applications.experiment.table_command import table_command
@@ -33,27 +31,6 @@ from benchmarks.harness import timing
 
 _FIT, _LOOP, _ATTACK = "model.fit, one epoch", "JAX loop, one epoch", "attack"
 _GOALS = {_LOOP: 1.1, _ATTACK: 2.0}
-
-
-def random_images(num_train, num_test, seed=0):
-    """Return an `ImageData` of random pixels and labels with MNIST's shape."""
-    rng = np.random.default_rng(seed)
-
-    def images(number):
-        return rng.integers(0, 256, (number, 28, 28)).astype("float32") * (2.0 / 255) - 1.0
-
-    def labels(number):
-        return rng.integers(0, 10, number).astype("int32")
-
-    return ImageData(
-        name="random",
-        source="random numbers",
-        x_train=images(num_train),
-        y_train=labels(num_train),
-        x_test=images(num_test),
-        y_test=labels(num_test),
-        sha256="",
-    )
 
 
 def calls(data, setting, folder):

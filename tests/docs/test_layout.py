@@ -37,9 +37,9 @@ FLOORS = {
     ),
     "benchmarks": (
         "harness",
-        "epoch_time layer_speed precision_stress rate_at_inference stdplus_accuracy stdplus_fit "
-        "text_throughput",
-        "device_scaling stdplus_speed",
+        "device_scaling epoch_time layer_speed precision_stress rate_at_inference "
+        "stdplus_accuracy stdplus_fit text_throughput",
+        "stdplus_speed",
     ),
 }
 MOST_FILES, MOST_LINES, SHARED_LINES = 12, 350, 10

@@ -1,12 +1,16 @@
 """The benchmark of several devices: what it counts, predicts and writes."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from applications.experiment import csv_tables
 from benchmarks.device_scaling import __main__ as device_scaling
 from benchmarks.device_scaling import collectives
 from tests.support import BACKEND
-from tests.support import run_python
+from tests.support import ROOT
 
 _HLO = """
   %all-reduce = f32[256]{0} all-reduce(%fusion.9), channel_id=1, metadata={op_name="jit(step)/jvp(\
@@ -61,8 +65,15 @@ def test_a_step_on_two_devices_is_timed_and_counted(normalization, tmp_path):
         pytest.skip("counted alike, and slow to start")
     options = ["--output", str(tmp_path), "--devices", "2", "--batch-size", "32", "--steps", "1",
                "--repeats", "1", "--normalization", normalization]  # fmt: skip
-    script = f"from benchmarks.device_scaling.__main__ import main; main({options})"
-    run_python(script, OMP_NUM_THREADS="1")
+    command = [sys.executable, "-m", "benchmarks.device_scaling", *options]
+    result = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
     (path,) = tmp_path.glob("device_scaling_*.csv")
     (row,) = csv_tables.read_rows(path)
     assert float(row["milliseconds"]) > 0.0
@@ -87,4 +98,4 @@ def test_a_step_on_two_devices_is_timed_and_counted(normalization, tmp_path):
 def test_batches_must_be_divisible(capsys):
     with pytest.raises(SystemExit):
         device_scaling.parse_arguments(["--devices", "3", "--batch-size", "128"])
-    assert "--batch-size 128 is no multiple" in capsys.readouterr().err
+    assert "--batch-size 128 must be a multiple" in capsys.readouterr().err
