@@ -301,7 +301,7 @@ def test_later_calls_need_the_same_last_axis():
 
 
 def test_mask_of_another_shape():
-    with pytest.raises(ValueError, match="`mask` must have the shape of the amplitude without"):
+    with pytest.raises(ValueError, match="shape of the amplitude without its last axis"):
         RateNormalization(1.0)(AMPLITUDE, mask=np.ones((8, 4), "bool"), training=True)
 
 
