@@ -32,7 +32,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "keras_slashed"
 html_static_path = ["_static"]
-html_css_files = ["tables.css"]
+html_css_files = ["phone.css"]
 html_copy_source = False
 html_math_renderer = "mathml"
 
@@ -133,7 +133,10 @@ def mathml(display):
     """Return the visitor that writes a formula as MathML, which needs no script."""
 
     def visit(translator, node):
-        translator.body.append(latex2mathml.converter.convert(node.astext(), display=display))
+        formula = latex2mathml.converter.convert(node.astext(), display=display)
+        # What is wider than a phone scrolls by itself.
+        tag = "div" if display == "block" else "span"
+        translator.body.append(f'<{tag} class="formula">{formula}</{tag}>')
         raise nodes.SkipNode
 
     return visit

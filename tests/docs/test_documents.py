@@ -68,6 +68,13 @@ def test_every_page_is_in_a_list_of_pages():
     assert set(PAGES) - {"docs/index.md"} <= listed
 
 
+def test_the_reference_lists_every_public_module():
+    listed = re.findall(
+        r"^   keras_slashed\.(\w+)$", (ROOT / "docs/api.md").read_text(), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(keras_slashed.__all__)
+
+
 def test_each_wish_of_the_table_is_a_line_that_runs():
     names = {"keras": keras, "R": 2.0, "X": 0.1, "latent_dim": 4}
     for module in (keras_slashed.layers, keras_slashed.rates, keras_slashed.callbacks):
