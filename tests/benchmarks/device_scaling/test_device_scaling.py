@@ -87,4 +87,4 @@ def test_a_step_on_two_devices_is_timed_and_counted(normalization, tmp_path):
 def test_batches_must_be_divisible(capsys):
     with pytest.raises(SystemExit):
         device_scaling.parse_arguments(["--devices", "3", "--batch-size", "128"])
-    assert "--batch-size 128 is no multiple" in capsys.readouterr().err
+    assert "--batch-size 128 must be a multiple" in capsys.readouterr().err
