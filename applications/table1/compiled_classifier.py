@@ -99,7 +99,7 @@ class CompiledClassifier:
 
     Attributes:
         classifier: Model that maps images to logits, with one draw.
-        model: The same model for indices of images, first training and then test images.
+        model: Model that maps indices of images to logits, with training images before test images.
         rate_monitor: `RateMonitor` to pass to `model.fit` and `model.evaluate`.
         steps_per_epoch: Integer. Training steps in an epoch.
     """

@@ -26,7 +26,7 @@ class Timed(typing.NamedTuple):
     Attributes:
         wall: Float. Seconds of wall time.
         processor: Float. Seconds of processor time of this process, summed over processors.
-        result: The result of the call.
+        result: Any object. The result of the call.
     """
 
     wall: float

@@ -34,8 +34,8 @@ def test_two_devices_train_a_classifier_at_its_rate(tmp_path):
     ("options", "message"),
     [
         (["--devices", "0"], "positive integer, not '0'"),
-        (["--devices", "3"], "--batch-size 100 cannot be shared by 3 devices"),
-        (["--devices", "2", "--jobs", "2"], "without --jobs"),
+        (["--devices", "3"], "--batch-size 100 cannot be divided among 3 devices"),
+        (["--devices", "2", "--jobs", "2"], "cannot be used with --jobs"),
     ],
 )
 def test_bad_options(options, message, capsys):

@@ -89,9 +89,9 @@ def test_data_are_apart_and_told_where_a_data_set_has_several():
     ("changes", "text"),
     [
         ({"commit": "def"}, "0, 1 (from 2 commits)"),
-        ({"device": "GPU"}, "0, 1 (of 2 devices)"),
+        ({"device": "GPU"}, "0, 1 (from 2 devices)"),
         ({"backend": "jax 1.1", "keras": "3.2"},
-         "0, 1 (of 2 versions of the backend, 2 versions of Keras)"),
+         "0, 1 (from 2 versions of the backend, 2 versions of Keras)"),
     ],
 )  # fmt: skip
 def test_seeds_of_different_makers_are_told(changes, text):

@@ -173,7 +173,7 @@ def test_a_report_names_its_data(data, name):
     row = {"model": "VIB", "policy": "float32", "epochs": "2", "seed": "0", "data": data}
     reached = {"rate_nats": "2.3", "test_error": "4.00", "test_elbo_nats": ""}
     text = report.markdown([], [{**row, **reached}])
-    assert f"for 2 epochs of\n{name}: mean over 1 seeds" in text
+    assert f"for 2 epochs of\n{name}. The table shows the mean over 1 seeds" in text
 
 
 def test_the_policy_is_as_it_was_afterwards():

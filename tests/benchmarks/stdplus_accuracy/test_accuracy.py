@@ -186,9 +186,9 @@ def test_the_sample_writes_a_table_and_a_picture(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--exhaustive", "--dtypes", "float64"], "knows float32, float16, bfloat16 only"),
+        (["--exhaustive", "--dtypes", "float64"], "supports only float32, float16, bfloat16"),
         (["--samples", "0"], "--samples: must be a positive integer like 1000, 1e6 or 2^28"),
-        (["--jobs", "2"], "--jobs and --limit go with --exhaustive"),
+        (["--jobs", "2"], "--jobs and --limit require --exhaustive"),
         (["--modes", "quick"], "invalid choice: 'quick'"),
     ],
 )
