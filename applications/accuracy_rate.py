@@ -43,7 +43,7 @@ def draw(rows, path):
     """
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
     for panel, eps in zip(panels, _ATTACKS):
-        for name, (style, colour, label) in _STYLES.items():
+        for name, (style, color, label) in _STYLES.items():
             chosen = sorted(
                 (row for row in rows if row["normalization"] == name),
                 key=lambda row: float(row["rate_nats"]),
@@ -51,7 +51,7 @@ def draw(rows, path):
             x, y = numbers(chosen, "rate_nats"), numbers(chosen, f"eps_{eps}")
             if not chosen:
                 continue
-            panel.plot(x, y, style, color=colour, ms=5, mfc="none", label=label)
+            panel.plot(x, y, style, color=color, ms=5, mfc="none", label=label)
             if name == "beta_vib":
                 for row, at in zip(chosen, zip(x, y)):
                     panel.annotate(
@@ -60,7 +60,7 @@ def draw(rows, path):
                         xytext=(3, 5),
                         textcoords="offset points",
                         fontsize="x-small",
-                        color=colour,
+                        color=color,
                     )
         panel.set(
             xscale="log",

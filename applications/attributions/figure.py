@@ -22,13 +22,13 @@ def draw_curves(curves, path):
     figure, panels = plt.subplots(1, 2, figsize=(12, 4.6), sharey=True, layout="constrained")
     for panel, (kind, by_name) in zip(panels, curves.items()):
         methods = dict.fromkeys(map(_method, by_name))
-        colours = {name: f"C{index}" for index, name in enumerate(methods)}
+        colors = {name: f"C{index}" for index, name in enumerate(methods)}
         for name, values in by_name.items():
             panel.plot(
                 np.linspace(0.0, 1.0, values.shape[1]),
                 values.mean(axis=0),
                 "--" if name.endswith(_TIMES) else "-",
-                color=colours[_method(name)],
+                color=colors[_method(name)],
                 label=name,
             )
         panel.set(title=kind, xlabel=f"share of pixels, {_VERB[kind]}", ylim=(0, 1), xlim=(0, 1))

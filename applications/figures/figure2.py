@@ -42,8 +42,8 @@ def draw(path):
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     k = -(np.linspace(0.0, 2.0, 400) ** 2)  # dense where the slope is infinite
-    for values, name, colour in zip(roots(k), ("M_0", "M_1"), ("tab:blue", "tab:orange")):
-        left.plot(k, values, color=colour, label=f"${name}(k)$")
+    for values, name, color in zip(roots(k), ("M_0", "M_1"), ("tab:blue", "tab:orange")):
+        left.plot(k, values, color=color, label=f"${name}(k)$")
     left.plot(0.0, 1.0, "o", color="0.3", ms=4)
     left.set(xlabel="$k$", ylabel=r"roots of $\log x - x = k - 1$", title="(a) the two roots")
     x = np.linspace(-4.0, 4.0, 401)

@@ -82,7 +82,7 @@ def draw(rows, path):
         path: String or path. File of the figure.
     """
     figure, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
-    for dtype, colour in zip(_DTYPES, ("tab:blue", "tab:orange")):
+    for dtype, color in zip(_DTYPES, ("tab:blue", "tab:orange")):
         chosen = [row for row in rows if row["dtype"] == dtype]
         steps = [row for row in chosen if row["method"] == "algorithm_1"]
         n = [row["iterations"] for row in steps]
@@ -91,10 +91,10 @@ def draw(rows, path):
             ("error_beyond_0.04", "x:", "measured, |x| > 0.04"),
         ):
             values = [float(row[column]) for row in steps]
-            axes.plot(n, values, style, color=colour, ms=5, label=f"Algorithm 1, {dtype}, {label}")
+            axes.plot(n, values, style, color=color, ms=5, label=f"Algorithm 1, {dtype}, {label}")
         (ours,) = (row for row in chosen if row["method"] == "keras_slashed")
         axes.axhline(
-            float(ours["error"]), color=colour, ls="--", lw=1.2, label=f"keras_slashed, {dtype}"
+            float(ours["error"]), color=color, ls="--", lw=1.2, label=f"keras_slashed, {dtype}"
         )
     axes.plot(
         n,

@@ -79,13 +79,13 @@ def draw_in_words(rows, path):
         extras.save(figure, path)
 
 
-def _set_and_get(panel, rows, tuned, colour):
+def _set_and_get(panel, rows, tuned, color):
     """Draw the achieved rate against what was set, and write some accuracies next to it."""
     chosen = [row for row in rows if row["tuned"] == tuned]
     groups = {float(value): group for (value,), group in grouped(chosen, "value").items()}
     x = sorted(groups)
     rates = [numbers(groups[value], "achieved_rate").mean() for value in x]
-    panel.plot(x, rates, "o-", color=colour, ms=6)
+    panel.plot(x, rates, "o-", color=color, ms=6)
     panel.set(xscale="log", yscale="log", ylim=(1.2e-5, 80))
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_formatter("{x:g}")
@@ -106,10 +106,10 @@ def _set_and_get(panel, rows, tuned, colour):
 
 def _draw_reached(panel, rows):
     """Plot the rate that each method reached against its target."""
-    for tuned, (label, marker, colour) in _METHODS.items():
+    for tuned, (label, marker, color) in _METHODS.items():
         chosen = [row for row in rows if row["tuned"] == tuned]
         x, y = numbers(chosen, "value"), numbers(chosen, "achieved_rate")
-        panel.plot(x, y, marker, color=colour, ms=6, mfc="none", mew=1.5, label=label)
+        panel.plot(x, y, marker, color=color, ms=6, mfc="none", mew=1.5, label=label)
     low, high = x.min() / 2, x.max() * 2
     panel.plot([low, high], [low, high], ":", color="0.4", label="reached = target")
     panel.set(
@@ -123,13 +123,13 @@ def _draw_reached(panel, rows):
     panel.legend(loc="upper left")
 
 
-def _band(axes, rows, column, colour, style, label):
+def _band(axes, rows, column, color, style, label):
     """Plot the mean over seeds, and the range over seeds if there are several."""
     groups = {float(value): group for (value,), group in grouped(rows, "value").items()}
     x = sorted(groups)
     values = [numbers(groups[value], column) for value in x]
-    lines = axes.plot(x, [v.mean() for v in values], style, color=colour, ms=4, label=label)
+    lines = axes.plot(x, [v.mean() for v in values], style, color=color, ms=4, label=label)
     if any(len(v) > 1 for v in values):
         low, high = [v.min() for v in values], [v.max() for v in values]
-        axes.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)
+        axes.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
     return lines

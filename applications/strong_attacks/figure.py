@@ -42,11 +42,11 @@ def draw(rows, path):
     for panel, row in zip(panels.flat, rows):
         table = [float(row[f"table_eps_{eps}"]) for eps in EPSILONS]
         panel.plot(EPSILONS, table, color="0.75", lw=4, label="FGSM on all test images (Table 1)")
-        for attack, (style, colour) in _STYLES.items():
+        for attack, (style, color) in _STYLES.items():
             errors = errors_of(row, attack)
             deviations = [standard_error(error, row["images"]) for error in errors]
             panel.errorbar(
-                EPSILONS, errors, deviations, fmt=style, color=colour, mfc="none", lw=1.2,
+                EPSILONS, errors, deviations, fmt=style, color=color, mfc="none", lw=1.2,
                 ms=9 if attack == "worst" else 5, capsize=2, label=TITLES[attack],
             )  # fmt: skip
         panel.set(title=name_of(row), ylim=(0, 102), xticks=EPSILONS)

@@ -23,7 +23,7 @@ def draw(rows, path):
     """
     found = groups(rows)
     multipliers = sorted({float(group[0]["r"]) for group in found if group[0]["r"]})
-    colours = plt.colormaps["viridis"](np.linspace(0.0, 0.9, max(len(multipliers), 1)))
+    colors = plt.colormaps["viridis"](np.linspace(0.0, 0.9, max(len(multipliers), 1)))
     figure, panels = plt.subplots(
         1, len(NORMALIZATIONS), figsize=(12, 4.6), sharey=True, layout="constrained"
     )
@@ -34,19 +34,19 @@ def draw(rows, path):
             if name in _WITHOUT_VIB:
                 _line(panel, group, *_WITHOUT_VIB[name])
             elif name == normalization:
-                _line(panel, group, colours[multipliers.index(float(row["r"]))], "o")
+                _line(panel, group, colors[multipliers.index(float(row["r"]))], "o")
         panel.set(title=f'"{normalization}"', xlabel="strength of the attack, eps", ylim=(0, 100))
         panel.set_xticks(EPSILONS)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("error on test images (%)")
     present = {group[0]["normalization"] for group in found}
     handles = [
-        plt.Line2D([], [], color=colour, marker="o", ms=4, label=f"r = {r:g}")
-        for r, colour in zip(multipliers, colours)
+        plt.Line2D([], [], color=color, marker="o", ms=4, label=f"r = {r:g}")
+        for r, color in zip(multipliers, colors)
     ]
     handles += [
-        plt.Line2D([], [], color=colour, marker=marker, ms=4, label=name)
-        for name, (colour, marker) in _WITHOUT_VIB.items()
+        plt.Line2D([], [], color=color, marker=marker, ms=4, label=name)
+        for name, (color, marker) in _WITHOUT_VIB.items()
         if name in present
     ]
     if any(paper_errors(row) for row in rows):
@@ -56,16 +56,16 @@ def draw(rows, path):
     extras.save(figure, path)
 
 
-def _line(panel, group, colour, marker):
+def _line(panel, group, color, marker):
     mean, deviation = errors(group)
-    panel.plot(EPSILONS, mean, color=colour, marker=marker, ms=4)
+    panel.plot(EPSILONS, mean, color=color, marker=marker, ms=4)
     if deviation is not None:
         panel.fill_between(
-            EPSILONS, mean - deviation, mean + deviation, color=colour, alpha=0.2, lw=0
+            EPSILONS, mean - deviation, mean + deviation, color=color, alpha=0.2, lw=0
         )
     paper = paper_errors(group[0])
     if paper:
-        panel.plot(EPSILONS, paper, color=colour, ls="--", lw=0.8)
+        panel.plot(EPSILONS, paper, color=color, ls="--", lw=0.8)
 
 
 def _title(rows):

@@ -51,14 +51,14 @@ def _draw_kl(rows, folder, path):
     )  # fmt: skip
     for panel, kind in zip(panels[0], kinds):
         mine = [row for row in rows if _kind(row) == kind]
-        colours = plt.colormaps["viridis"](np.linspace(0.0, 0.9, len(mine)))
-        for row, colour in zip(mine, colours):
+        colors = plt.colormaps["viridis"](np.linspace(0.0, 0.9, len(mine)))
+        for row, color in zip(mine, colors):
             history = read_rows(folder / "history" / f"{row['label']}.csv")
             epochs = [int(line["epoch"]) + 1 for line in history]
             for column, style in (("latent_rate", "-"), ("val_latent_rate", ":")):
                 values = [float(line[column]) for line in history]
                 label = row["row"] if style == "-" else None
-                panel.plot(epochs, values, style, color=colour, marker="o", ms=3, label=label)
+                panel.plot(epochs, values, style, color=color, marker="o", ms=3, label=label)
         if kind.startswith("committed"):
             panel.axhline(COMMITTED_NATS, color="0.5", lw=0.8)
         # The axis covers 0 to 80 nats. It is linear below 1, where collapsed rows are.

@@ -5,7 +5,7 @@ from applications import extras
 plt = extras.pyplot()
 
 
-_COLOURS = {  # from Okabe and Ito, distinguishable for color-blind readers
+_COLORS = {  # from Okabe and Ito, distinguishable for color-blind readers
     "stdplus": "#D55E00",
     "log_stdplus": "#E69F00",
     "stdplus_inverse": "#F0E442",
@@ -27,7 +27,7 @@ def draw(rows, path):
     sizes = sorted({int(row["elements"]) for row in rows})
     passes = list(dict.fromkeys(row["pass"] for row in rows))
     groups = list(dict.fromkeys(_group(row) for row in rows))
-    names = [name for name in _COLOURS if any(row["function"] == name for row in rows)]
+    names = [name for name in _COLORS if any(row["function"] == name for row in rows)]
     # Next to each other if there is room.
     columns = len(passes) if len(groups) <= 4 else 1
     lines = len(sizes) * len(passes) // columns
@@ -62,8 +62,8 @@ def _draw_bar(panel, row, place, names):
     width = 0.84 / len(names)
     x = place + width * (names.index(row["function"]) - (len(names) - 1) / 2)
     ratio, low, high = (float(row[key]) for key in ("ratio", "ratio_low", "ratio_high"))
-    colour = _COLOURS[row["function"]]
-    panel.bar(x, ratio - 1.0, width, bottom=1.0, color=colour, edgecolor="0.3", lw=0.5)
+    color = _COLORS[row["function"]]
+    panel.bar(x, ratio - 1.0, width, bottom=1.0, color=color, edgecolor="0.3", lw=0.5)
     panel.plot([x, x], [low, high], color="black", lw=1)
     up = ratio >= 1.0
     panel.annotate(
@@ -96,7 +96,7 @@ def _label(panel, title, groups):
 
 
 def _add_legend(figure, rows, names):
-    handles = [plt.Rectangle((0, 0), 1, 1, fc=_COLOURS[n], ec="0.3", lw=0.5) for n in names]
+    handles = [plt.Rectangle((0, 0), 1, 1, fc=_COLORS[n], ec="0.3", lw=0.5) for n in names]
     handles.append(plt.Line2D([], [], color="black", lw=1.2))
     labels = [*names, "softplus = 1"]
     if any(row["goal"] for row in rows):

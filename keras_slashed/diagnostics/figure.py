@@ -78,9 +78,9 @@ def _draw_rates(panel, diagnosis, order):
         (-0.2, diagnosis.rate, _RATE, r"rate $|\psi_k|^2$"),
         (0.2, diagnosis.gradient_rate, _GRADIENT, r"gradient $|G_k\,/\,2\beta|^2$"),
     )
-    for shift, values, colour, label in bars:
+    for shift, values, color, label in bars:
         heights = np.maximum(values[order], 0.0)
-        panel.bar(position + shift, heights, 0.4, color=colour, label=label)
+        panel.bar(position + shift, heights, 0.4, color=color, label=label)
     if diagnosis.collapsed.any():
         panel.bar(position[:1], 0.0, color=_COLLAPSED, label="collapsed")
     panel.set_ylim(bottom=0.0)
@@ -95,10 +95,10 @@ def _draw_residuals(panel, diagnosis, order, errors):
     residual = diagnosis.residual[order]
     reach = errors * np.nan_to_num(diagnosis.standard_error[order])
     found = verdicts(diagnosis)[order]
-    for verdict, (colour, marker, face) in _VERDICTS.items():
+    for verdict, (color, marker, face) in _VERDICTS.items():
         (chosen,) = np.nonzero(found == verdict)
         if len(chosen):
-            style = dict(fmt=marker, color=colour, mfc=face, ms=5, elinewidth=1, capsize=2)
+            style = dict(fmt=marker, color=color, mfc=face, ms=5, elinewidth=1, capsize=2)
             panel.errorbar(chosen, residual[chosen], reach[chosen], label=verdict, **style)
     panel.axhline(0.0, color="black", lw=0.8)
     # All points and the line are visible, but an error bar may exceed the top of the panel.

@@ -78,10 +78,10 @@ def test_other_columns_are_refused_and_nothing_is_lost(tmp_path):
     table.append(make_row())
     with pytest.raises(ValueError, match=r"needs the columns .*Received: \['r'\]"):
         table.append({"r": 1})
-    foreign = [{**row, "colour": "red"} for row in table.rows()]
+    foreign = [{**row, "color": "red"} for row in table.rows()]
     csv_tables.write_rows(table.path, foreign)
     for use in (table.rows, lambda: table.append(make_row(1))):
-        with pytest.raises(ValueError, match=r"line 1 .*Unknown: \['colour'\]"):
+        with pytest.raises(ValueError, match=r"line 1 .*Unknown: \['color'\]"):
             use()
     assert csv_tables.read_rows(table.path) == foreign
 

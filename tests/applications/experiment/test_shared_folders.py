@@ -201,8 +201,8 @@ def test_a_row_names_the_commits_of_its_parts(tmp_path, commits):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda text: text.replace("\n", ",colour\n", 1).replace("cores\"\n", "cores\",red\n"),
-         r"line 1 .*Unknown: \['colour'\]"),
+        (lambda text: text.replace("\n", ",color\n", 1).replace("cores\"\n", "cores\",red\n"),
+         r"line 1 .*Unknown: \['color'\]"),
         (lambda text: text.replace("train_error", "error", 1), r"Missing: \['train_error'\]"),
         (lambda text: text[:-20], "line 2 is truncated"),
         (lambda text: text + text.splitlines()[1] + "\n", r"epochs=2, seed=0 of \w+ 2 times"),
@@ -236,8 +236,8 @@ def test_half_moons_are_refused_too(tmp_path, monkeypatch, capsys):
     csv_tables.write_rows(path, [*whole, whole[0]])
     with pytest.raises(SystemExit, match=r"value=0\.1, seed=0 of \w+ 2 times"):
         half_moons.main(moons(tmp_path))
-    csv_tables.write_rows(path, [{**row, "colour": "red"} for row in whole])
-    with pytest.raises(SystemExit, match=r"Unknown: \['colour'\]"):
+    csv_tables.write_rows(path, [{**row, "color": "red"} for row in whole])
+    with pytest.raises(SystemExit, match=r"Unknown: \['color'\]"):
         half_moons.main(moons(tmp_path))
 
 
