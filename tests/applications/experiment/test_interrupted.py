@@ -19,6 +19,14 @@ BENCHMARKS = ("device_scaling", "text_throughput", "precision_stress", "rate_at_
               "stdplus_speed", "epoch_time", "layer_speed")  # fmt: skip
 
 
+# Shells start what runs in the background so that it ignores Ctrl-C.
+HEARS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
 def trained(folder):
     """Return the histories of rows that have trained an epoch."""
     return [path for path in folder.glob("history/*.csv") if path.stat().st_size]
@@ -27,8 +35,8 @@ def trained(folder):
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="Ctrl-C of a terminal is POSIX' here")
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_command_and_its_workers_end_with_one_line(tmp_path, jobs):
-    command = [sys.executable, "-m", "applications.table1", "--dataset", "digits", "--rows", "base",
-               "--seeds", "0", "1", "--epochs", "5000", "--batch-size", "479", "--quiet",
+    command = [sys.executable, "-c", HEARS, "-m", "applications.table1", "--dataset", "digits",
+               "--rows", "base", "--seeds", "0", "1", "--epochs", "5000", "--batch-size", "479", "--quiet",
                "--output", str(tmp_path), "--jobs", jobs]  # fmt: skip
     with subprocess.Popen(
         command,
@@ -36,8 +44,6 @@ def test_a_command_and_its_workers_end_with_one_line(tmp_path, jobs):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        # Shells start what runs in the background so that it ignores Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         try:
             wait_for(lambda: len(trained(tmp_path)) == int(jobs), process)
