@@ -35,9 +35,10 @@ def trained(folder):
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="Ctrl-C of a terminal is POSIX' here")
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_command_and_its_workers_end_with_one_line(tmp_path, jobs):
-    command = [sys.executable, "-c", HEARS, "-m", "applications.table1", "--dataset", "digits",
-               "--rows", "base", "--seeds", "0", "1", "--epochs", "5000", "--batch-size", "479", "--quiet",
-               "--output", str(tmp_path), "--jobs", jobs]  # fmt: skip
+    options = ["--dataset", "digits", "--rows", "base", "--seeds", "0", "1", "--epochs", "5000",
+               "--batch-size", "479", "--quiet"]  # fmt: skip
+    options += ["--output", str(tmp_path), "--jobs", jobs]
+    command = [sys.executable, "-c", HEARS, "-m", "applications.table1", *options]
     with subprocess.Popen(
         command,
         cwd=ROOT,
