@@ -95,7 +95,7 @@ def load(name, data_dir=None, max_length=None, max_size=20_000, min_count=1, voc
         _check_different(files, halves)
         documents = _split(itertools.chain(*halves))
         words = Vocabulary.read(_find(folder, "yahoo.dict"))
-        source = "the validation and test parts, split anew"
+        source = "the validation and test parts, split again"
     else:
         documents = _split(read_documents(name))
         if vocabulary is not None:

@@ -86,7 +86,7 @@ def test_parts_of_yahoo_are_split_anew(tmp_path):
     data = texts.load("yahoo", tmp_path)
     assert [len(part) for part in (data.train, data.valid, data.test)] == [32, 4, 4]
     np.testing.assert_array_equal(data.valid.lengths, [1, 1, 2, 2])
-    assert "split anew" in data.describe()
+    assert "split again" in data.describe()
 
 
 def test_a_part_twice(tmp_path):
