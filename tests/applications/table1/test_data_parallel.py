@@ -14,7 +14,7 @@ from tests.support import run_python
 def test_two_devices_train_a_classifier_at_its_rate(tmp_path):
     options = ["--dataset", "digits", "--devices", "2", "--epochs", "3", "--batch-size", "256",
                "--learning-rate", "1e-3", "--quiet", "--output", str(tmp_path)]  # fmt: skip
-    script = f"from applications import mnist; classifier.main({options})"
+    script = f"from applications import classifier; classifier.main({options})"
     output, _ = run_python(script, OMP_NUM_THREADS="1")
     (row,) = csv_tables.read_rows(tmp_path / "devices_digits.csv")
     assert list(row) == list(data_parallel.COLUMNS)
