@@ -294,5 +294,7 @@ except DeprecationWarning as error:
 """
         return run_python(script)
 
-    works, _ = outputs("ignore")  # Keras 3.12 cannot be traced
+    works, _ = outputs("ignore")
+    if not keras.__version__.startswith("3.12."):  # which torch.compile cannot trace
+        assert works == "True\n"
     assert outputs("error") == (works + "seen\n", "")
