@@ -8,6 +8,7 @@ import pytest
 from tests.support import BACKEND
 from tests.support import run_python
 
+pytestmark = pytest.mark.experiment("jax")  # new processes
 EXTRA = {"matplotlib", "mpmath", "scipy", "sklearn", "tensorflow_datasets"}
 DRAWING = [
     "applications.accuracy_rate",

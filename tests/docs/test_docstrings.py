@@ -9,6 +9,8 @@ import pytest
 
 import keras_slashed
 
+pytestmark = pytest.mark.experiment("tensorflow", "jax", "torch")
+
 
 def _modules():
     walked = pkgutil.walk_packages(keras_slashed.__path__, "keras_slashed.")

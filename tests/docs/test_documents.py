@@ -16,6 +16,11 @@ from tests.support import BACKEND
 from tests.support import to_numpy
 
 CHECKS = {}
+# Which backends run a page by day, because it has blocks for them; PyTorch runs the others.
+RUN_ON = {
+    "docs/guides/devices.md": ("tensorflow", "jax"),
+    "docs/guides/export.md": ("tensorflow",),
+}
 
 
 def checks(page):
@@ -38,7 +43,12 @@ def own_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if "```python" in (ROOT / page).read_text()]
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.experiment(*RUN_ON.get(page, ("torch",))))
+        for page in PAGES
+        if "```python" in (ROOT / page).read_text()
+    ],
 )
 def test_blocks_run(page, capsys):
     after = run(page)

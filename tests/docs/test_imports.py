@@ -33,11 +33,13 @@ print(*sorted(Watch.tried & {{"jax", "tensorflow", "torch"}}))
     return tried, printed
 
 
+@pytest.mark.experiment("tensorflow", "jax", "torch")
 def test_import_of_no_other_backend():
     tried, _ = run_with_backend(BACKEND, "")
     assert tried == ""
 
 
+@pytest.mark.experiment("jax")
 @pytest.mark.skipif(BACKEND != "jax", reason="Keras' NumPy backend imports JAX itself")
 def test_inference_on_the_numpy_backend():
     """With the accuracy of single operations, in float32: Keras makes that of float64 there."""

@@ -37,6 +37,7 @@ def test_the_two_commands_are_there():
     assert commands[1].endswith("&& .venv/bin/pip install nox && .venv/bin/nox")
 
 
+@pytest.mark.experiment("tensorflow", "jax", "torch")
 def test_blocks():
     bottleneck, vae = run(README)
     history = bottleneck["history"].history

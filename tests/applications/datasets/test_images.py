@@ -235,6 +235,7 @@ def url_info(tfds, path):
     return tfds.core.download.checksums.compute_url_info(path)
 
 
+@pytest.mark.experiment("tensorflow")
 @needs_tfds
 @pytest.mark.filterwarnings("ignore")  # its own
 def test_tensorflow_datasets_builds_the_same_small_mnist(tfds, tmp_path, monkeypatch):
@@ -276,6 +277,7 @@ def check_same_mnist(folder):
             np.testing.assert_allclose(*sums, atol=1e-2)
 
 
+@pytest.mark.experiment("tensorflow")
 @needs_tfds
 @pytest.mark.filterwarnings("ignore")  # its own
 def test_tensorflow_datasets_builds_the_same_cifar10(tfds, tmp_path, monkeypatch):

@@ -32,6 +32,7 @@ def trained(folder):
     return [path for path in folder.glob("history/*.csv") if path.stat().st_size]
 
 
+@pytest.mark.experiment("jax")
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="Ctrl-C of a terminal is POSIX' here")
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_command_and_its_workers_end_with_one_line(tmp_path, jobs):

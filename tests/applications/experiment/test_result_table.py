@@ -91,6 +91,7 @@ def append_rows(table, writer):
         table.append(make_row(index, row=writer))
 
 
+@pytest.mark.experiment("jax")
 def test_processes_that_write_at_once_lose_nothing(tmp_path):
     table = make_table(tmp_path)
     context = multiprocessing.get_context("spawn")

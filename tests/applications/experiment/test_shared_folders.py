@@ -56,6 +56,7 @@ def change(path, **values):
     csv_tables.write_rows(path, rows)
 
 
+@pytest.mark.experiment("jax")
 def test_two_commands_at_once_make_each_row_once(tmp_path):
     command = [sys.executable, "-m", "applications.classifier",
                *options(tmp_path, "--seed", "0", "1", "2")]  # fmt: skip

@@ -56,6 +56,7 @@ def test_it_does_nothing_at_inference():
         np.testing.assert_array_equal(to_numpy(layer(x, training=training)), x)
 
 
+@pytest.mark.experiment("tensorflow")
 @pytest.mark.parametrize("jit_compile", JIT_COMPILE[BACKEND])
 def test_inside_fit(jit_compile):
     """White images on black: the mean over an epoch tells the share of black.

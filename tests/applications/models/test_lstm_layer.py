@@ -12,6 +12,8 @@ from tests.support import BACKEND
 from tests.support import gradient
 from tests.support import to_numpy
 
+# A kernel for each backend.
+pytestmark = pytest.mark.experiment("tensorflow", "jax", "torch")
 RNG = np.random.default_rng(0)
 SEQUENCES = RNG.normal(size=(3, 5, 2)).astype("float32")
 STATES = [RNG.normal(size=(3, 4)).astype("float32") for _ in range(2)]

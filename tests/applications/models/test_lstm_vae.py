@@ -233,6 +233,7 @@ def test_fit_on_batches_of_several_lengths():
     assert min(history["latent_rate"]) > 2.0
 
 
+@pytest.mark.experiment("tensorflow")
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="the others compile, or not, by Keras' choice")
 def test_xla_trains_as_tensorflow_does(monkeypatch):
     """A step's loss and weights on two threads, by XLA, are those on one, without it.

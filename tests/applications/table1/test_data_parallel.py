@@ -10,7 +10,7 @@ from applications.training import devices
 from tests.support import run_python
 
 
-@pytest.mark.experiment("torch")
+@pytest.mark.experiment("jax")
 def test_two_devices_train_a_classifier_at_its_rate(tmp_path):
     options = ["--dataset", "digits", "--devices", "2", "--epochs", "3", "--batch-size", "256",
                "--learning-rate", "1e-3", "--quiet", "--output", str(tmp_path)]  # fmt: skip

@@ -13,6 +13,7 @@ from tests.support import BACKEND
 needs_jax = pytest.mark.skipif(BACKEND != "jax", reason="the loop is written in JAX")
 
 
+@pytest.mark.experiment("jax")
 @needs_jax
 def test_the_loop_trains_as_keras_does(tmp_path):
     import jax.numpy as jnp
@@ -38,6 +39,7 @@ def test_the_loop_trains_as_keras_does(tmp_path):
     assert logged[-1][0] < logged[0][0]
 
 
+@pytest.mark.experiment("jax")
 @needs_jax
 def test_the_loop_s_bottleneck_learns():
     from benchmarks.epoch_time.hand_written_jax import HandWrittenTraining
