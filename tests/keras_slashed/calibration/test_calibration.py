@@ -27,7 +27,7 @@ def amplitude_layer(name="amplitude"):
 def classifier(*bottleneck, inputs=5):
     layers = [keras.Input((inputs,)), amplitude_layer(), *bottleneck, keras.layers.Dense(1)]
     model = keras.Sequential(layers)
-    model.compile("sgd", "mse")
+    model.compile("sgd", "mse", jit_compile=BACKEND == "jax")
     return model
 
 

@@ -20,7 +20,9 @@ Y = np.float32(X[:, :1] > 0.0)
 def classifier(normalization="batch", dense=keras.layers.Dense, **compile_arguments):
     vib = FixedRateVIB(RATE, normalization, seed=0, name="latent")
     model = keras.Sequential([keras.Input((5,)), dense(6, name="amplitude"), vib, dense(1)])
-    model.compile(keras.optimizers.Adam(0.1), "mse", **compile_arguments)
+    eagerly = compile_arguments.get("run_eagerly", False)
+    arguments = {"jit_compile": BACKEND == "jax" and not eagerly, **compile_arguments}
+    model.compile(keras.optimizers.Adam(0.1), "mse", **arguments)
     return model
 
 
@@ -46,7 +48,7 @@ def mean_rate(model, x=X):
 def test_every_validation_is_at_the_rate(normalization, first):
     """Whether it comes before a RateMonitor or after, which does not count its pass."""
     callbacks = [RateCalibration(X, batch_size=20), RateMonitor()]
-    model = classifier(normalization)
+    model = classifier(normalization, jit_compile="auto")
     history = fit(model, *(callbacks if first else callbacks[::-1]))
     np.testing.assert_allclose(history["val_latent_rate"], RATE, rtol=2e-6)
     np.testing.assert_allclose(history["latent_rate"], RATE, rtol=2e-6)
