@@ -24,7 +24,7 @@ FLOORS = {
         "evaluation rates distributions",
         "layers",
         "metrics",
-        "calibration",
+        "calibration coding",
         "attribution callbacks diagnostics export",
     ),
     "applications": (

@@ -1,0 +1,186 @@
+"""BlockCode: a fixed number of bits for each posterior."""
+
+import math
+import numbers
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_slashed.coding.candidates import Candidates
+from keras_slashed.coding.packing import packed
+from keras_slashed.coding.packing import packed_size
+from keras_slashed.coding.packing import unpacked
+from keras_slashed.coding.selection import Selection
+from keras_slashed.ops.amplitude import relative_log_stddev
+from keras_slashed.ops.amplitude import relative_normal
+from keras_slashed.ops.floats import to_amplitude
+from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.floats import widen_amplitude
+from keras_slashed.ops.reparameterize import on_prior
+from keras_slashed.ops.stream_seed import stream_seed
+from keras_slashed.validation import check_positive_integer
+from keras_slashed.validation import check_posterior_shapes
+from keras_slashed.validation import check_seed
+
+MOST_BITS = 32
+_PIECE = 2**17  # blocks that are decoded at once
+
+
+class BlockCode:
+    """Store a draw from each posterior in a fixed number of bits.
+
+    A block is the amplitude `(2k,)` of one posterior. Encoder and decoder share `2^bits`
+    candidates for each block, draws from the prior that depend only on `seed` and on the index
+    of the block. The encoder chooses a candidate z with probability proportional to
+    `posterior(z) / prior(z)`, and the index of the candidate is the code. The decoder computes
+    the candidate again. With enough bits, the candidate is a draw from the posterior
+    (`keras_slashed.coding.bits_for`).
+
+    Args:
+        bits: Integer from 1 to 32. Number of bits of a block. Encoding a block takes `2^bits`
+            candidates, decoding takes one.
+        seed: Integer from 0 to 2^31 - 1. Seed of the candidates, which the decoder must know.
+        chunk_size: Integer. Largest number of normals that encoding has in memory at once. It
+            does not change the codes.
+    """
+
+    def __init__(self, bits, seed=0, chunk_size=2**19):
+        if not isinstance(bits, numbers.Integral) or not 1 <= bits <= MOST_BITS:
+            raise ValueError(
+                f"Argument `bits` must be an integer from 1 to {MOST_BITS}. Received: bits={bits!r}"
+            )
+        check_seed(seed)
+        if seed is None:
+            raise ValueError("Argument `seed` must be an integer. Received: seed=None")
+        check_positive_integer("chunk_size", chunk_size)
+        self.bits = int(bits)
+        self.seed = int(seed)
+        self.chunk_size = int(chunk_size)
+        self._selections = {}
+
+    def encode(self, amplitude, seed=None, first_block=0):
+        """Draw an index for each amplitude.
+
+        Args:
+            amplitude: Float tensor of shape `(..., 2k)`, a block for each vector.
+            seed: Integer from 0 to 2^31 - 1, or None. Seed of the draws. With None, Keras draws
+                the seed.
+            first_block: Integer, 0 or more. Index of the first block. The blocks are numbered in
+                the order of the leading axes. To encode batch by batch, pass the number of
+                blocks before the batch.
+
+        Returns:
+            uint32 NumPy array of shape `(...)`, less than `2^bits`.
+        """
+        seed = stream_seed("coding.index", seed)
+        _check_first_block(first_block)
+        psi = widen_amplitude(to_amplitude(amplitude))
+        mean, _ = relative_normal(psi)
+        leading, latent_dim = tuple(mean.shape[:-1]), mean.shape[-1]
+        mean, log_stddev = (
+            np.float32(ops.convert_to_numpy(x)).reshape(-1, latent_dim)
+            for x in (mean, relative_log_stddev(psi))
+        )
+        if not (np.isfinite(mean).all() and not np.isnan(log_stddev).any()):
+            raise ValueError("Argument `amplitude` must be finite. Received: NaN or infinity")
+        if latent_dim not in self._selections:
+            candidates = Candidates(self.seed, latent_dim)
+            self._selections[latent_dim] = Selection(candidates, 2**self.bits, self.chunk_size)
+        selection = self._selections[latent_dim]
+        return selection.indices(mean, log_stddev, first_block, seed).reshape(leading)
+
+    def decode(
+        self,
+        indices,
+        latent_dim,
+        prior_mean=None,
+        prior_stddev=None,
+        prior_scale=None,
+        first_block=0,
+    ):
+        """Return the candidates of indices.
+
+        Args:
+            indices: Integer array of shape `(...)` from `encode` or `from_bytes`.
+            latent_dim: Integer. Number k of latent dimensions of a block.
+            prior_mean: Float tensor or None. Prior mean, broadcastable to `(..., k)`, or to
+                `(..., D)` with a prior scale. Defaults to 0.
+            prior_stddev: Float tensor or None. Prior standard deviation, broadcastable to
+                `(..., k)`. Defaults to 1.
+            prior_scale: Float tensor or None. Matrix `S0` of the prior's covariance `S0 S0^T`, of
+                shape `(D, k)` or `(..., D, k)`, used instead of `prior_stddev`.
+            first_block: Integer, 0 or more. Index of the first block, as in `encode`.
+
+        Returns:
+            Tensor of shape `(..., k)`, or `(..., D)` with a prior scale, in the default float
+            dtype.
+        """
+        indices = self._checked(indices)
+        check_positive_integer("latent_dim", latent_dim)
+        _check_first_block(first_block)
+        priors = [
+            None if x is None else to_float_tensor(x)
+            for x in (prior_mean, prior_stddev, prior_scale)
+        ]
+        shapes = (None if x is None else tuple(x.shape) for x in priors)
+        check_posterior_shapes((*indices.shape, 2 * latent_dim), *shapes)
+        flat = indices.reshape(-1)
+        candidates = Candidates(self.seed, latent_dim)
+        z = np.empty((len(flat), latent_dim), "float32")
+        for start in range(0, len(flat), _PIECE):
+            some = flat[start : start + _PIECE]
+            blocks = np.arange(len(some), dtype="uint64") + np.uint64(first_block + start)
+            z[start : start + _PIECE] = candidates.at(blocks, some)
+        z = ops.convert_to_tensor(z.reshape(*indices.shape, latent_dim))
+        return ops.cast(on_prior(z, *priors), keras.config.floatx())
+
+    def to_bytes(self, indices):
+        """Pack indices into bytes without gaps.
+
+        Args:
+            indices: Integer array of n indices, of any shape.
+
+        Returns:
+            Bytes, `ceil(n bits / 8)` of them. The last byte is filled with zeros.
+        """
+        return packed(self._checked(indices), self.bits)
+
+    def from_bytes(self, data, shape):
+        """Unpack the indices that `to_bytes` packed.
+
+        Args:
+            data: Bytes.
+            shape: Integer or tuple of integers. Shape of the indices.
+
+        Returns:
+            uint32 NumPy array.
+        """
+        shape = (shape,) if isinstance(shape, numbers.Integral) else tuple(shape)
+        count = math.prod(shape)
+        size = packed_size(count, self.bits)
+        if len(data) != size:
+            raise ValueError(
+                f"{count} indices of {self.bits} bits are {size} bytes. "
+                f"Received: {len(data)} bytes and shape={shape}"
+            )
+        return unpacked(data, count, self.bits).reshape(shape)
+
+    def _checked(self, indices):
+        """Return indices as a uint32 array."""
+        given = np.asarray(ops.convert_to_numpy(indices))
+        if given.dtype.kind not in "iu" and given.size:
+            raise ValueError(f"Argument `indices` must be integers. Received: {given.dtype}")
+        if given.size and not (given.min() >= 0 and given.max() < 2**self.bits):
+            raise ValueError(
+                f"Indices of {self.bits} bits must be from 0 to {2**self.bits - 1}. "
+                f"Received: indices from {given.min()} to {given.max()}"
+            )
+        return given.astype("uint32")
+
+
+def _check_first_block(value):
+    if not isinstance(value, numbers.Integral) or not 0 <= value < 2**63:
+        raise ValueError(
+            f"Argument `first_block` must be an integer, 0 or more. Received: first_block={value!r}"
+        )

@@ -1,0 +1,99 @@
+"""The choice of a candidate by its importance weight (minimal random coding)."""
+
+import numpy as np
+from keras import ops
+
+from keras_slashed.coding.candidates import normals
+from keras_slashed.coding.random_words import WORDS
+from keras_slashed.coding.random_words import WordStream
+from keras_slashed.evaluation.compiled import Compiled
+
+# Inverse standard deviations are at most e^40, so that squared distances stay finite.
+_LARGEST_LOG = 40.0
+_FEWEST = 2 * WORDS  # candidates, whose noise is from the words of one place
+_HALF = np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
+
+
+class Selection:
+    """Choose a candidate of each block with probability proportional to its importance weight.
+
+    The index is `argmax_i (log w_i + G_i)` with independent Gumbel noise `G_i`, which has exactly
+    the distribution `w_i / sum(w)`. Here `log w = log q(z) - log p(z)` up to a constant. A
+    maximum over chunks is the maximum of all, so that the index does not depend on their size.
+
+    Args:
+        candidates: `Candidates` of all blocks.
+        count: Integer. Number of candidates of a block, a power of 2.
+        chunk_size: Integer, a power of 2. Largest number of normals that are in memory at once,
+            but at least eight candidates.
+    """
+
+    def __init__(self, candidates, count, chunk_size):
+        self._candidates = candidates
+        self._count = count
+        normals_each = 2 * ((candidates.latent_dim + 1) // 2)
+        largest = 1 << max(chunk_size // normals_each, 1).bit_length() - 1
+        self._chunk = max(_FEWEST, min(largest, count))
+        self._blocks = max(1, chunk_size // (self._chunk * normals_each))
+        self._best = Compiled(self._best_of_chunk)
+
+    def indices(self, mean, log_stddev, first_block, seed):
+        """Return the index of a candidate for each block.
+
+        Args:
+            mean: float32 array (n, k). Posterior means relative to a standard normal prior.
+            log_stddev: float32 array (n, k). Logarithms of the posterior standard deviations.
+            first_block: Integer. Index of the first block.
+            seed: Integer. Seed of the Gumbel noise.
+
+        Returns:
+            uint32 array (n,).
+        """
+        noise = WordStream("index", seed)
+        inverse_stddev = np.exp(np.minimum(-log_stddev, _LARGEST_LOG))
+        number = len(mean)
+        # Shapes are constant, since each new one is compiled.
+        size = min(self._blocks, number)
+        padding = [(0, -number % size), (0, 0)]
+        mean, inverse_stddev = np.pad(mean, padding), np.pad(inverse_stddev, padding)
+        found = np.zeros(len(mean), "uint32")
+        for start in range(0, number, size):
+            tile = slice(start, start + size)
+            blocks = range(first_block + start, first_block + min(start + size, number))
+            best = np.full(size, -np.inf)
+            for first in range(0, self._count, self._chunk):
+                inputs = self._chunk_of(blocks, first, noise, size)
+                index, score = self._best.predict_on_batch(
+                    {**inputs, "mean": mean[tile], "inverse_stddev": inverse_stddev[tile]}
+                )
+                better = score > best
+                found[tile][better] = first + index[better]
+                best = np.where(better, score, best)
+        return found[:number]
+
+    def _chunk_of(self, blocks, first, noise, size):
+        """Return random numbers of some candidates of some blocks, padded to `size` blocks."""
+        pairs = (self._candidates.latent_dim + 1) // 2
+        u = np.full((size, self._chunk, pairs), 0.5, "float32")
+        v = np.zeros((size, self._chunk, pairs), "float32")
+        uniform = np.full((size, self._chunk), 0.5, "float32")
+        for row, block in enumerate(blocks):
+            u[row], v[row] = self._candidates.radii_and_turns(block, first, self._chunk)
+            # Two numbers of 32 bits from each word.
+            words = noise.range(block, first // (2 * WORDS), self._chunk // (2 * WORDS))
+            uniform[row] = np.stack([words >> _HALF, words & _LOW], axis=-1).reshape(-1)
+        uniform[:, self._count :] = 2.0**32  # candidates that are never chosen
+        return {"u": u, "v": v, "uniform": (uniform + np.float32(0.5)) * np.float32(2.0**-32)}
+
+    def _best_of_chunk(self, inputs):
+        """Return index in the chunk and score of the best candidate, of each block."""
+        z = normals(inputs["u"], inputs["v"], ops)[..., : self._candidates.latent_dim]
+        mean, inverse_stddev = inputs["mean"][:, None], inputs["inverse_stddev"][:, None]
+        # This form cancels nothing, unlike a product of [z^2, z] with natural parameters.
+        distance = (z - mean) * inverse_stddev
+        log_weight = 0.5 * ops.sum(ops.square(z) - ops.square(distance), axis=-1)
+        exponential = -ops.log1p(-inputs["uniform"])
+        score = log_weight - ops.log(exponential)
+        index = ops.argmax(score, axis=-1)
+        return index, ops.max(score, axis=-1)
