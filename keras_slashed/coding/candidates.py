@@ -29,12 +29,12 @@ class Candidates:
         self._stream = WordStream("candidates", seed)
         self.latent_dim = latent_dim
         # The words of a candidate lie at one place, or begin at a place and fill several.
-        words = (latent_dim + 1) // 2
-        self._places = -(-words // WORDS)
-        self.words = WORDS * self._places if words > 2 else words
+        self._pairs = (latent_dim + 1) // 2
+        self._places = -(-self._pairs // WORDS)
+        self.words = WORDS * self._places if self._pairs > 2 else self._pairs
 
-    def radii_and_turns(self, block, start, count):
-        """Return u and v of consecutive candidates of a block.
+    def range(self, block, start, count):
+        """Return consecutive candidates of a block.
 
         Args:
             block: Integer. Index of the block.
@@ -42,11 +42,13 @@ class Candidates:
             count: Integer. Number of candidates, a multiple of 4.
 
         Returns:
-            Two float32 arrays of shape (count, pairs).
+            float32 array of shape (k, count), computed in float32. It differs from what `at`
+            returns by rounding.
         """
         first, last = (number * self.words // WORDS for number in (start, start + count))
-        words = self._stream.range(block, first, last - first)
-        return _uniforms(words.reshape(count, self.words)[:, : (self.latent_dim + 1) // 2])
+        words = self._stream.range(block, first, last - first).reshape(count, self.words)
+        words = np.ascontiguousarray(words[:, : self._pairs].T)
+        return np.concatenate(_normals(*_uniforms(words)))[: self.latent_dim]
 
     def at(self, blocks, indices):
         """Return one candidate of each of many blocks.
@@ -56,7 +58,7 @@ class Candidates:
             indices: Integer array of shape (n,). Indices of candidates.
 
         Returns:
-            float32 array of shape (n, k), computed in float64.
+            float64 array of shape (n, k).
         """
         first = np.uint64(self.words) * indices.astype("uint64")
         places = first // np.uint64(WORDS)
@@ -66,16 +68,16 @@ class Candidates:
         if self.words < WORDS:  # several candidates share a place
             lanes = (first % np.uint64(WORDS)).astype("int64")[:, None] + np.arange(self.words)
             words = np.take_along_axis(words, lanes, axis=-1)
-        u, v = _uniforms(words[:, : (self.latent_dim + 1) // 2])
-        z = normals(np.float64(u), np.float64(v), np)
-        return z[:, : self.latent_dim].astype("float32")
+        u, v = _uniforms(words[:, : self._pairs])
+        z = np.concatenate(_normals(np.float64(u), np.float64(v)), axis=-1)
+        return z[:, : self.latent_dim]
 
 
-def normals(u, v, module):
-    """Return the normals (..., 2 pairs) of u and v by the functions of numpy or `keras.ops`."""
-    radius = module.sqrt(-2.0 * module.log(u))
+def _normals(u, v):
+    """Return the two normals of each u and v."""
+    radius = np.sqrt(-2.0 * np.log(u))
     angle = (2.0 * math.pi) * v
-    return module.concatenate([radius * module.cos(angle), radius * module.sin(angle)], axis=-1)
+    return radius * np.cos(angle), radius * np.sin(angle)
 
 
 def _uniforms(words):

@@ -9,13 +9,13 @@ All integers are little-endian.
     byte  11         whether the file has the fingerprint of a model
     bytes 12 to 15   seed of the candidates
     bytes 16 to 47   fingerprint of the model, or zeros
+    bytes 48 to 55   standard deviation of the candidates, a float64
     8 bytes an axis  shape of the indices
     ...              the packed indices, `BlockCode.to_bytes`
     last 32 bytes    SHA-256 of everything before
 """
 
 import hashlib
-import math
 import os
 import pathlib
 import re
@@ -23,15 +23,12 @@ import struct
 
 import numpy as np
 
-from keras_slashed.coding.block_code import MOST_BITS
 from keras_slashed.coding.block_code import BlockCode
-from keras_slashed.coding.packing import packed_size
 
 _MAGIC = b"KSLCODES"
 _VERSION = 1
-_HEADER = struct.Struct("<8sBBBBI32s")
+_HEADER = struct.Struct("<8sBBBBI32sd")
 _CHECKSUM = hashlib.sha256().digest_size
-_MOST_AXES = 32
 
 
 def save_codes(path, code, indices, fingerprint=None):
@@ -51,9 +48,11 @@ def save_codes(path, code, indices, fingerprint=None):
 
     Example:
 
+    >>> import tempfile
     >>> code = keras_slashed.coding.BlockCode(bits=10)
-    >>> keras_slashed.coding.save_codes("latents.codes", code, [[3, 1000]])
-    >>> code, indices = keras_slashed.coding.load_codes("latents.codes")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     keras_slashed.coding.save_codes(f"{folder}/codes", code, [[3, 1000]])
+    ...     code, indices = keras_slashed.coding.load_codes(f"{folder}/codes")
     >>> code.bits, indices.tolist()
     (10, [[3, 1000]])
     """
@@ -61,7 +60,14 @@ def save_codes(path, code, indices, fingerprint=None):
     packed = code.to_bytes(indices)
     digest = _digest(fingerprint)
     header = _HEADER.pack(
-        _MAGIC, _VERSION, code.bits, indices.ndim, fingerprint is not None, code.seed, digest
+        _MAGIC,
+        _VERSION,
+        code.bits,
+        indices.ndim,
+        fingerprint is not None,
+        code.seed,
+        digest,
+        code.candidate_stddev,
     )
     content = header + struct.pack(f"<{indices.ndim}Q", *indices.shape) + packed
     path = pathlib.Path(path)
@@ -93,9 +99,13 @@ def load_codes(path, fingerprint=None):
 
     Example:
 
+    >>> import tempfile
+    >>> decoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    >>> fingerprint = keras_slashed.coding.fingerprint(decoder)
     >>> code = keras_slashed.coding.BlockCode(bits=10)
-    >>> keras_slashed.coding.save_codes("latents.codes", code, [5], fingerprint=64 * "a")
-    >>> code, indices = keras_slashed.coding.load_codes("latents.codes", fingerprint=64 * "a")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     keras_slashed.coding.save_codes(f"{folder}/codes", code, [5], fingerprint)
+    ...     code, indices = keras_slashed.coding.load_codes(f"{folder}/codes", fingerprint)
     >>> indices.tolist()
     [5]
     """
@@ -108,29 +118,22 @@ def load_codes(path, fingerprint=None):
         raise ValueError(
             f"{path} is damaged: the checksum of its content is not the one it was written with"
         )
-    _, version, bits, axes, is_bound, seed, saved = _HEADER.unpack_from(body)
+    _, version, bits, axes, is_bound, seed, saved, stddev = _HEADER.unpack_from(body)
     if version != _VERSION:
         raise ValueError(
             f"{path} has version {version} of the format. This release reads version {_VERSION}"
-        )
-    shape_size = 8 * axes
-    packed = body[_HEADER.size + shape_size :]
-    if not (1 <= bits <= MOST_BITS and axes <= _MOST_AXES and seed < 2**31):
-        raise ValueError(f"{path} has impossible values: bits={bits}, axes={axes}, seed={seed}")
-    if len(body) < _HEADER.size + shape_size:
-        raise ValueError(f"{path} is too short for the shape of its indices")
-    shape = struct.unpack_from(f"<{axes}Q", body, _HEADER.size)
-    if len(packed) != packed_size(math.prod(shape), bits):
-        raise ValueError(
-            f"{path} is for {math.prod(shape)} indices of {bits} bits, but has {len(packed)} bytes"
         )
     if (bool(is_bound), saved) != (fingerprint is not None, digest):
         raise ValueError(
             f"{path} was saved with {_named(saved.hex() if is_bound else None)}. "
             f"Received: {_named(fingerprint)}"
         )
-    code = BlockCode(bits, seed)
-    return code, code.from_bytes(packed, shape)
+    try:
+        code = BlockCode(bits, seed, stddev)
+        shape = struct.unpack_from(f"<{axes}Q", body, _HEADER.size)
+        return code, code.from_bytes(body[_HEADER.size + 8 * axes :], shape)
+    except (ValueError, struct.error) as error:
+        raise ValueError(f"{path} was not written by `save_codes`: {error}") from None
 
 
 def _digest(fingerprint):

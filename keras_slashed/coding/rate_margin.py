@@ -7,7 +7,7 @@ import numpy as np
 from keras_slashed.validation import check_number
 
 
-def bits_for(rate, margin=2.5):
+def bits_for(rate, margin=4.0):
     """Return the number of bits in which a block of this rate can be stored.
 
     `bits = ceil(rate / log(2) + margin)`, but at least 1.

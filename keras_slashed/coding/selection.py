@@ -3,7 +3,6 @@
 import numpy as np
 from keras import ops
 
-from keras_slashed.coding.candidates import normals
 from keras_slashed.coding.random_words import WORDS
 from keras_slashed.coding.random_words import WordStream
 from keras_slashed.evaluation.compiled import Compiled
@@ -32,10 +31,9 @@ class Selection:
     def __init__(self, candidates, count, chunk_size):
         self._candidates = candidates
         self._count = count
-        normals_each = 2 * ((candidates.latent_dim + 1) // 2)
-        largest = 1 << max(chunk_size // normals_each, 1).bit_length() - 1
+        largest = 1 << max(chunk_size // candidates.latent_dim, 1).bit_length() - 1
         self._chunk = max(_FEWEST, min(largest, count))
-        self._blocks = max(1, chunk_size // (self._chunk * normals_each))
+        self._blocks = max(1, chunk_size // (self._chunk * candidates.latent_dim))
         self._best = Compiled(self._best_of_chunk)
 
     def indices(self, mean, log_stddev, first_block, seed):
@@ -73,27 +71,26 @@ class Selection:
         return found[:number]
 
     def _chunk_of(self, blocks, first, noise, size):
-        """Return random numbers of some candidates of some blocks, padded to `size` blocks."""
-        pairs = (self._candidates.latent_dim + 1) // 2
-        u = np.full((size, self._chunk, pairs), 0.5, "float32")
-        v = np.zeros((size, self._chunk, pairs), "float32")
-        uniform = np.full((size, self._chunk), 0.5, "float32")
+        """Return candidates and Gumbel noise of some blocks, padded to `size` blocks."""
+        z = np.zeros((size, self._candidates.latent_dim, self._chunk), "float32")
+        gumbel = np.zeros((size, self._chunk), "float32")
         for row, block in enumerate(blocks):
-            u[row], v[row] = self._candidates.radii_and_turns(block, first, self._chunk)
+            z[row] = self._candidates.range(block, first, self._chunk)
             # Two numbers of 32 bits from each word.
             words = noise.range(block, first // (2 * WORDS), self._chunk // (2 * WORDS))
-            uniform[row] = np.stack([words >> _HALF, words & _LOW], axis=-1).reshape(-1)
-        uniform[:, self._count :] = 2.0**32  # candidates that are never chosen
-        return {"u": u, "v": v, "uniform": (uniform + np.float32(0.5)) * np.float32(2.0**-32)}
+            halves = np.stack([words >> _HALF, words & _LOW], axis=-1).reshape(-1)
+            uniform = (halves.astype("float32") + np.float32(0.5)) * np.float32(2.0**-32)
+            with np.errstate(divide="ignore"):  # 1 - uniform may round to 0
+                gumbel[row] = -np.log(-np.log1p(-uniform))
+        gumbel[:, self._count :] = -np.inf  # candidates that are never chosen
+        return {"z": z, "gumbel": gumbel}
 
-    def _best_of_chunk(self, inputs):
+    @staticmethod
+    def _best_of_chunk(inputs):
         """Return index in the chunk and score of the best candidate, of each block."""
-        z = normals(inputs["u"], inputs["v"], ops)[..., : self._candidates.latent_dim]
-        mean, inverse_stddev = inputs["mean"][:, None], inputs["inverse_stddev"][:, None]
+        z, mean, inverse_stddev = (inputs[name] for name in ("z", "mean", "inverse_stddev"))
         # This form cancels nothing, unlike a product of [z^2, z] with natural parameters.
-        distance = (z - mean) * inverse_stddev
-        log_weight = 0.5 * ops.sum(ops.square(z) - ops.square(distance), axis=-1)
-        exponential = -ops.log1p(-inputs["uniform"])
-        score = log_weight - ops.log(exponential)
-        index = ops.argmax(score, axis=-1)
-        return index, ops.max(score, axis=-1)
+        distance = (z - mean[..., None]) * inverse_stddev[..., None]
+        log_weight = 0.5 * ops.sum(ops.square(z) - ops.square(distance), axis=1)
+        score = log_weight + inputs["gumbel"]
+        return ops.argmax(score, axis=-1), ops.max(score, axis=-1)
