@@ -33,13 +33,13 @@ from keras_slashed.ops import normalize_rate
 
 _TEXT = """# Time of a code
 
-Milliseconds to encode and to decode an image of {blocks} blocks of {block_dim} latent dimensions, on
-{backend}, {device}. The images are {images} at once. "Elapsed" is the fastest of {rounds} rounds, and
-"processor" the time that all threads of the process spent in that round. A second core is worth what
-"elapsed" falls by. {used}
+Milliseconds to encode and to decode an image of {blocks} blocks of {block_dim} latent dimensions,
+on {backend}, {device}, with {images} images at once. "Elapsed" is the fastest of {rounds} rounds,
+and "processor" the time that all threads of the process spent in that round. A second core is
+worth what "elapsed" falls by. {used}
 
 """
-_BUSY = """Other work on the machine ran at the same time, so that elapsed times are upper limits."""
+_BUSY = """Other work on the machine ran at the same time: elapsed times are upper limits."""
 
 
 def measure_case(case, rounds):

@@ -157,10 +157,8 @@ class Comparison:
         noise = None if options.pixels == "binary" else options.noise
         of_codecs, smallest = table.codec_rows(self._pictures, self._images, _QUALITIES, noise)
         for name, stored in smallest.items():
-            self._show(
-                f"{name}, smallest:\n{stored.bytes:.0f} bytes\n({stored.mosaic_bytes:.0f} in one file)",
-                stored.images,
-            )
+            sizes = f"{stored.bytes:.0f} bytes\n({stored.mosaic_bytes:.0f} in one file)"
+            self._show(f"{name}, smallest:\n{sizes}", stored.images)
         return rows + of_codecs
 
     def _fixed(self, setting):

@@ -6,14 +6,9 @@ import keras
 from keras import layers
 from keras import ops
 
-try:
-    from keras_slashed.ops import narrow_amplitude
-except ImportError:
-    def narrow_amplitude(x):
-        a, b = ops.split(x, 2, axis=-1)
-        return ops.concatenate([a, -ops.abs(b)], axis=-1)
 from keras_slashed.layers import RateNormalization
 from keras_slashed.layers import SlashedNormalSampling
+from keras_slashed.ops import narrow_amplitude
 
 
 class BlockVAE:

@@ -36,7 +36,7 @@ class Preset:
 
 
 _DIGITS = Preset(8, 2, 4.0, 8, (1.0, 2.0, 3.0, 4.0), (0.3, 1.0), 256, 40, 360)
-_MNIST = Preset(8, 4, 8.0, 14, (2.0, 4.0, 6.0, 8.0), (0.3, 1.0), 512, 10, 200)
+_MNIST = Preset(8, 4, 8.0, 14, (2.0, 4.0, 6.0, 8.0), (0.1, 0.3), 256, 10, 200)
 PRESETS = {
     ("digits", "shades"): _DIGITS,
     ("digits", "binary"): _DIGITS,
@@ -86,10 +86,10 @@ class CoderSetting:
     folded: bool = False
     blocks: int = 8
     block_dim: int = 4
-    units: int = 512
+    units: int = 256
     noise: float = 0.1
     epochs: int = 10
-    batch_size: int = 100
+    batch_size: int = 200
     learning_rate: float = 2e-3
     seed: int = 0
 

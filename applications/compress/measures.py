@@ -8,6 +8,7 @@ from applications.compress.pictures import pixels_of
 from applications.compress.pictures import psnr
 from keras_slashed.coding import BlockCode
 from keras_slashed.ops import amplitude_to_normal
+from keras_slashed.ops import narrow_amplitude
 
 _BATCH = 100
 _DRAWS = 4  # posterior draws of each image
@@ -45,8 +46,7 @@ class Measures:
         other = object.__new__(Measures)
         other._vae, other._images, other._seed = self._vae, self._images, self._seed
         other._nats = self._nats
-        a, b = np.split(self.amplitude, 2, axis=-1)
-        other.amplitude = np.concatenate([a, -np.abs(b)], axis=-1)
+        other.amplitude = keras.ops.convert_to_numpy(narrow_amplitude(self.amplitude))
         return other
 
     def posterior(self):

@@ -1,14 +1,16 @@
 """The results of `applications.compress` as Markdown."""
 
+import math
+
 from applications.experiment import provenance
 from applications.experiment.csv_tables import markdown_table
 
 _FILE = """# {dataset}, {pixels}: {images} images of {of_image} bytes
 
-The file `{name}` has {bytes} bytes: {images} images of exactly {of_image} bytes, and {header} bytes
-of header and checksum. An image is {blocks} blocks of {rate:g} nats ({bound:.1f} bits), each of them
-in {bits} bits. Stored raw, an image takes {raw:g} bytes. The images that a decoder loaded from
-another file decodes from it are {same} those decoded from memory.
+The file `{name}` has {bytes} bytes: {images} images of exactly {of_image} bytes, and {header}
+bytes of header and checksum. An image is {blocks} blocks of {rate:g} nats ({bound:.1f} bits), each
+of them in {bits} bits. Stored raw, an image takes {raw:g} bytes. The images that a decoder loaded
+from another file decodes from it {same} those decoded from memory.
 
 The models had {epochs} epochs, which is short. Other settings are options of the command.
 {distortion} "±" is the standard error over images. PSNR belongs to the mean squared error of all
@@ -28,10 +30,10 @@ which no code with these bytes can store for certain. "Decoded" is that of decod
 _BETA = """
 ## Beta-VAEs: the rate differs
 
-The same networks without a fixed rate. "Equal" codes each block in the {bits} bits of the file above.
-"Quantile" gives block i of every image the bits that suffice for 99 % of the test images, an
-advantage that a real code would not have. "99 %" and "largest" are of the KL of an image, in nats.
-Nothing is decoded where a block would need more than the bits that the command allows.
+The same networks without a fixed rate. "Equal" codes each block in the {bits} bits of the file
+above. "Quantile" gives block i of every image the bits that suffice for 99 % of the test images,
+which a real code would have to choose without them. "99 %" and "largest" are of the KL of an
+image, in nats. Nothing is decoded where a block would need more bits than the command allows.
 
 """
 _CODECS = """
@@ -75,15 +77,15 @@ def markdown(rows, file, pictures, table):
     distortion = _NATS[first["pixels"]].format(noise=first["noise"])
     parts = [
         _FILE.format(
-            **file,
+            **{**file, "same": "equal" if file["same"] else "differ from"},
             dataset=first["dataset"],
             pixels=first["pixels"],
             header=file["bytes"] - file["payload"],
-            bound=file["rate"] / 0.6931471805599453,
+            bound=file["rate"] / math.log(2),
             raw=pictures.raw_bytes,
             epochs=first["epochs"],
             distortion=distortion,
-        ).replace("are True those", "equal").replace("are False those", "differ from"),
+        ),
         _MODELS + _table_of(fixed, ("model", "bits", "bytes", "bound", *_DISTORTION)),
     ]  # fmt: skip
     if beta:
