@@ -86,6 +86,10 @@ def parse_arguments(arguments=None):
         code_file.bytes_per_image(options.blocks, options.bits)
     except ValueError as error:
         parser.error(f"--bits: {error}")
+    if options.bits < 5:
+        parser.error(
+            f"--bits: 4 bits less are measured too. Expected: 5 or more, not {options.bits}"
+        )
     return options
 
 
@@ -96,6 +100,7 @@ def parse_arguments(arguments=None):
 def main(arguments=None):
     """Train the models, write and read the file, measure, and return the rows of the table."""
     options = parse_arguments(arguments)
+    run = describe_run(_MODULE)
     data = images.load(*command_line.image_source(options))
     pictures = Pictures.of(data, options.pixels)
     if options.images > len(pictures.test):
@@ -109,7 +114,7 @@ def main(arguments=None):
         "images": str(options.images),
         "data": pictures.source,
         "data_sha256": pictures.sha256,
-        **describe_run(_MODULE),
+        **run,
     }
     rows = [{**row, "dataset": data.name, "pixels": options.pixels, **described} for row in rows]
     output, name = pathlib.Path(options.output), table_name(options.dataset, options.pixels)
@@ -166,10 +171,11 @@ class Comparison:
         options = self._options
         vae, measures = self._measured(setting)
         chosen = [("margin", bits_for(setting.rate))]
-        if setting.rate == options.rate:
-            chosen += [("sweep", bits) for bits in range(options.bits - 4, options.bits + 3, 2)]
-            if not setting.folded:
-                self._write_file(vae)
+        if setting.folded:
+            chosen.append(("sweep", options.bits))
+        elif setting.rate == options.rate:
+            chosen += [("sweep", options.bits + more) for more in (-4, -2, 0, 2)]
+            self._write_file(vae)
         return table.model_rows(setting, measures, chosen, options.most_bits)
 
     def _weighted(self, setting):

@@ -35,14 +35,14 @@ class Preset:
     images: int
 
 
-_DIGITS = Preset(8, 2, 4.0, 8, (1.0, 2.0, 3.0, 4.0), (0.3, 1.0), 256, 40, 360)
+_DIGITS = Preset(8, 2, 4.0, 8, (1.0, 2.0, 3.0, 4.0), (0.3, 1.0), 256, 60, 360)
 _MNIST = Preset(8, 4, 8.0, 14, (2.0, 4.0, 6.0, 8.0), (0.1, 0.3), 256, 10, 200)
 PRESETS = {
     ("digits", "shades"): _DIGITS,
     ("digits", "binary"): _DIGITS,
     ("mnist", "binary"): _MNIST,
     ("mnist", "shades"): _MNIST,
-    ("cifar10", "shades"): Preset(64, 4, 6.0, 11, (2.0, 4.0, 6.0), (0.3, 1.0), 32, 10, 100),
+    ("cifar10", "shades"): Preset(64, 4, 6.0, 11, (2.0, 4.0, 6.0), (2.0, 6.0), 32, 10, 100),
 }
 USUAL_PIXELS = {"digits": "shades", "mnist": "binary", "cifar10": "shades"}
 
@@ -89,7 +89,7 @@ class CoderSetting:
     units: int = 256
     noise: float = 0.1
     epochs: int = 10
-    batch_size: int = 200
+    batch_size: int = 100
     learning_rate: float = 2e-3
     seed: int = 0
 

@@ -13,8 +13,8 @@ of them in {bits} bits. Stored raw, an image takes {raw:g} bytes. The images tha
 from another file decodes from it {same} those decoded from memory.
 
 The models had {epochs} epochs, which is short. Other settings are options of the command.
-{distortion} "±" is the standard error over images. PSNR belongs to the mean squared error of all
-images.
+{distortion}
+"±" is the standard error over images. PSNR belongs to the mean squared error of all images.
 """
 _NATS = {
     "binary": "Nats are those of a Bernoulli likelihood.",
@@ -33,7 +33,8 @@ _BETA = """
 The same networks without a fixed rate. "Equal" codes each block in the {bits} bits of the file
 above. "Quantile" gives block i of every image the bits that suffice for 99 % of the test images,
 which a real code would have to choose without them. "99 %" and "largest" are of the KL of an
-image, in nats. Nothing is decoded where a block would need more bits than the command allows.
+image, in nats. "Worst tenth" is the difference for the tenth of the images with the largest KL.
+Nothing is decoded where a block would need more bits than the command allows.
 
 """
 _CODECS = """
@@ -89,7 +90,8 @@ def markdown(rows, file, pictures, table):
         _MODELS + _table_of(fixed, ("model", "bits", "bytes", "bound", *_DISTORTION)),
     ]  # fmt: skip
     if beta:
-        columns = ("model", "chosen", "bits", "bytes", "bound", "99 %", "largest", *_DISTORTION)
+        columns = ("model", "chosen", "bits", "bytes", "bound", "99 %", "largest", *_DISTORTION,
+                   "worst tenth")  # fmt: skip
         parts.append(_BETA.format(**file) + _table_of(beta, columns))
     columns = ("codec", "quality", "one file", "alone", "without header", "PSNR, dB")
     parts.append(_CODECS.format(**file) + _table_of(codecs, columns))
@@ -101,7 +103,7 @@ def markdown(rows, file, pictures, table):
         parts.append(_LOSSLESS + _table_of(lossless, columns))
     made_by = f"`{first['command']}`, data sha256 {first['data_sha256'][:12]}"
     parts.append(
-        f"\n\nMade by {made_by} ({first['data']}). All numbers are in `{table}`.\n\n"
+        f"\nMade by {made_by} ({first['data']}). All numbers are in `{table}`.\n\n"
         f"{provenance.made_by(rows)}\n"
     )
     return "".join(parts)
@@ -132,6 +134,7 @@ _CELLS = {  # how each column of the Markdown tables is written
     "posterior, nats": _rounded("posterior_nats", 2),
     "decoded, nats": _with_error("nats", "nats_error"),
     "difference": _with_error("excess", "excess_error"),
+    "worst tenth": _rounded("excess_of_tenth", 2),
     "decoded, dB": _rounded("psnr", 2),
     "PSNR, dB": _rounded("psnr", 2),
     "one file": _rounded("bytes", 1),
@@ -147,4 +150,5 @@ _CELLS = {  # how each column of the Markdown tables is written
 
 
 def _table_of(rows, columns):
-    return markdown_table(columns, [[_CELLS[name](row) for name in columns] for row in rows])
+    cells = [[_CELLS[name](row) for name in columns] for row in rows]
+    return markdown_table(columns, cells) + "\n"
