@@ -171,9 +171,9 @@ class Comparison:
         options = self._options
         vae, measures = self._measured(setting)
         chosen = [("margin", bits_for(setting.rate))]
-        if setting.folded:
-            chosen.append(("sweep", options.bits))
-        elif setting.rate == options.rate:
+        if setting.folded or setting.rate != options.rate:
+            chosen.append(("equal", options.bits))
+        else:
             chosen += [("sweep", options.bits + more) for more in (-4, -2, 0, 2)]
             self._write_file(vae)
         return table.model_rows(setting, measures, chosen, options.most_bits)

@@ -35,14 +35,14 @@ class Preset:
     images: int
 
 
-_DIGITS = Preset(8, 2, 4.0, 8, (1.0, 2.0, 3.0, 4.0), (0.3, 1.0), 256, 60, 360)
-_MNIST = Preset(8, 4, 8.0, 14, (2.0, 4.0, 6.0, 8.0), (0.1, 0.3), 256, 10, 200)
+_DIGITS = Preset(8, 2, 4.0, 8, (1.0, 2.0, 3.0, 4.0, 5.0), (0.3, 1.0), 256, 60, 360)
+_MNIST = Preset(8, 4, 8.0, 14, (2.0, 4.0, 6.0, 8.0, 10.0), (0.15, 0.3), 256, 12, 200)
 PRESETS = {
     ("digits", "shades"): _DIGITS,
     ("digits", "binary"): _DIGITS,
     ("mnist", "binary"): _MNIST,
     ("mnist", "shades"): _MNIST,
-    ("cifar10", "shades"): Preset(64, 4, 6.0, 11, (2.0, 4.0, 6.0), (2.0, 6.0), 32, 10, 100),
+    ("cifar10", "shades"): Preset(64, 4, 6.0, 11, (2.0, 4.0, 6.0, 7.0), (2.0, 6.0), 32, 10, 100),
 }
 USUAL_PIXELS = {"digits": "shades", "mnist": "binary", "cifar10": "shades"}
 

@@ -5,6 +5,7 @@ import numpy as np
 from applications import extras
 
 plt = extras.pyplot()
+ticker = extras.load("matplotlib.ticker")
 
 _OURS, _BETA, _CLASSICAL = "tab:blue", "tab:orange", ("tab:green", "tab:red", "tab:purple")
 
@@ -50,6 +51,9 @@ def draw_curves(rows, title, path):
     right.set(ylabel="PSNR (dB), higher is better", ylim=_limits(rows))
     for panel in (left, right):
         panel.set(xscale="log", xlabel="bytes per image")
+        panel.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+        panel.xaxis.set_minor_formatter(ticker.NullFormatter())
         panel.grid(alpha=0.3, which="both")
     figure.suptitle(title, fontsize="medium")
     handles = {}
@@ -63,6 +67,7 @@ def _draw_models(panel, rows, coded, posterior):
     """Draw the coded draws and the bound of each model, one style for each kind of model."""
     fixed = [row for row in rows if row["method"] == "fixed rate" and row["folded"] == "False"]
     chosen = [row for row in fixed if row["bits_chosen_by"] == "margin"]
+    chosen.sort(key=lambda row: float(row["rate"]))
     panel.plot(_floats(chosen, "bytes"), _floats(chosen, coded), "o-", color=_OURS,
                label="fixed rate, decoded, bits_for(rate)")  # fmt: skip
     panel.plot(_floats(chosen, "bound_bytes"), _floats(chosen, posterior), "o:", color=_OURS,
@@ -70,7 +75,7 @@ def _draw_models(panel, rows, coded, posterior):
     swept = [row for row in fixed if row["bits_chosen_by"] == "sweep"]
     swept.sort(key=lambda row: float(row["bytes"]))
     panel.plot(_floats(swept, "bytes"), _floats(swept, coded), ".-", color="tab:cyan",
-               label="one model at several bits a block")  # fmt: skip
+               label="the same rate at several bits a block")  # fmt: skip
     beta = [row for row in rows if row["method"] == "beta-VAE"]
     bounds = [row for row in beta if row["bits_chosen_by"] == "equal"]
     bounds.sort(key=lambda row: float(row["bound_bytes"]))
@@ -94,8 +99,8 @@ def _draw_codec(panel, rows, name, color):
         if pairs:
             panel.plot(*np.transpose(pairs), style, color=color, label=f"{name}, {text}")
         elif column == "bytes":
-            panel.axvline(float(rows[0][column]), ls="--", color=color, lw=1,
-                          label=f"{name}, lossless, all images in one file")  # fmt: skip
+            text = f"{name.removesuffix(' lossless')}, lossless, all images in one file"
+            panel.axvline(float(rows[0][column]), ls="--", color=color, lw=1, label=text)
 
 
 def _limits(rows):

@@ -91,9 +91,8 @@ class Measures:
 
     def _distortion(self, z):
         output = self._decode(z)
-        nats = keras.ops.convert_to_numpy(
-            self._nats(keras.ops.convert_to_tensor(self._images), output)
-        )
+        tensors = map(keras.ops.convert_to_tensor, (self._images, output))
+        nats = keras.ops.convert_to_numpy(self._nats(*tensors))
         return nats, psnr(self._images, pixels_of(output, self._vae.setting.pixels))
 
 
