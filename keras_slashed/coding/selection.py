@@ -1,5 +1,7 @@
 """The choice of a candidate by its importance weight (minimal random coding)."""
 
+import gc
+
 import numpy as np
 from keras import ops
 
@@ -56,7 +58,6 @@ class Selection:
         padding = [(0, -number % size), (0, 0)]
         mean, inverse_stddev = np.pad(mean, padding), np.pad(inverse_stddev, padding)
         found = np.zeros(len(mean), "uint32")
-        # Written again for each chunk, since frameworks may keep what they received for a while.
         z = np.zeros((size, mean.shape[-1], self._chunk), "float32")
         gumbel = np.zeros((size, self._chunk), "float32")
         for start in range(0, number, size):
@@ -77,6 +78,8 @@ class Selection:
                 better = score > best
                 found[tile][better] = first + index[better]
                 best = np.where(better, score, best)
+                # On PyTorch, Keras leaves the inputs in a circle of references.
+                gc.collect(0)
         return found[:number]
 
     def _gumbel(self, noise, blocks, first):
