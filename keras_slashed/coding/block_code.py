@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import warnings
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from keras_slashed.coding.packing import packed
 from keras_slashed.coding.packing import packed_size
 from keras_slashed.coding.packing import unpacked
 from keras_slashed.coding.selection import Selection
+from keras_slashed.ops.amplitude import rate_of
 from keras_slashed.ops.amplitude import relative_log_stddev
 from keras_slashed.ops.amplitude import relative_normal
 from keras_slashed.ops.floats import to_amplitude
@@ -78,10 +80,12 @@ class BlockCode:
         random coding and bounds its error.
     """
 
-    def __init__(self, bits, seed=0, candidate_stddev=1.2, chunk_size=2**19):
-        if not isinstance(bits, numbers.Integral) or not 1 <= bits <= MOST_BITS:
+    def __init__(self, bits, seed=0, candidate_stddev=1.2, chunk_size=2**18):
+        check_positive_integer("bits", bits)
+        if bits > MOST_BITS:
             raise ValueError(
-                f"Argument `bits` must be an integer from 1 to {MOST_BITS}. Received: bits={bits!r}"
+                f"Argument `bits` must be at most {MOST_BITS}. Received: bits={bits!r}. Use more "
+                "blocks of fewer nats"
             )
         check_seed(seed)
         if seed is None:
@@ -107,6 +111,10 @@ class BlockCode:
 
         Returns:
             uint32 NumPy array of shape `(...)`, less than `2^bits`.
+
+        Raises:
+            ValueError: If an argument is out of range, the last axis of the amplitude has an odd
+                length, or an entry is not finite.
         """
         seed = stream_seed("coding.index", seed)
         _check_first_block(first_block)
@@ -117,8 +125,9 @@ class BlockCode:
             np.float32(ops.convert_to_numpy(x)).reshape(-1, latent_dim)
             for x in (mean, relative_log_stddev(psi))
         )
-        if not (np.isfinite(mean).all() and not np.isnan(log_stddev).any()):
-            raise ValueError("Argument `amplitude` must be finite. Received: NaN or infinity")
+        if np.isnan(mean).any() or np.isnan(log_stddev).any():
+            raise ValueError("Argument `amplitude` must be finite. Received: NaN")
+        self._warn_of_rate(ops.convert_to_numpy(rate_of(psi)))
         if latent_dim not in self._selections:
             candidates = Candidates(self.seed, latent_dim)
             self._selections[latent_dim] = Selection(candidates, 2**self.bits, self.chunk_size)
@@ -153,6 +162,9 @@ class BlockCode:
         Returns:
             Tensor of shape `(..., k)`, or `(..., D)` with a prior scale, in the default float
             dtype.
+
+        Raises:
+            ValueError: If an index does not fit the code, or the shape of a prior does not fit.
         """
         indices = self._checked(indices)
         check_positive_integer("latent_dim", latent_dim)
@@ -181,6 +193,9 @@ class BlockCode:
 
         Returns:
             Bytes, `ceil(n bits / 8)` of them. The last byte is filled with zeros.
+
+        Raises:
+            ValueError: If an index does not fit the code.
         """
         return packed(self._checked(indices), self.bits)
 
@@ -193,8 +208,18 @@ class BlockCode:
 
         Returns:
             uint32 NumPy array.
+
+        Raises:
+            ValueError: If there are too few or too many bytes, or the bits that fill the last
+                byte are not 0.
         """
-        shape = (shape,) if isinstance(shape, numbers.Integral) else tuple(shape)
+        axes = (shape,) if isinstance(shape, numbers.Integral) else shape
+        if not isinstance(axes, (tuple, list)) or not all(map(_is_count, axes)):
+            raise ValueError(
+                "Argument `shape` must be an integer or a tuple of integers, 0 or more. "
+                f"Received: shape={shape!r}"
+            )
+        shape = tuple(map(int, axes))
         count = math.prod(shape)
         size = packed_size(count, self.bits)
         if len(data) != size:
@@ -203,6 +228,17 @@ class BlockCode:
                 f"Received: {len(data)} bytes and shape={shape}"
             )
         return unpacked(data, count, self.bits).reshape(shape)
+
+    def _warn_of_rate(self, rates):
+        """Warn if there are fewer candidates than even the mean of a posterior needs."""
+        highest = np.max(rates, initial=0.0)
+        if highest > 1.001 * self.bits * math.log(2.0):
+            warnings.warn(
+                f"A block has a rate of {highest:.2f} nats, which is {highest / math.log(2.0):.1f} "
+                f"bits, more than bits={self.bits}. Decoded draws will be far from its posterior. "
+                "See `keras_slashed.coding.bits_for`.",
+                stacklevel=3,
+            )
 
     def _checked(self, indices):
         """Return indices as a uint32 array."""
@@ -218,7 +254,11 @@ class BlockCode:
 
 
 def _check_first_block(value):
-    if not isinstance(value, numbers.Integral) or not 0 <= value < 2**63:
+    if not _is_count(value) or value >= 2**63:
         raise ValueError(
             f"Argument `first_block` must be an integer, 0 or more. Received: first_block={value!r}"
         )
+
+
+def _is_count(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 0

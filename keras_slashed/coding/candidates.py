@@ -31,24 +31,25 @@ class Candidates:
         # The words of a candidate lie at one place, or begin at a place and fill several.
         self._pairs = (latent_dim + 1) // 2
         self._places = -(-self._pairs // WORDS)
-        self.words = WORDS * self._places if self._pairs > 2 else self._pairs
+        self._words = WORDS * self._places if self._pairs > 2 else self._pairs
 
-    def range(self, block, start, count):
-        """Return consecutive candidates of a block.
+    def range(self, blocks, start, count):
+        """Return consecutive candidates of some blocks.
 
         Args:
-            block: Integer. Index of the block.
+            blocks: Sequence of n integers. Indices of the blocks.
             start: Integer. Index of the first candidate, a multiple of 4.
             count: Integer. Number of candidates, a multiple of 4.
 
         Returns:
-            float32 array of shape (k, count), computed in float32. It differs from what `at`
+            float32 array of shape (n, k, count), computed in float32. It differs from what `at`
             returns by rounding.
         """
-        first, last = (number * self.words // WORDS for number in (start, start + count))
-        words = self._stream.range(block, first, last - first).reshape(count, self.words)
-        words = np.ascontiguousarray(words[:, : self._pairs].T)
-        return np.concatenate(_normals(*_uniforms(words)))[: self.latent_dim]
+        first, last = (number * self._words // WORDS for number in (start, start + count))
+        words = self._stream.range(blocks, first, last - first)
+        words = words.reshape(len(blocks), count, self._words)[..., : self._pairs]
+        words = np.ascontiguousarray(np.swapaxes(words, 1, 2))
+        return np.concatenate(_normals(*_uniforms(words)), axis=1)[:, : self.latent_dim]
 
     def at(self, blocks, indices):
         """Return one candidate of each of many blocks.
@@ -60,13 +61,13 @@ class Candidates:
         Returns:
             float64 array of shape (n, k).
         """
-        first = np.uint64(self.words) * indices.astype("uint64")
+        first = np.uint64(self._words) * indices.astype("uint64")
         places = first // np.uint64(WORDS)
         blocks = blocks.astype("uint64")
         words = [self._stream.at(blocks, places + np.uint64(i)) for i in range(self._places)]
         words = np.concatenate(words, axis=-1)
-        if self.words < WORDS:  # several candidates share a place
-            lanes = (first % np.uint64(WORDS)).astype("int64")[:, None] + np.arange(self.words)
+        if self._words < WORDS:  # several candidates share a place
+            lanes = (first % np.uint64(WORDS)).astype("int64")[:, None] + np.arange(self._words)
             words = np.take_along_axis(words, lanes, axis=-1)
         u, v = _uniforms(words[:, : self._pairs])
         z = np.concatenate(_normals(np.float64(u), np.float64(v)), axis=-1)

@@ -31,21 +31,24 @@ class WordStream:
         self._generator = np.random.Philox(key=self._key, counter=[0, 0, 0, 0])
         self._state = self._generator.state
 
-    def range(self, block, start, count):
-        """Return the words of places `start` to `start + count - 1` of a block.
+    def range(self, blocks, start, count):
+        """Return the words of places `start` to `start + count - 1` of some blocks.
 
         Args:
-            block: Integer. Index of the block.
+            blocks: Sequence of n integers. Indices of the blocks.
             start: Integer. The first place.
             count: Integer. Number of places.
 
         Returns:
-            uint64 array of shape (4 count,).
+            uint64 array of shape (n, 4 count).
         """
-        # NumPy adds 1 to the counter before it computes words.
-        self._state["state"]["counter"] = np.array([start, 0, block, 0], "uint64")
-        self._generator.state = self._state
-        return self._generator.random_raw(WORDS * count)
+        words = np.empty((len(blocks), WORDS * count), "uint64")
+        for row, block in zip(words, blocks):
+            # NumPy adds 1 to the counter before it computes words.
+            self._state["state"]["counter"] = np.array([start, 0, block, 0], "uint64")
+            self._generator.state = self._state
+            row[:] = self._generator.random_raw(len(row))
+        return words
 
     def at(self, blocks, places):
         """Return the words of one place in each of many blocks.

@@ -1,5 +1,7 @@
 """The choice of a candidate by its importance weight (minimal random coding)."""
 
+import gc
+
 import numpy as np
 from keras import ops
 
@@ -24,7 +26,7 @@ class Selection:
     Args:
         candidates: `Candidates` of all blocks.
         count: Integer. Number of candidates of a block, a power of 2.
-        chunk_size: Integer, a power of 2. Largest number of normals that are in memory at once,
+        chunk_size: Integer. Largest number of normals that are in memory at once,
             but at least eight candidates.
     """
 
@@ -52,38 +54,44 @@ class Selection:
         inverse_stddev = np.exp(np.minimum(-log_stddev, _LARGEST_LOG))
         number = len(mean)
         # Shapes are constant, since each new one is compiled.
-        size = min(self._blocks, number)
+        size = max(1, min(self._blocks, number))
         padding = [(0, -number % size), (0, 0)]
         mean, inverse_stddev = np.pad(mean, padding), np.pad(inverse_stddev, padding)
         found = np.zeros(len(mean), "uint32")
+        z = np.zeros((size, mean.shape[-1], self._chunk), "float32")
+        gumbel = np.zeros((size, self._chunk), "float32")
         for start in range(0, number, size):
             tile = slice(start, start + size)
             blocks = range(first_block + start, first_block + min(start + size, number))
             best = np.full(size, -np.inf)
             for first in range(0, self._count, self._chunk):
-                inputs = self._chunk_of(blocks, first, noise, size)
+                z[: len(blocks)] = self._candidates.range(blocks, first, self._chunk)
+                gumbel[: len(blocks)] = self._gumbel(noise, blocks, first)
                 index, score = self._best.predict_on_batch(
-                    {**inputs, "mean": mean[tile], "inverse_stddev": inverse_stddev[tile]}
+                    {
+                        "z": z,
+                        "gumbel": gumbel,
+                        "mean": mean[tile],
+                        "inverse_stddev": inverse_stddev[tile],
+                    }
                 )
                 better = score > best
                 found[tile][better] = first + index[better]
                 best = np.where(better, score, best)
+                # On PyTorch, Keras leaves the inputs in a circle of references.
+                gc.collect(0)
         return found[:number]
 
-    def _chunk_of(self, blocks, first, noise, size):
-        """Return candidates and Gumbel noise of some blocks, padded to `size` blocks."""
-        z = np.zeros((size, self._candidates.latent_dim, self._chunk), "float32")
-        gumbel = np.zeros((size, self._chunk), "float32")
-        for row, block in enumerate(blocks):
-            z[row] = self._candidates.range(block, first, self._chunk)
-            # Two numbers of 32 bits from each word.
-            words = noise.range(block, first // (2 * WORDS), self._chunk // (2 * WORDS))
-            halves = np.stack([words >> _HALF, words & _LOW], axis=-1).reshape(-1)
-            uniform = (halves.astype("float32") + np.float32(0.5)) * np.float32(2.0**-32)
-            with np.errstate(divide="ignore"):  # 1 - uniform may round to 0
-                gumbel[row] = -np.log(-np.log1p(-uniform))
+    def _gumbel(self, noise, blocks, first):
+        """Return Gumbel noise for a chunk of candidates of some blocks."""
+        words = noise.range(blocks, first // _FEWEST, self._chunk // _FEWEST)
+        # Two numbers of 32 bits from each word.
+        halves = np.stack([words >> _HALF, words & _LOW], axis=-1).reshape(len(words), -1)
+        uniform = (halves.astype("float32") + np.float32(0.5)) * np.float32(2.0**-32)
+        with np.errstate(divide="ignore"):  # 1 - uniform may round to 0
+            gumbel = -np.log(-np.log1p(-uniform))
         gumbel[:, self._count :] = -np.inf  # candidates that are never chosen
-        return {"z": z, "gumbel": gumbel}
+        return gumbel
 
     @staticmethod
     def _best_of_chunk(inputs):

@@ -37,7 +37,7 @@ FLOORS = {
     ),
     "benchmarks": (
         "harness",
-        "device_scaling epoch_time layer_speed precision_stress rate_at_inference "
+        "block_code device_scaling epoch_time layer_speed precision_stress rate_at_inference "
         "stdplus_accuracy stdplus_fit text_throughput",
         "stdplus_speed",
     ),
