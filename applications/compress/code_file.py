@@ -39,8 +39,8 @@ def write(images, encoder, decoder, bits, codes, model, seed=0):
         encoder: `keras.Model` from images to amplitudes `(batch, blocks, 2 block_dim)`.
         decoder: `keras.Model` from latents `(batch, blocks, block_dim)` to outputs.
         bits: Integer. Bits of a block.
-        codes: String or path. The file of codes. After a header of 96 bytes, which includes a
-            checksum at the end, every image takes `bytes_per_image`.
+        codes: String or path. The file of codes. Every image takes `bytes_per_image`, next to a
+            header and a checksum of 104 bytes together.
         model: String or path. The file of the decoder, which ends in `.keras`.
         seed: Integer. Seed of the draws.
 

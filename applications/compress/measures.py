@@ -1,5 +1,7 @@
 """What a code costs and how close to the image it gets, next to draws from the posterior."""
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -83,7 +85,10 @@ class Measures:
 
     def _draw(self, amplitude, bits, seed=0):
         code = BlockCode(bits, seed)
-        indices = code.encode(amplitude, seed=self._seed)
+        with warnings.catch_warnings():
+            # The code warns of fewer bits than the rate, whose effect is to be measured.
+            warnings.simplefilter("ignore", UserWarning)
+            indices = code.encode(amplitude, seed=self._seed)
         return keras.ops.convert_to_numpy(code.decode(indices, amplitude.shape[-1] // 2))
 
     def _decode(self, z):
