@@ -66,6 +66,8 @@ def parse_arguments(arguments=None):
     add("--rates", number, metavar="R", nargs="*",
         help=f"rates in nats of a block of all models ({preset})")  # fmt: skip
     add("--betas", number, metavar="W", nargs="*", help=f"KL weights of beta-VAEs ({preset})")
+    parser.add_argument("--no-folded", action="store_true",
+                        help="do not train the model of --rate with folded amplitudes too")  # fmt: skip
     add("--most-bits", command_line.integer(1, 24), 17, metavar="B",
         help="do not encode beta-VAEs whose blocks would need more bits")  # fmt: skip
     add("--units", positive, metavar="N", help=f"width of the hidden layers ({preset})")
@@ -156,7 +158,8 @@ class Comparison:
         rows = []
         for rate in dict.fromkeys([options.rate, *options.rates]):
             rows += self._fixed(dataclasses.replace(base, rate=rate))
-        rows += self._fixed(dataclasses.replace(base, rate=options.rate, folded=True))
+        if not options.no_folded:
+            rows += self._fixed(dataclasses.replace(base, rate=options.rate, folded=True))
         for beta in options.betas:
             rows += self._weighted(dataclasses.replace(base, beta=beta))
         noise = None if options.pixels == "binary" else options.noise
