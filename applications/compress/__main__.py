@@ -66,6 +66,8 @@ def parse_arguments(arguments=None):
     add("--rates", number, metavar="R", nargs="*",
         help=f"rates in nats of a block of all models ({preset})")  # fmt: skip
     add("--betas", number, metavar="W", nargs="*", help=f"KL weights of beta-VAEs ({preset})")
+    add("--margin", command_line.nonnegative_number, 2.5, metavar="B",
+        help="bits of a block beyond its rate, where no bits are given")  # fmt: skip
     parser.add_argument("--no-folded", action="store_true",
                         help="do not train the model of --rate with folded amplitudes too")  # fmt: skip
     add("--most-bits", command_line.integer(1, 24), 17, metavar="B",
@@ -90,7 +92,7 @@ def parse_arguments(arguments=None):
         parser.error(f"--bits: {error}")
     if options.bits < 5:
         parser.error(
-            f"--bits: 4 bits less are measured too. Expected: 5 or more, not {options.bits}"
+            f"--bits: codes of 4 bits less are measured too: 5 or more, not {options.bits}"
         )
     return options
 
@@ -173,7 +175,7 @@ class Comparison:
         """Return the rows of a model with a fixed rate."""
         options = self._options
         vae, measures = self._measured(setting)
-        chosen = [("margin", bits_for(setting.rate))]
+        chosen = [("margin", bits_for(setting.rate, options.margin))]
         if setting.folded or setting.rate != options.rate:
             chosen.append(("equal", options.bits))
         else:
@@ -190,7 +192,7 @@ class Comparison:
         self._show(f"beta-VAE, beta {setting.beta:g}:\n{size} bytes", self._pixels(outputs))
         chosen = [
             ("equal", options.bits),
-            ("quantile", table.quantile_bits(measures.rates)),
+            ("quantile", table.quantile_bits(measures.rates, options.margin)),
         ]
         return table.model_rows(setting, measures, chosen, options.most_bits)
 
@@ -228,6 +230,7 @@ class Comparison:
             "images": len(self._images),
             "blocks": options.blocks,
             "rate": options.rate,
+            "margin": options.margin,
             "same": np.array_equal(in_memory, decoded),
         }
         print(f"{codes}: {self.file['bytes']} bytes, {len(self._images)} images of {size} bytes "

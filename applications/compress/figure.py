@@ -67,9 +67,10 @@ def _draw_models(panel, rows, coded, posterior):
     """Draw the coded draws and the bound of each model, one style for each kind of model."""
     fixed = [row for row in rows if row["method"] == "fixed rate" and row["folded"] == "False"]
     chosen = [row for row in fixed if row["bits_chosen_by"] == "margin"]
+    chosen = [row for row in chosen if row[coded]]
     chosen.sort(key=lambda row: float(row["rate"]))
     panel.plot(_floats(chosen, "bytes"), _floats(chosen, coded), "o-", color=_OURS,
-               label="fixed rate, decoded, bits_for(rate)")  # fmt: skip
+               label="fixed rate, decoded, bits_for(rate, margin)")  # fmt: skip
     panel.plot(_floats(chosen, "bound_bytes"), _floats(chosen, posterior), "o:", color=_OURS,
                markerfacecolor="white", label="posterior draws at rate / log 2 bits")  # fmt: skip
     swept = [row for row in fixed if row["bits_chosen_by"] == "sweep"]

@@ -25,7 +25,7 @@ _MODELS = """
 
 "Bound" is the rate divided by log 2. "Posterior" is the distortion of draws from the posterior,
 which no code with these bytes can store for certain. "Decoded" is that of decoded draws. "Margin"
-has the bits of `bits_for(rate)`, "sweep" other bits, and "equal" those of the file above.
+has the bits of `bits_for(rate, {margin:g})`, "sweep" other bits, and "equal" those of the file.
 
 """
 _BETA = """
@@ -88,7 +88,7 @@ def markdown(rows, file, pictures, table):
             epochs=first["epochs"],
             distortion=distortion,
         ),
-        _MODELS + _table_of(fixed, ("model", "chosen", "bits", "bytes", "bound", *_DISTORTION)),
+        _MODELS.format(**file) + _table_of(fixed, ("model", "chosen", "bits", "bytes", "bound", *_DISTORTION)),
     ]  # fmt: skip
     if beta:
         columns = ("model", "chosen", "bits", "bytes", "bound", "99 %", "largest", *_DISTORTION,

@@ -87,13 +87,14 @@ def model_rows(setting, measures, chosen, most_bits):
     return rows
 
 
-def quantile_bits(rates):
+def quantile_bits(rates, margin):
     """Return the bits of each block of an image that suffice for 99 % of its rates.
 
     Args:
         rates: Array of shape `(number, blocks)`. Rates of the blocks in nats.
+        margin: Float. Bits beyond the rate.
     """
-    return bits_for(np.quantile(rates, _QUANTILE, axis=0))
+    return bits_for(np.quantile(rates, _QUANTILE, axis=0), margin)
 
 
 def codec_rows(pictures, images, qualities, noise):
