@@ -11,25 +11,25 @@ _TEXT = """# A latent in a known number of bits
 
 Distance is the Kolmogorov-Smirnov distance of decoded draws from the posterior, in the dimension
 where it is largest. A margin is the number of bits beyond the rate:
-bits = ceil(rate / log 2 + margin). Each kind of posterior has {directions} random amplitudes, one of
-which has all its nats in one dimension. "mean" has b = 0, "narrow" has a = 0 and b < 0, "mean and
-narrow" has b < 0, and "mean and wide" has b > 0. A cell has the largest distance of an amplitude for
-{latent_dims} latent dimensions, and in brackets the median over the amplitudes for the number of
-dimensions where that is largest. These distances are estimates that do not compute the candidates.
-The last table compares them with the coder.
+bits = ceil(rate / log 2 + margin). Each kind of posterior has {directions} random amplitudes, one
+of which has all its nats in one dimension. "mean" has b = 0, "narrow" has a = 0 and b < 0, "mean
+and narrow" has b < 0, and "mean and wide" has b > 0. A cell has the largest distance of an
+amplitude for {latent_dims} latent dimensions, and in brackets the median over the amplitudes for
+the number of dimensions where that is largest. These distances are estimates that do not compute
+the candidates. The last table compares them with the coder.
 """
 _WIDTHS = """
 ## A posterior wider than its prior
 
-Standard deviation of decoded draws of {rate} nats in {latent_dim} dimensions of equal b > 0, in {bits}
-bits, and the same after `keras_slashed.ops.narrow_amplitude`.
+Standard deviation of decoded draws of {rate} nats in {latent_dim} dimensions of equal b > 0, in
+{bits} bits, and the same after `keras_slashed.ops.narrow_amplitude`.
 
 """
 _COSTS = """
 ## Cost of a block
 
-Processor time on one core. Neither the rate nor the posterior matters. Each bit more doubles the time
-to encode, and does not change the time to decode.
+Processor time on one core. Neither the rate nor the posterior matters. Each bit more doubles the
+time to encode, and does not change the time to decode.
 
 """
 _CODER = """

@@ -7,7 +7,7 @@ import numpy as np
 from keras_slashed.validation import check_number
 
 
-def bits_for(rate, margin=4.0):
+def bits_for(rate, margin=5.0):
     """Return the number of bits in which `BlockCode` can store a block of this rate.
 
     `bits = ceil(rate / log(2) + margin)`, but at least 1. With the default margin and the default
@@ -30,7 +30,7 @@ def bits_for(rate, margin=4.0):
     Example:
 
     >>> keras_slashed.coding.bits_for(8.0)
-    16
+    17
 
     Reference:
         Chatterjee and Diaconis, The Sample Size Required in Importance Sampling, 2018: `exp(rate)`
