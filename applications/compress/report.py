@@ -88,7 +88,7 @@ def markdown(rows, file, pictures, table):
             epochs=first["epochs"],
             distortion=distortion,
         ),
-        _MODELS.format(**file) + _table_of(fixed, ("model", "chosen", "bits", "bytes", "bound", *_DISTORTION)),
+        _MODELS.format(**file) + _table_of(fixed, _COLUMNS),
     ]  # fmt: skip
     if beta:
         columns = ("model", "chosen", "bits", "bytes", "bound", "99 %", "largest", *_DISTORTION,
@@ -121,6 +121,7 @@ def _with_error(name, error):
 
 
 _DISTORTION = ("posterior, nats", "decoded, nats", "difference", "decoded, dB")
+_COLUMNS = ("model", "chosen", "bits", "bytes", "bound", *_DISTORTION)
 _CELLS = {  # how each column of the Markdown tables is written
     "model": lambda row: row["model"],
     "method": lambda row: row["method"],

@@ -144,7 +144,7 @@ def test_an_image_takes_whole_bytes():
         (["--dataset", "cifar10", "--pixels", "binary"], "cifar10 is not available as binary"),
         (["--rate", "0"], "--rate"),
         (["--bits", "25"], "--bits"),
-        (["--bits", "3"], "5 or more, not 3"),
+        (["--bits", "3"], "must be 5 or more"),
         (["--rates", "1", "1"], "each value makes a row"),
     ],
 )
