@@ -69,7 +69,7 @@ def parse_arguments(arguments=None):
     add("--margin", command_line.nonnegative_number, 2.5, metavar="B",
         help="bits of a block beyond its rate, where no bits are given")  # fmt: skip
     parser.add_argument("--no-folded", action="store_true",
-        parser.error(f"--bits: must be 5 or more, as 4 bits less are measured, not {options.bits}")
+        help="do not train the model of --rate with folded amplitudes too")  # fmt: skip
     add("--most-bits", command_line.integer(1, 24), 17, metavar="B",
         help="do not encode beta-VAEs whose blocks would need more bits")  # fmt: skip
     add("--units", positive, metavar="N", help=f"width of the hidden layers ({preset})")
@@ -91,9 +91,7 @@ def parse_arguments(arguments=None):
     except ValueError as error:
         parser.error(f"--bits: {error}")
     if options.bits < 5:
-        parser.error(
-            f"--bits: codes of 4 bits less are measured too: 5 or more, not {options.bits}"
-        )
+        parser.error(f"--bits: must be 5 or more, as 4 bits less are measured, not {options.bits}")
     return options
 
 
