@@ -199,7 +199,7 @@ class Comparison:
         options = self._options
 
         def report(epoch, logs):
-            if epoch:
+            if logs:  # empty at the start
                 print(f"{setting.name}: epoch {epoch}/{setting.epochs}, "
                       f"loss {logs['loss']:.2f}", flush=True)  # fmt: skip
 
