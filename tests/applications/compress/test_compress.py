@@ -8,6 +8,8 @@ from applications.compress import code_file
 from applications.compress import decode
 from applications.compress.block_vae import BlockVAE
 from applications.compress.config import CoderSetting
+from applications.compress.pictures import Pictures
+from applications.compress.training import trained
 from applications.datasets import images
 from applications.experiment import csv_tables
 from tests.damage import flipped_bits
@@ -95,6 +97,28 @@ def test_models_are_trained_once(rows, output, capsys):
     measured = ("model", "bits", "bytes", "nats", "posterior_nats", "psnr")
     for one, other in zip(rows, again, strict=True):
         assert {name: one[name] for name in measured} == {name: other[name] for name in measured}
+
+
+@pytest.mark.experiment("torch")
+def test_an_interrupted_training_continues(tmp_path):
+    pictures = Pictures.of(images.load("digits", train_images=200), "shades")
+    setting = CoderSetting("digits", "shades", rate=2.0, block_dim=2, units=16, epochs=4)
+
+    def stop(epoch, logs):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(setting, pictures, tmp_path / "stopped", stop, checkpoint_seconds=0)
+    seen = []
+    for name in ("stopped", "whole"):
+        vae, path = trained(setting, pictures, tmp_path / name, lambda *log: seen.append(log))
+        assert path.exists()
+        seen.append([to_numpy(weight) for weight in vae.training.weights])
+    assert seen[0] == (2, {})
+    stopped, whole = (entry for entry in seen if isinstance(entry, list))
+    for one, other in zip(stopped, whole, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def small_vae(**changes):
