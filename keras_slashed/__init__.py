@@ -3,6 +3,7 @@
 from keras_slashed import attribution
 from keras_slashed import calibration
 from keras_slashed import callbacks
+from keras_slashed import coding
 from keras_slashed import config
 from keras_slashed import diagnostics
 from keras_slashed import distributions
@@ -18,6 +19,7 @@ __all__ = [
     "attribution",
     "calibration",
     "callbacks",
+    "coding",
     "config",
     "diagnostics",
     "distributions",

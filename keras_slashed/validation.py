@@ -131,6 +131,23 @@ def check_matrix_shape(name, shape, amplitude_shape, square=False, any_batch=Fal
         )
 
 
+def check_posterior_shapes(amplitude, prior_mean, prior_stddev, prior_scale, rotation=None):
+    """Raise a ValueError unless the shapes of a prior and a rotation fit that of an amplitude."""
+    if prior_stddev is not None and prior_scale is not None:
+        raise ValueError(
+            "Only one of `prior_stddev` and `prior_scale` may be given, since `prior_stddev` is "
+            "a diagonal `prior_scale`. Received both"
+        )
+    if prior_scale is not None:
+        check_matrix_shape("prior_scale", prior_scale, amplitude)
+    if rotation is not None:
+        check_matrix_shape("rotation", rotation, amplitude, square=True)
+    if prior_mean is not None:
+        check_prior_shape("prior_mean", prior_mean, amplitude, prior_scale)
+    if prior_stddev is not None:
+        check_prior_shape("prior_stddev", prior_stddev, amplitude)
+
+
 def check_vector_shape(name, shape, size):
     """Raise a ValueError unless the last axis of a shape has length `size` or 1, or is missing."""
     if len(shape) > 0 and shape[-1] not in (1, size):

@@ -22,10 +22,9 @@ from keras_slashed.ops.reparameterize import relative_sample
 from keras_slashed.ops.replica_seed import ReplicaSeedGenerator
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_choice
-from keras_slashed.validation import check_matrix_shape
 from keras_slashed.validation import check_num_samples
 from keras_slashed.validation import check_number
-from keras_slashed.validation import check_prior_shape
+from keras_slashed.validation import check_posterior_shapes
 from keras_slashed.validation import check_seed
 
 INFERENCES = ("sample", "mean")
@@ -203,7 +202,9 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
         amplitude, mask = self.checked(amplitude, mask, amplitude_mask)
         given = prior_mean, prior_stddev, prior_scale, rotation
         given = [None if x is None else to_float_tensor(x) for x in given]
-        _check_shapes(amplitude.shape, *(None if x is None else tuple(x.shape) for x in given))
+        check_posterior_shapes(
+            amplitude.shape, *(None if x is None else tuple(x.shape) for x in given)
+        )
         return self.sampled(widen_amplitude(amplitude), mask, training, *given)
 
     def sampled(
@@ -284,19 +285,3 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
             free_bits=self.free_bits,
         )
         return config
-
-
-def _check_shapes(amplitude, prior_mean, prior_stddev, prior_scale, rotation):
-    if prior_stddev is not None and prior_scale is not None:
-        raise ValueError(
-            "Only one of `prior_stddev` and `prior_scale` may be given, since `prior_stddev` is "
-            "a diagonal `prior_scale`. Received both"
-        )
-    if prior_scale is not None:
-        check_matrix_shape("prior_scale", prior_scale, amplitude)
-    if rotation is not None:
-        check_matrix_shape("rotation", rotation, amplitude, square=True)
-    if prior_mean is not None:
-        check_prior_shape("prior_mean", prior_mean, amplitude, prior_scale)
-    if prior_stddev is not None:
-        check_prior_shape("prior_stddev", prior_stddev, amplitude)

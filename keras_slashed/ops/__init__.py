@@ -1,6 +1,7 @@
 """Functions of amplitudes: posteriors, rates, normalization and rotations."""
 
 from keras_slashed.ops.amplitude import amplitude_to_normal
+from keras_slashed.ops.amplitude import narrow_amplitude
 from keras_slashed.ops.amplitude import normal_to_amplitude
 from keras_slashed.ops.amplitude import rate
 from keras_slashed.ops.householder import apply_householder
@@ -15,6 +16,7 @@ __all__ = [
     "apply_householder",
     "householder_rotation",
     "log_stdplus",
+    "narrow_amplitude",
     "normal_to_amplitude",
     "normalize_rate",
     "rate",

@@ -36,6 +36,7 @@ def test_public_functions_have_examples():
         keras_slashed.layers,
         keras_slashed.metrics,
         keras_slashed.calibration,
+        keras_slashed.coding,
         keras_slashed.callbacks,
         keras_slashed.attribution,
         keras_slashed.diagnostics,

@@ -87,19 +87,27 @@ def test_the_reference_lists_every_public_module():
 
 def test_each_wish_of_the_table_is_a_line_that_runs():
     names = {"keras": keras, "R": 2.0, "X": 0.1, "latent_dim": 4}
-    for module in (keras_slashed.layers, keras_slashed.rates, keras_slashed.callbacks):
+    public = (
+        keras_slashed.layers,
+        keras_slashed.rates,
+        keras_slashed.callbacks,
+        keras_slashed.coding,
+    )
+    for module in public:
         names |= {name: getattr(module, name) for name in module.__all__}
-    names["amplitude"] = keras.random.normal((8, 2 * names["latent_dim"]), seed=0)
+    names["amplitude"] = 0.3 * keras.random.normal((8, 2 * names["latent_dim"]), seed=0)
     names["rates"] = np.linspace(0.5, 4.0, 8).astype("float32")
     lines = re.findall(
         r"^\| .* \| `(.*)` \|$", (ROOT / "docs/guides/which_tool.md").read_text(), re.MULTILINE
     )
-    assert len(lines) == 12
+    assert len(lines) == 13
     for line in lines:
         before = dict(names)
         exec(line, names)
         if line.startswith("z = "):
             assert tuple(names["z"].shape) == (8, 4), line
+        elif line.startswith("indices = "):
+            assert names["indices"].shape == (8,)
         else:
             assert isinstance(names["callback"], keras.callbacks.Callback), line
         names = before
@@ -157,6 +165,17 @@ def _(after, printed):
     posterior = after[1]["posterior"]
     assert float(posterior.kl_divergence()[0]) == pytest.approx(1.0, rel=1e-6)
     assert tuple(posterior.covariance.shape) == (1, 2, 2)
+
+
+@checks("docs/guides/coding.md")
+def _(after, printed):
+    names = after[-1]
+    assert printed.splitlines()[-1] == "10 10.0"
+    rates = keras_slashed.ops.rate(names["encoder"].predict(names["x"], verbose=0))
+    np.testing.assert_allclose(to_numpy(rates), 3.0, rtol=1e-5)
+    assert names["reconstruction"].shape == (512, 64)
+    z = names["code"].decode(names["indices"], 4)
+    np.testing.assert_array_equal(to_numpy(names["one"]), to_numpy(z[37]))
 
 
 @checks("docs/guides/measures.md")

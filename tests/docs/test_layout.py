@@ -24,7 +24,7 @@ FLOORS = {
         "evaluation rates distributions",
         "layers",
         "metrics",
-        "calibration",
+        "calibration coding",
         "attribution callbacks diagnostics export",
     ),
     "applications": (
@@ -32,13 +32,13 @@ FLOORS = {
         "training",
         "experiment",
         "attacks datasets models",
-        "figures half_moons table1 table2",
+        "compress figures half_moons table1 table2",
         "accuracy_rate attributions classifier strong_attacks",
     ),
     "benchmarks": (
         "harness",
-        "device_scaling epoch_time layer_speed precision_stress rate_at_inference "
-        "stdplus_accuracy stdplus_fit text_throughput",
+        "block_code code_cost device_scaling epoch_time layer_speed precision_stress "
+        "rate_at_inference stdplus_accuracy stdplus_fit text_throughput",
         "stdplus_speed",
     ),
 }

@@ -1,0 +1,85 @@
+"""The fingerprint of a model, made of its configuration and its weights."""
+
+import hashlib
+import json
+
+import keras
+import numpy as np
+from keras import ops
+
+# What two copies of a model may differ in.
+_LEFT_OUT = ("build_config", "compile_config", "trainable")
+
+
+def fingerprint(model):
+    """Return a fingerprint of a Keras model or layer, which codes can be bound to.
+
+    It is the SHA-256 of the configuration and of the names, shapes and values of the weights. It
+    is the same on every backend. The names that layers have do not matter, nor does which of them
+    are trainable, or how a model was compiled. Of a model that does not define `get_config`, only
+    the class and the weights matter.
+
+    Args:
+        model: Keras model or layer, usually the decoder, that has been built.
+
+    Returns:
+        String of 64 hexadecimal digits.
+
+    Raises:
+        ValueError: If the model is not a Keras model or layer, or has not been built.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    >>> before = keras_slashed.coding.fingerprint(model)
+    >>> model.set_weights([weight + 1.0 for weight in model.get_weights()])
+    >>> before == keras_slashed.coding.fingerprint(model)
+    False
+    """
+    if not isinstance(model, keras.layers.Layer) or not model.built:
+        raise ValueError(
+            "Argument `model` must be a Keras model or layer that has been built. "
+            f"Received: model={model!r}"
+        )
+    hashed = hashlib.sha256(_configuration(model).encode())
+    for weight in model.weights:
+        value = weight.value
+        if keras.backend.standardize_dtype(value.dtype) == "bfloat16":
+            value = ops.cast(value, "float32")  # which NumPy has
+        value = np.ascontiguousarray(ops.convert_to_numpy(value))
+        value = value.astype(value.dtype.newbyteorder("<"))
+        hashed.update(f"\n{value.dtype.str} {value.shape}\n".encode())
+        hashed.update(value.tobytes())
+    return hashed.hexdigest()
+
+
+def _configuration(model):
+    """Return the class and the configuration of a model as a text."""
+    try:
+        config = keras.saving.serialize_keras_object(model.get_config())
+    except NotImplementedError:
+        config = None
+    names = {}
+    _collect_names(config, names)
+    return json.dumps([type(model).__name__, _without_names(config, names)], sort_keys=True)
+
+
+def _collect_names(config, names):
+    """Number the values of all keys "name" in order of their appearance."""
+    if isinstance(config, dict):
+        if isinstance(config.get("name"), str):
+            names.setdefault(config["name"], f"name {len(names)}")
+        for key in sorted(config, key=str):
+            _collect_names(config[key], names)
+    elif isinstance(config, (list, tuple)):
+        for entry in config:
+            _collect_names(entry, names)
+
+
+def _without_names(config, names):
+    if isinstance(config, dict):
+        kept = {key: value for key, value in config.items() if key not in _LEFT_OUT}
+        return {str(key): _without_names(value, names) for key, value in kept.items()}
+    if isinstance(config, (list, tuple)):
+        return [_without_names(entry, names) for entry in config]
+    return names.get(config, config) if isinstance(config, str) else config

@@ -1,0 +1,82 @@
+"""The fingerprint of a model: equal for a copy, different for anything else."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_slashed.coding import fingerprint
+from keras_slashed.layers import FixedRateVIB
+
+
+def decoder(units=3, activation="relu", rate=2.0):
+    """Return a model whose weights do not depend on chance."""
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(units, activation=activation)(inputs)
+    hidden = keras.layers.Dense(4)(hidden)
+    model = keras.Model(inputs, FixedRateVIB(rate)(hidden))
+    for weight in model.weights:
+        weight.assign(np.arange(np.prod(weight.shape), dtype="float32").reshape(weight.shape))
+    return model
+
+
+def test_copies_have_the_same_fingerprint(tmp_path):
+    model = decoder()
+    expected = fingerprint(model)
+    assert len(expected) == 64
+    assert fingerprint(decoder()) == expected  # although its layers have other names
+    model.save(tmp_path / "model.keras")
+    model.compile("adam", "mse")
+    model.layers[1].trainable = False
+    model.predict(np.ones((2, 4)), verbose=0)
+    assert fingerprint(model) == expected
+    assert fingerprint(keras.models.load_model(tmp_path / "model.keras")) == expected
+    assert fingerprint(keras.models.clone_model(model)) != expected  # it has other weights
+
+
+def test_the_fingerprint_of_every_backend():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.set_weights([np.arange(8, dtype="float32").reshape(4, 2), np.ones(2, "float32")])
+    assert fingerprint(model)[:16] == FINGERPRINT
+
+
+FINGERPRINT = "c07c05e8edb0cab7"
+
+
+@pytest.mark.parametrize(
+    "other", [{"units": 4}, {"activation": "tanh"}, {"rate": 2.5}], ids=lambda other: str(other)
+)
+def test_another_configuration(other):
+    assert fingerprint(decoder(**other)) != fingerprint(decoder())
+
+
+def test_another_weight():
+    model = decoder()
+    before = fingerprint(model)
+    kernel = model.layers[1].kernel
+    kernel.assign(np.nextafter(np.asarray(keras.ops.convert_to_numpy(kernel)), np.float32(9)))
+    assert fingerprint(model) != before
+
+
+def test_a_layer_in_bfloat16_and_a_class_without_configuration():
+    layer = keras.layers.Dense(3, dtype="bfloat16")
+    layer.build((None, 2))
+    assert fingerprint(layer) == fingerprint(layer)
+
+    class Decoder(keras.Model):
+        def __init__(self, function):
+            super().__init__()
+            self.function = function
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, x):
+            return self.function(self.dense(x))
+
+    model = Decoder(lambda x: 2 * x)
+    model(np.ones((1, 2), "float32"))
+    assert fingerprint(model) == fingerprint(model)
+
+
+@pytest.mark.parametrize("model", [None, "model", keras.layers.Dense(3)])
+def test_what_has_no_fingerprint(model):
+    with pytest.raises(ValueError, match="built"):
+        fingerprint(model)
