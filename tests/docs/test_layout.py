@@ -32,7 +32,7 @@ FLOORS = {
         "training",
         "experiment",
         "attacks datasets models",
-        "figures half_moons table1 table2",
+        "disentangle figures half_moons table1 table2",
         "accuracy_rate attributions classifier strong_attacks",
     ),
     "benchmarks": (
