@@ -1,7 +1,5 @@
 """The table of `applications.disentangle` as Markdown."""
 
-import numpy as np
-
 from applications.disentangle.config import ROWS
 from applications.disentangle.config import Setting
 from applications.experiment import provenance
@@ -16,11 +14,12 @@ _COLUMNS = {
     "inference_miss": "at inference",
     "reconstruction": "reconstruction (nats)",
     "mig": "MIG",
-    "mig_of_draws": "MIG of draws",
     "factor_vae": "FactorVAE",
     "disentanglement": "D",
     "completeness": "C",
     "informativeness": "I",
+    "mig_of_draws": "MIG of draws",
+    "disentanglement_of_draws": "D of draws",
     "active_units": "active units",
 }
 _HEAD = """# Disentanglement of {dataset}
@@ -33,7 +32,8 @@ for each row.
 "Asked" is the rate that a row was told at the end, in nats. The misses are distances between the
 reached and the asked rate over the epochs of training: the mean, the largest, and the mean at
 inference after each epoch. "Rate" and all other columns are measured after training, with
-calibrated layers. D, C and I are disentanglement, completeness and informativeness.
+calibrated layers. D, C and I are disentanglement, completeness and informativeness. "Of draws" means
+of draws from the posteriors, and all other measures are those of posterior means.
 
 """
 
@@ -65,7 +65,9 @@ def _cell(group, column):
     if group[0][column] == "":
         return ""
     values = numbers(group, column)
-    digits = 3 if abs(np.mean(values)) >= 1 else 2
-    if len(values) == 1:
-        return f"{values[0]:.{digits}g}"
-    return f"{values.mean():.{digits}g} ± {values.std(ddof=1):.1g}"
+    mean = values.mean()
+    if 0 < mean < 1e-3:
+        return f"{mean:.0e}"
+    digits = 1 if mean >= 20 else 2
+    deviation = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean:.{digits}f}{deviation}"

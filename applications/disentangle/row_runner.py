@@ -31,8 +31,10 @@ from keras_slashed.callbacks import RateMonitor
 from keras_slashed.callbacks import RateWarmup
 
 MEASURES = (
-    *("reconstruction", "rate", "information", "active_units", "mig", "mig_of_draws"),
-    *("factor_vae", "disentanglement", "completeness", "informativeness"),
+    *("reconstruction", "rate", "information", "active_units"),
+    *("mig", "factor_vae", "disentanglement", "completeness", "informativeness"),
+    *("mig_of_draws", "factor_vae_of_draws", "disentanglement_of_draws"),
+    *("completeness_of_draws", "informativeness_of_draws"),
 )
 _ERRORS = tuple(f"{name}_error" for name in MEASURES[4:])
 _SETTING = tuple(Setting().columns())
@@ -84,8 +86,11 @@ class RowRunner:
             files.path(folder, "").parent.mkdir(parents=True, exist_ok=True)
         vae.model.save_weights(files.model)
         files.path("measures", ".json").write_text(json.dumps(details) + "\n", encoding="utf-8")
+        # Around the image in which the sprite is nearest to the middle, whatever its shape.
+        middle = np.abs(self.data.factors_test[:, 3:] - 5.5).sum(axis=1).argmin()
+        images = evaluation.traversals(vae, self.data.x_test[middle])
         picture = files.path("traversals", ".png")
-        figure.draw_traversals(evaluation.traversals(vae), details, self.data.factors, picture)
+        figure.draw_traversals(images, details, self.data.factors, picture)
         columns = setting.columns()
         return {
             "row": columns.pop("row"),

@@ -9,6 +9,9 @@ from keras_slashed.metrics.posterior import amplitude_of
 from keras_slashed.metrics.posterior import encoded_batches
 from keras_slashed.metrics.posterior import posterior_of
 from keras_slashed.ops.floats import at_least_float32
+from keras_slashed.validation import check_choice
+
+REPRESENTATIONS = ("mean", "sample")
 
 
 def posterior_means(encoder, x, batch_size, verbose):
@@ -18,6 +21,19 @@ def posterior_means(encoder, x, batch_size, verbose):
         return at_least_float32(posterior_of(encoded).mean)
 
     return _codes(means, encoder, x, batch_size, verbose)
+
+
+def latent_codes(encoder, x, representation, batch_size, verbose, rng):
+    """Return the codes of all instances and their posterior means, two arrays (N, K).
+
+    The codes are these means, or draws from the posteriors.
+    """
+    check_choice("representation", representation, REPRESENTATIONS)
+    if representation == "mean":
+        mean = posterior_means(encoder, x, batch_size, verbose)
+        return mean, mean
+    mean, log_stddev = means_and_log_stddevs(encoder, x, batch_size, verbose)
+    return mean + np.exp(log_stddev) * rng.standard_normal(mean.shape), mean
 
 
 def means_and_log_stddevs(encoder, x, batch_size, verbose):

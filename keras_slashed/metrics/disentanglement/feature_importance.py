@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_slashed.metrics.disentanglement.bootstrap import standard_error
 from keras_slashed.metrics.disentanglement.codes import checked_factors
-from keras_slashed.metrics.disentanglement.codes import posterior_means
+from keras_slashed.metrics.disentanglement.codes import latent_codes
 from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_number
 from keras_slashed.validation import check_positive_integer
@@ -40,6 +40,7 @@ def dci(
     encoder,
     x,
     factors,
+    representation="mean",
     make_model=None,
     test_share=0.5,
     num_resamples=10,
@@ -49,13 +50,14 @@ def dci(
 ):
     """Estimate disentanglement, completeness and informativeness (DCI) of a latent.
 
-    For each factor, a model of scikit-learn learns to predict it from the posterior means. `R_kf`
-    is the importance of dimension k for factor f in this model, 0 or more.
+    For each factor, a model of scikit-learn learns to predict it from the codes. `R_kf` is the
+    importance of dimension k for factor f in this model, 0 or more.
 
     - Disentanglement: `D = sum_k rho_k (1 - H_F(R_k. / sum_f R_kf))`, where `H_F` is the entropy to
       the base F, the number of factors, and `rho_k` is the share of dimension k in the total
-      importance. It is 1 if each dimension is important for a single factor. A collapsed
-      dimension is important for no factor and has no weight.
+      importance. It is 1 if each dimension is important for a single factor. A constant dimension
+      is important for no factor and has no weight. For trees, the scale of a dimension has no
+      effect, so that a mean counts even if it varies much less than the noise.
     - Completeness: `C = sum_f rho_f (1 - H_K(R_.f / sum_k R_kf))`, where `H_K` is the entropy to
       the base K, the number of dimensions, and `rho_f` is the share of factor f. It is 1 if each
       factor is predicted from a single dimension.
@@ -81,6 +83,8 @@ def dci(
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
         factors: Integer array of shape `(N, F)`. Values of F factors, at least 2, for each
             instance of x.
+        representation: String. The code: "mean" for the posterior mean, or "sample" for a draw from
+            the posterior, in which noise hides what a dimension knows.
         make_model: Callable or None. It takes an integer, the random state, and returns a model of
             scikit-learn: with `fit`, `score` and, once fitted, `feature_importances_` or `coef_`.
             Absolute values of `coef_` are the importance, summed over classes.
@@ -117,7 +121,7 @@ def dci(
     check_positive_integer("num_resamples", num_resamples)
     make_model = make_model or _random_forest()
     rng = np.random.default_rng(stream_seed("dci", seed))
-    codes = posterior_means(encoder, x, batch_size, verbose)
+    codes, _ = latent_codes(encoder, x, representation, batch_size, verbose, rng)
     if codes.shape[1] < 2:
         raise ValueError(
             "Completeness requires at least two latent dimensions. "

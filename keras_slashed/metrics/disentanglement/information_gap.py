@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_slashed.metrics.disentanglement.bootstrap import bootstrap_weights
 from keras_slashed.metrics.disentanglement.bootstrap import standard_error
+from keras_slashed.metrics.disentanglement.codes import REPRESENTATIONS
 from keras_slashed.metrics.disentanglement.codes import checked_factors
 from keras_slashed.metrics.disentanglement.codes import means_and_log_stddevs
 from keras_slashed.metrics.disentanglement.codes import posterior_means
@@ -54,8 +55,8 @@ def mutual_information_gap(
     with the largest mutual information with factor f. It is 1 if each factor is known exactly
     from one dimension and no other dimension has any information about it, and 0 if for every
     factor two dimensions have the same information. It does not require that a dimension
-    belongs to only one factor. Collapsed dimensions have no information and thus no effect. A
-    latent with a single dimension has a second largest information of 0.
+    belongs to only one factor. Constant dimensions have no information and thus no effect. A latent
+    with a single dimension has a second largest information of 0.
 
     Two estimators of `I(z_k; v_f)` are available:
 
@@ -113,7 +114,7 @@ def mutual_information_gap(
         Eq. 6; Locatello et al., Challenging Common Assumptions in the Unsupervised Learning of
         Disentangled Representations, 2019.
     """
-    check_choice("representation", representation, ("mean", "sample"))
+    check_choice("representation", representation, REPRESENTATIONS)
     check_positive_integer("num_bins", num_bins)
     check_positive_integer("num_resamples", num_resamples)
     rng = np.random.default_rng(stream_seed("mutual_information_gap", seed))

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_slashed.metrics.disentanglement.bootstrap import standard_error
 from keras_slashed.metrics.disentanglement.codes import checked_factors
-from keras_slashed.metrics.disentanglement.codes import posterior_means
+from keras_slashed.metrics.disentanglement.codes import latent_codes
 from keras_slashed.metrics.disentanglement.codes import values_of
 from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_number
@@ -35,6 +35,7 @@ def factor_vae_score(
     encoder,
     x,
     factors,
+    representation="mean",
     num_votes=800,
     num_samples=200,
     threshold=0.01,
@@ -46,15 +47,16 @@ def factor_vae_score(
     """Estimate the FactorVAE score between latent dimensions and known factors.
 
     For each vote, a factor f is drawn, an instance gives it its value, and `num_samples`
-    instances with this value are drawn. The vote is for the dimension whose posterior mean has
-    the smallest variance over these instances, divided by its variance over all data. A
+    instances with this value are drawn. The vote is for the dimension whose code has the
+    smallest variance over these instances, divided by its variance over all data. A
     classifier learns from `num_votes` votes which factor was fixed most often when a dimension
     got a vote. The score is its accuracy for `num_votes` other votes.
 
     The score is 1 if each factor has a dimension of its own, even if other dimensions depend on
     the same factor. A dimension that depends on several factors lowers it. Guessing has an
-    accuracy of `1 / F`. Dimensions whose variance over all data is at most `threshold` are
-    collapsed and get no votes, as in the paper. If all are collapsed, the score is 0.
+    accuracy of `1 / F`. Dimensions whose posterior mean has a variance over all data of at most
+    `threshold` are collapsed and get no votes, as in the paper. If all are collapsed, the score is
+    0. Among the others, the scale of a dimension has no effect.
 
     Instances are drawn from the data with replacement, so that x should contain many instances of
     each value. Values of a single instance are not used.
@@ -70,6 +72,8 @@ def factor_vae_score(
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
         factors: Integer array of shape `(N, F)`. Values of F factors, at least 2, for each
             instance of x.
+        representation: String. The code: "mean" for the posterior mean, or "sample" for a draw from
+            the posterior, in which noise hides what a dimension knows.
         num_votes: Integer. Number of votes to learn from, and number of votes to evaluate.
         num_samples: Integer, at least 2. Number of instances for each vote.
         threshold: Float, 0 or more. A dimension is active if its variance exceeds this.
@@ -103,45 +107,41 @@ def factor_vae_score(
     check_number("threshold", threshold, minimum=0)
     check_positive_integer("num_resamples", num_resamples)
     rng = np.random.default_rng(stream_seed("factor_vae_score", seed))
-    codes = posterior_means(encoder, x, batch_size, verbose)
+    codes, means = latent_codes(encoder, x, representation, batch_size, verbose, rng)
     factors = checked_factors(factors, len(codes), at_least=2)
     _check_shared_values(factors)
-    options = num_votes, num_samples, threshold, rng
-    score, votes, active = _score(codes, factors, *options)
+    active = means.var(axis=0) > threshold
+    votes = np.zeros((codes.shape[1], factors.shape[1]), "int64")
+    if not active.any():
+        return FactorVAEScore(0.0, 0.0, votes, active)
+    codes = codes[:, active]
+    score, votes[active] = _score(codes, factors, num_votes, num_samples, rng)
     resampled = []
     for _ in range(num_resamples):
         chosen = rng.integers(len(codes), size=len(codes))
-        resampled.append(_score(codes[chosen], factors[chosen], *options)[0])
+        part = codes[chosen], factors[chosen]
+        resampled.append(_score(*part, num_votes, num_samples, rng)[0])
     return FactorVAEScore(score, float(standard_error(resampled)), votes, active)
 
 
-def _score(codes, factors, num_votes, num_samples, threshold, rng):
-    """Return the score, the votes (K, F) that the classifier learned from, and the active ones."""
-    variances = codes.var(axis=0)
-    active = variances > threshold
-    if not active.any():
-        return 0.0, np.zeros((codes.shape[1], factors.shape[1]), "int64"), active
-    # A dimension that is not active never has the smallest variance.
-    scales = np.where(active, 1 / np.sqrt(np.where(active, variances, 1.0)), np.inf)
-    factors = [_Groups(factor) for factor in factors.T]
-    learned, others = (
-        _votes(codes, scales, factors, num_votes, num_samples, rng) for _ in range(2)
-    )
+def _score(codes, factors, num_votes, num_samples, rng):
+    """Return the score, and the votes (K, F) that the classifier learned from."""
+    codes = codes / codes.std(axis=0)
+    groups = [_Groups(factor) for factor in factors.T]
+    learned, others = (_votes(codes, groups, num_votes, num_samples, rng) for _ in range(2))
     guesses = learned.argmax(axis=1)
     right = others[np.arange(len(guesses)), guesses].sum()
-    return float(right / others.sum()), learned, active
+    return float(right / others.sum()), learned
 
 
-def _votes(codes, scales, factors, num_votes, num_samples, rng):
+def _votes(codes, groups, num_votes, num_samples, rng):
     """Return how often dimension k varied least while factor f was fixed, (K, F)."""
-    table = np.zeros((codes.shape[1], len(factors)), "int64")
-    of_factor = np.bincount(rng.integers(len(factors), size=num_votes), minlength=len(factors))
-    for column, groups in enumerate(factors):
-        chosen = groups.draw(of_factor[column], num_samples, rng)
-        with np.errstate(invalid="ignore"):
-            deviations = np.sqrt(codes[chosen].var(axis=1)) * scales
-        deviations = np.where(np.isfinite(scales), deviations, np.inf)
-        table[:, column] = np.bincount(deviations.argmin(axis=1), minlength=codes.shape[1])
+    table = np.zeros((codes.shape[1], len(groups)), "int64")
+    counts = np.bincount(rng.integers(len(groups), size=num_votes), minlength=len(groups))
+    for column, (of_factor, count) in enumerate(zip(groups, counts)):
+        chosen = of_factor.draw(count, num_samples, rng)
+        least = codes[chosen].var(axis=1).argmin(axis=1)
+        table[:, column] = np.bincount(least, minlength=codes.shape[1])
     return table
 
 

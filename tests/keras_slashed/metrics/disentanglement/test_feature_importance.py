@@ -24,9 +24,9 @@ def tree(state):
     return DecisionTreeClassifier(random_state=state)
 
 
-def scores(codes, factors=FACTORS, make_model=tree, **options):
-    options = {"num_resamples": 2, "batch_size": 200, "seed": 0, **options}
-    return dci(same, amplitudes(codes), factors, make_model, **options)
+def scores(codes, factors=FACTORS, imaginary=-1.3, **options):
+    options = {"make_model": tree, "num_resamples": 2, "batch_size": 200, "seed": 0, **options}
+    return dci(same, amplitudes(codes, imaginary), factors, **options)
 
 
 FIVE = np.diag(np.full(5, 5.0))
@@ -67,6 +67,18 @@ def test_factors_as_latent():
     np.testing.assert_allclose(computed.importance[:3], np.eye(3), atol=1e-3)
     np.testing.assert_array_equal(computed.importance[3], 0.0)
     assert computed.standard_errors.max() < 1e-3
+
+
+def test_draws():
+    """A mean far below the noise predicts a factor; a draw from its posterior does not."""
+    codes = CODES * [0.05, 1.0, 1.0]
+    means, drawn = (
+        scores(codes, imaginary=-0.5, representation=choice) for choice in ("mean", "sample")
+    )
+    np.testing.assert_allclose(means.scores, 1.0)
+    assert drawn.scores[0] < 0.45
+    np.testing.assert_array_equal(drawn.scores < means.scores, True)
+    assert drawn.importance[0, 0] < 0.6 < 0.99 < means.importance[0, 0]
 
 
 def test_one_of_three_is_missing():
@@ -156,6 +168,7 @@ def test_seed():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"representation": "draw"}, "`representation` must be one of 'mean', 'sample'.*'draw'"),
         ({"test_share": 1.0}, "`test_share` must be more than 0 and less than 1.*test_share=1.0"),
         ({"num_resamples": -1}, "`num_resamples` must be a positive integer.*num_resamples=-1"),
         ({"x": amplitudes(CODES[:, :1])}, r"at least two latent dimensions.*\(400, 1\)"),

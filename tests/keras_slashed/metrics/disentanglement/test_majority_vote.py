@@ -13,9 +13,9 @@ FACTORS = some_factors()
 CODES = centered(FACTORS)
 
 
-def score(codes, factors=FACTORS, **options):
+def score(codes, factors=FACTORS, imaginary=-1.3, **options):
     options = {"num_votes": 200, "num_samples": 50, "num_resamples": 2, "seed": 0, **options}
-    return factor_vae_score(same, amplitudes(codes), factors, batch_size=200, **options)
+    return factor_vae_score(same, amplitudes(codes, imaginary), factors, batch_size=200, **options)
 
 
 def test_factors_as_latent():
@@ -38,6 +38,18 @@ def test_a_collapsed_dimension_gets_no_vote():
     np.testing.assert_array_equal(computed.active, [True, True, True, False, False])
     assert computed.votes[3:].sum() == 0
     np.testing.assert_array_equal(score(codes, threshold=0).active[3:], [False, True])
+
+
+def test_draws():
+    """A mean far below the noise knows a factor alone; of a draw, its dimension knows nothing."""
+    codes = np.concatenate([CODES[:, 1:], 0.2 * CODES[:, :1]], axis=1)
+    options = {"imaginary": -0.1, "num_votes": 1000}
+    assert score(codes, **options).estimate == 1.0
+    drawn = score(codes, representation="sample", **options)
+    assert drawn.active.all()
+    assert drawn.estimate < 0.9
+    collapsed = score(0.01 * CODES, representation="sample", **options)
+    assert not collapsed.active.any()
 
 
 def test_dimensions_that_share_factors():
@@ -109,6 +121,7 @@ def test_seed():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"representation": None}, "`representation` must be one of 'mean', 'sample'.*None"),
         ({"num_votes": 0}, "`num_votes` must be a positive integer.*num_votes=0"),
         ({"num_samples": 1}, "`num_samples` must be a finite number, 2 or more.*num_samples=1"),
         ({"threshold": -1}, "`threshold` must be a finite number, 0 or more.*threshold=-1"),
