@@ -32,8 +32,8 @@ for each row.
 "Asked" is the rate that a row was told at the end, in nats. The misses are distances between the
 reached and the asked rate over the epochs of training: the mean, the largest, and the mean at
 inference after each epoch. "Rate" and all other columns are measured after training, with
-calibrated layers. D, C and I are disentanglement, completeness and informativeness. "Of draws" means
-of draws from the posteriors, and all other measures are those of posterior means.
+calibrated layers. D, C and I are disentanglement, completeness and informativeness, of posterior
+means unless the column says "of draws", which are draws from the posteriors.
 
 """
 
