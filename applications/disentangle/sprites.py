@@ -20,7 +20,8 @@ def draw(factors, size=SIZE):
     """Draw a sprite for each row of factors.
 
     As in dSprites, a pixel is white if its center lies in the shape, and squares and ellipses
-    look the same after half a turn.
+    look the same after half a turn. The largest hearts lose up to a twentieth of their area at
+    the border of the image.
 
     Args:
         factors: Integer array of shape (N, 5), in the order of `FACTORS`.
