@@ -1,5 +1,8 @@
 """Measures of an encoder: streaming metrics, and functions of a data set."""
 
+from keras_slashed.metrics.disentanglement import dci
+from keras_slashed.metrics.disentanglement import factor_vae_score
+from keras_slashed.metrics.disentanglement import mutual_information_gap
 from keras_slashed.metrics.importance_weighting import ImportanceWeightedNLL
 from keras_slashed.metrics.importance_weighting import importance_weighted_nll
 from keras_slashed.metrics.mean_rate import Rate
@@ -16,8 +19,11 @@ __all__ = [
     "MutualInformation",
     "Rate",
     "active_units",
+    "dci",
+    "factor_vae_score",
     "importance_weighted_nll",
     "mutual_information",
+    "mutual_information_gap",
     "rate",
     "unit_variances",
 ]

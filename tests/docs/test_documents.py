@@ -194,6 +194,16 @@ def _(after, printed):
     assert bounds[0].estimate > bounds[1].estimate
 
 
+@checks("docs/guides/disentanglement.md")
+def _(after, printed):
+    (names,) = after
+    assert 0.0 <= names["gap"].estimate <= 1.0
+    assert names["gap"].information.shape == (5, 3)
+    assert names["score"].estimate > 1 / 3  # a guess
+    assert names["dci"].informativeness > 0.4
+    assert 0.0 < names["dci"].standard_errors.max() < 0.2
+
+
 @checks("docs/guides/attribution.md")
 def _(after, printed):
     result = after[0]["result"]

@@ -32,7 +32,7 @@ FLOORS = {
         "training",
         "experiment",
         "attacks datasets models",
-        "compress figures half_moons table1 table2",
+        "compress disentangle figures half_moons table1 table2",
         "accuracy_rate attributions classifier strong_attacks",
     ),
     "benchmarks": (

@@ -1,0 +1,90 @@
+"""The setting that identifies a row of `applications.disentangle`."""
+
+import dataclasses
+import hashlib
+import json
+
+ROWS = {
+    "vae": "VAE",
+    "beta_vae": "beta-VAE",
+    "penalty": "penalty on the distance from C",
+    "batch": 'FixedRateVIB, "batch"',
+    "feature": 'FixedRateVIB, "feature"',
+    "committed": "committed rate",
+}
+# Rows whose rate follows a schedule.
+SCHEDULED = ("penalty", "batch", "feature")
+# Columns of only some of the rows.
+_ONLY = {
+    "beta": ("vae", "beta_vae"),
+    "gamma": ("penalty",),
+    "capacity": (*SCHEDULED, "committed"),
+    "initial": SCHEDULED,
+    "warmup": SCHEDULED,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """The options that identify a row.
+
+    Attributes:
+        dataset: String. Name of the data set.
+        row: String. One of `ROWS`.
+        epochs: Integer. Number of epochs. The schedules change the rate between epochs.
+        steps: Integer. Number of training steps in an epoch.
+        batch_size: Integer. Number of images in a batch.
+        latent_dim: Integer. Number of latent dimensions.
+        width: Integer. Number of channels of the first convolutions.
+        learning_rate: Float. Learning rate of Adam.
+        beta: Float. Weight of the KL in a beta-VAE.
+        gamma: Float. Weight of the penalty |KL - C|.
+        capacity: Float. The last C, the last rate of a schedule, or the committed rate, in nats.
+        initial: Float. The first C, and the first rate of a schedule, in nats.
+        warmup: Float. Share of the epochs after which a schedule is at its end.
+        seed: Integer. Seed of weights, order, noise and measures.
+    """
+
+    dataset: str = "sprites"
+    row: str = "vae"
+    epochs: int = 24
+    steps: int = 50
+    batch_size: int = 32
+    latent_dim: int = 10
+    width: int = 16
+    learning_rate: float = 1e-3
+    beta: float = 4.0
+    gamma: float = 1000.0
+    capacity: float = 12.0
+    initial: float = 0.5
+    warmup: float = 0.75
+    seed: int = 0
+
+    @property
+    def warmup_epochs(self):
+        """Number of epochs until a schedule is at its end."""
+        return max(1, round(self.warmup * self.epochs))
+
+    @property
+    def kl_weight(self):
+        """Weight of the rate in the loss."""
+        return {"vae": 1.0, "beta_vae": self.beta, "committed": 1.0}.get(self.row, 0.0)
+
+    def asked(self, epoch):
+        """Return the rate that a schedule asks for in an epoch, in nats."""
+        share = min(epoch / self.warmup_epochs, 1.0)
+        return self.initial + share * (self.capacity - self.initial)
+
+    def label(self, data_sha256):
+        """Return a unique name for the row's files."""
+        everything = json.dumps([self.columns(), data_sha256], sort_keys=True)
+        digest = hashlib.sha256(everything.encode()).hexdigest()[:8]
+        return f"{self.dataset}_{self.row}_epochs{self.epochs}_seed{self.seed}_{digest}"
+
+    def columns(self):
+        """Return the columns that identify the row, as strings."""
+        row = {key: str(value) for key, value in dataclasses.asdict(self).items()}
+        if self.row == "vae":
+            row["beta"] = "1.0"
+        row.update({name: "" for name, rows in _ONLY.items() if self.row not in rows})
+        return row
