@@ -1,57 +1,20 @@
-"""amplitude_attribution: the stationary perturbation of a classifier's input (Eq. 23)."""
+"""amplitude_attribution: the stationary perturbation of a model's input or layer (Eq. 23)."""
 
-import math
-from typing import Any
-from typing import NamedTuple
-
-import keras
 import numpy as np
 
 from keras_slashed.attribution.class_loss import class_loss
+from keras_slashed.attribution.perturbed_inputs import LayerOutput
+from keras_slashed.attribution.perturbed_inputs import ModelInputs
 from keras_slashed.attribution.perturbed_loss import PerturbedLoss
+from keras_slashed.attribution.perturbed_loss import packed
+from keras_slashed.attribution.perturbed_loss import unpacked
+from keras_slashed.attribution.prior import Prior
+from keras_slashed.attribution.result import Attribution
 from keras_slashed.attribution.stationary_point import iterate
 from keras_slashed.evaluation.batches import padded_batches
-from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_number
 from keras_slashed.validation import check_positive_integer
-
-
-class Attribution(NamedTuple):
-    """The perturbations of N inputs and their rates, as NumPy arrays.
-
-    Attributes:
-        amplitude: Amplitudes of the perturbations, of the shape of the inputs with twice the
-            length of the last axis. For C channels, the C real parts precede the C imaginary
-            parts.
-        nats: The map: `|psi|^2` of each element, of the shape of the inputs.
-        rate: `KL(perturbation || noise)` of each input in nats, the sum of its map.
-        residual: Distance of each input from stationarity,
-            `||psi - T(psi)|| / max(||psi||, ||T(psi)||)`, where T is the right side of Eq. 23.
-            It is 0 if both norms are 0.
-        loss: Expected loss of each perturbed input.
-        noise_loss: Expected loss of each input with noise only, that is, with psi = 0.
-
-    Example:
-
-    >>> result = keras_slashed.attribution.amplitude_attribution(
-    ...     lambda z: z, np.zeros((4, 3), "float32"), beta=0.01, seed=0)
-    >>> result.amplitude.shape, result.nats.shape, result.rate.shape
-    ((4, 6), (4, 3), (4,))
-    >>> bool(np.all(result.loss < result.noise_loss))
-    True
-    """
-
-    amplitude: Any
-    nats: Any
-    rate: Any
-    residual: Any
-    loss: Any
-    noise_loss: Any
-
-    @property
-    def bits(self):
-        """The map in bits."""
-        return self.nats / math.log(2.0)
+from keras_slashed.validation import check_seed
 
 
 def amplitude_attribution(
@@ -68,6 +31,11 @@ def amplitude_attribution(
     batch_size=32,
     chunk_size=8,
     verbose=0,
+    layer=None,
+    output=None,
+    prior_mean=None,
+    reference=None,
+    from_logits=None,
 ):
     """Compute the stationary perturbation of each input of a classifier, as a map in nats.
 
@@ -144,39 +112,84 @@ def amplitude_attribution(
         Slashed Normal, Theorem 5.1 and Eq. 23.
     """
     check_number("beta", beta, above=0)
-    check_number("noise", noise, above=0)
-    check_positive_integer("steps", steps)
-    check_positive_integer("num_samples", num_samples)
-    check_positive_integer("chunk_size", chunk_size)
+    for name, value in (
+        ("steps", steps),
+        ("num_samples", num_samples),
+        ("batch_size", batch_size),
+        ("chunk_size", chunk_size),
+    ):
+        check_positive_integer(name, value)
     if damping is not None:
         check_number("damping", damping, above=0, maximum=1)
-    seed = stream_seed("amplitude_attribution", seed)
-    x = _inputs(x)
-    y, loss = class_loss(model, x, y, loss, batch_size)
-    evaluate = PerturbedLoss(model, loss, noise, num_samples, chunk_size, seed)
+    check_seed(seed)
+    if layer is None:
+        inputs = ModelInputs(model, x, output)
+    else:
+        inputs = LayerOutput(model, layer, output, batch_size)
+    values, others = inputs.split(x)
+    prior = Prior(
+        noise,
+        prior_mean,
+        values,
+        lambda: values if reference is None else inputs.split(reference)[0],
+        inputs.paths,
+    )
+    data = {"values": values, "others": others}
+    y, loss = class_loss(
+        model,
+        lambda batch: inputs.output_of(batch["values"], batch["others"]),
+        data,
+        y,
+        loss,
+        batch_size,
+        from_logits,
+        output,
+    )
+    evaluate = PerturbedLoss(inputs.output_of, [model], loss, num_samples, chunk_size, seed)
+    data = {"centers": prior.centers, "scales": prior.scales, "others": others, "y": y}
+    targets = prior.targets if prior.targets is not None else ()
     parts, first = [], 0
-    for (inputs, labels), length in padded_batches((x, y), batch_size, verbose):
-        function = evaluate.of_batch(inputs, labels, range(first, first + length))
-        shape = (*inputs.shape[:-1], 2 * inputs.shape[-1])
-        part = iterate(function, np.zeros(shape, x.dtype), beta, steps, damping)
+    for (batch, ends), length in padded_batches((data, targets), batch_size, verbose):
+        function = evaluate.of_batch(batch, range(first, first + length))
+        part = _of_batch(function, batch["centers"], ends, beta, steps, damping)
         parts.append([array[:length] for array in part])
         first += length
-    amplitude, residual, loss, noise_loss = map(np.concatenate, zip(*parts))
-    nats = np.sum(np.square(np.stack(np.split(amplitude, 2, axis=-1))), axis=0)
-    rate = nats.reshape(len(nats), -1).sum(axis=1)
-    return Attribution(amplitude, nats, rate, residual, loss, noise_loss)
+    rows, *others = map(np.concatenate, zip(*parts))
+    amplitudes = unpacked(rows, [value.shape for value in values])
+    nats = [_squares(amplitude) for amplitude in amplitudes]
+    rate = sum(array.reshape(len(array), -1).sum(axis=1) for array in nats)
+    return Attribution(inputs.structured(amplitudes), inputs.structured(nats), rate, *others)
 
 
-def _inputs(x):
-    if keras.ops.is_tensor(x):
-        x = keras.ops.convert_to_numpy(x)
-    if not isinstance(x, np.ndarray) or x.ndim < 2 or not np.issubdtype(x.dtype, np.floating):
-        is_array = isinstance(x, np.ndarray)
-        received = f"an array of dtype {x.dtype} and shape {x.shape}" if is_array else type(x)
-        raise ValueError(
-            "Argument `x` must be a float array of shape (N, ..., C), the inputs of a model with "
-            f"one input. Received: {received}"
-        )
-    if not np.all(np.isfinite(x)):
-        raise ValueError("Argument `x` must be finite. Received: an array with NaN or infinity")
-    return x.astype("float64" if keras.config.floatx() == "float64" else "float32")
+def _of_batch(function, centers, ends, beta, steps, damping):
+    """Return amplitudes, residual, loss and loss of the prior of a batch."""
+    nothing = _amplitudes(centers, np.zeros_like, 0.0)
+    if not ends:
+        return _checked(iterate(function, nothing, beta, steps, damping))
+    # The real part of an element lies between 0 and its end, and the imaginary part is free.
+    low = _amplitudes(ends, lambda end: np.where(np.isinf(end), -end, np.minimum(end, 0)), -np.inf)
+    high = _amplitudes(ends, lambda end: np.maximum(end, 0), np.inf)
+    start = _amplitudes(ends, lambda end: np.where(np.isinf(end), 0, end), 0.0)
+    found = iterate(function, start, beta, steps, damping, (low, high))
+    return _checked((*found[:3], function(nothing)[0]))
+
+
+def _amplitudes(arrays, real, imaginary):
+    """Return packed amplitudes with real parts `real(array)` and one imaginary part for all."""
+    return packed(
+        [np.concatenate([real(x), np.full_like(x, imaginary)], axis=-1) for x in arrays]
+    )
+
+
+def _checked(part):
+    for name, losses in zip(("perturbed inputs", "noise"), part[2:]):
+        if not np.all(np.isfinite(losses)):
+            raise ValueError(
+                f"The loss of the {name} must be finite. Received: {np.sum(~np.isfinite(losses))} "
+                f"of {len(losses)} losses that are NaN or infinite"
+            )
+    return part
+
+
+def _squares(amplitude):
+    return np.sum(np.square(np.stack(np.split(amplitude, 2, axis=-1))), axis=0)
