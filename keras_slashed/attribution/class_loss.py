@@ -8,8 +8,10 @@ from keras_slashed.evaluation.batches import padded_batches
 from keras_slashed.evaluation.compiled import Compiled
 from keras_slashed.evaluation.named_layer import graph_of
 from keras_slashed.evaluation.named_output import select_output
-from keras_slashed.metrics.posterior import output_of
+from keras_slashed.one_tensor import check_one_output
 from keras_slashed.ops.floats import at_least_float32
+
+_BY_NAME = "You can also name it with the argument `output`. "
 
 
 def class_loss(model, function, x, y, loss, batch_size, from_logits, output):
@@ -54,7 +56,12 @@ def class_loss(model, function, x, y, loss, batch_size, from_logits, output):
 
 
 def _outputs(model, function, x, batch_size):
-    compiled = Compiled(lambda batch: at_least_float32(output_of("model", function, batch)), [model])
+    def one_output(batch):
+        outputs = function(batch)
+        check_one_output("model", model, outputs, _BY_NAME)
+        return at_least_float32(ops.convert_to_tensor(outputs))
+
+    compiled = Compiled(one_output, [model])
     outputs = [
         np.asarray(compiled.predict_on_batch(batch))[:length]
         for batch, length in padded_batches(x, batch_size)
@@ -97,11 +104,12 @@ def _last_activation(model, output):
     graph = graph_of(model)
     if graph is None:
         return None
-    tensor = select_output("model", graph.output, output, model)
-    operation, _, index = tensor._keras_history
+    outputs = graph.outputs[0] if len(graph.outputs) == 1 else graph.output
+    operation, _, index = select_output("model", outputs, output, model)._keras_history
     if graph_of(operation) is not None:
         inner = graph_of(operation)
-        return _last_activation(inner, None if len(inner.outputs) == 1 else index)
+        if not isinstance(inner.output, dict):
+            return _last_activation(inner, None if len(inner.outputs) == 1 else index)
     return getattr(operation, "activation", None)
 
 

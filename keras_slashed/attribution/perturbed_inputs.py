@@ -74,25 +74,15 @@ class LayerOutput:
         batch_size: Integer. Number of inputs in one computation.
     """
 
-    paths = [()]
-
     def __init__(self, model, layer, output, batch_size):
+        self.paths = [()]
         self._cut, self._batch_size = ModelCut(model, layer, output), batch_size
         self._head = Compiled(self._wide_head, [model])
         cut = self._cut
-        if not keras.backend.is_float_dtype(cut.output.dtype) or len(cut.output.shape) < 2:
-            raise ValueError(
-                f"Layer {cut.name!r} must return a float tensor of shape (batch, ..., C). Choose "
-                "another layer, such as the embedding of the ids that it returns. "
-                f"Received: dtype {cut.output.dtype} and shape {tuple(cut.output.shape)}"
-            )
-        # Numbers that go around would carry information that the map does not show. A mask, and
-        # an integer input of another kind, such as a position, may go around.
+        # Numbers that go around would carry information that the map does not show. Masks, and
+        # what is computed from other integer inputs, such as positions, may go around.
         hidden = [
-            x
-            for x in cut.around
-            if x.dtype != "bool"
-            and not (x.is_other_input and not keras.backend.is_float_dtype(x.dtype))
+            x for x in cut.around if x.dtype != "bool" and (x.shares_input or x.has_float_input)
         ]
         if hidden:
             received = ", ".join(f"{x.name!r} of shape {x.shape}" for x in hidden)
@@ -116,6 +106,12 @@ class LayerOutput:
         ]
         whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         values = whole.pop("output")
+        if not _is_float(values) or values.ndim < 2:
+            raise ValueError(
+                f"Layer {self._cut.name!r} must return a float tensor of shape (batch, ..., C). "
+                "Choose another layer, such as the embedding of the integers that it returns. "
+                f"Received: dtype {values.dtype} and shape {values.shape}"
+            )
         rows = len(tree.flatten(x)[0])
         if len(values) != rows:
             raise ValueError(
@@ -157,7 +153,13 @@ def as_arrays(x):
 
     arrays = tree.map_structure(to_array, x)
     if not tree.flatten(arrays):
-        raise _wrong_input(f"an empty {type(x).__name__}", x)
+        raise _wrong_input("nothing", x)
+    lengths = {len(array) for array in tree.flatten(arrays)}
+    if len(lengths) > 1:
+        raise ValueError(
+            "The arrays of argument `x` must have first axes of the same length. "
+            f"Received lengths: {sorted(lengths)}"
+        )
     return arrays
 
 

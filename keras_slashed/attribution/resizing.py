@@ -30,7 +30,8 @@ def resized(maps, shape):
         weights = _weights(found.shape[axis], length)
         found = np.moveaxis(np.moveaxis(found, axis, -1) @ weights, -1, axis)
     axes = tuple(range(1, maps.ndim))
-    before, after = (array.sum(axis=axes, keepdims=True, dtype="float64") for array in (maps, found))
+    before = maps.sum(axis=axes, keepdims=True, dtype="float64")
+    after = found.sum(axis=axes, keepdims=True)
     return found * np.divide(before, after, out=np.zeros_like(after), where=after > 0)
 
 

@@ -72,7 +72,7 @@ def plot_tokens(texts, attribution, titles=None, units="nats", width=90, path=No
         heading += f"{nats.sum():.3g} {units}, max {largest:.3g}"
         panel.text(0, top, heading, fontsize="small", color="0.4", va="center")
         for token, value, (line, column) in zip(tokens, nats, block):
-            share = (value / largest if largest > 0 else 0.0) ** 0.5
+            share = value / largest if largest > 0 else 0.0
             color = 1.0 - share * (1.0 - np.asarray(COLOR))
             panel.text(
                 column,

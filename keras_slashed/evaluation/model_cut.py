@@ -1,7 +1,6 @@
 """A functional or Sequential model, cut at the output of one of its layers."""
 
 import inspect
-from typing import Any
 from typing import NamedTuple
 
 import keras
@@ -22,13 +21,15 @@ class Around(NamedTuple):
         name: String. Name of the input or of the operation that returns it.
         shape: Tuple of integers and None.
         dtype: String.
-        is_other_input: Boolean. Whether it is an input on which the layer does not depend.
+        shares_input: Boolean. Whether it depends on an input on which the layer depends too.
+        has_float_input: Boolean. Whether it depends on a float input.
     """
 
     name: str
     shape: tuple
     dtype: str
-    is_other_input: bool
+    shares_input: bool
+    has_float_input: bool
 
 
 class ModelCut:
@@ -65,7 +66,10 @@ class ModelCut:
             )
         path = find_layer(model, layer)
         self.layer, self.name = path[-1], "/".join(part.name for part in path)
-        self._target = select_output("model", self._graph.output, output, model)
+        outputs = self._graph.output
+        if isinstance(outputs, (list, tuple)) and len(outputs) == 1:  # as the model unpacks it
+            (outputs,) = outputs
+        self._target = select_output("model", outputs, output, model)
         if not hasattr(self._target, "_keras_history"):
             raise ValueError(
                 "A model with several outputs requires the argument `output`, the name or the "
@@ -73,20 +77,22 @@ class ModelCut:
             )
         steps = _steps(self._graph, [self._target], {id(part) for part in path[:-1]})
         self.call = self._only_call(steps)
-        self.output = self._only_output(model)
+        self.output = self._only_output()
+        self._dtype = keras.backend.standardize_dtype(self.output.dtype)
         self._divide(steps)
-        self._masks = _MaskReader()
 
     def _only_call(self, steps):
         calls = [step for step in steps if getattr(step, "operation", None) is self.layer]
+        if not calls:
+            raise self._no_way()
         if len(calls) != 1:
             raise ValueError(
-                f"The cut requires one call of layer {self.name!r} on the way to the output. Choose "
-                f"another layer, {_INSTEAD}. Received: {len(calls)} calls"
+                f"The cut requires one call of layer {self.name!r} on the way to the output. "
+                f"Choose another layer, {_INSTEAD}. Received: {len(calls)} calls"
             )
         return calls[0]
 
-    def _only_output(self, model):
+    def _only_output(self):
         struct = self.call.node.outputs
         if len(struct) != 1:
             received = ", ".join(str(tuple(tensor.shape)) for tensor in struct)
@@ -96,6 +102,12 @@ class ModelCut:
             )
         return struct[0]
 
+    def _no_way(self):
+        return ValueError(
+            f"The output of the model does not depend on layer {self.name!r}, or the layer is an "
+            "input. Choose another layer, or another output with the argument `output`."
+        )
+
     def _divide(self, steps):
         after, self._tail_steps, crossing = {id(self.output)}, [], {}
         for step in steps:
@@ -103,10 +115,7 @@ class ModelCut:
                 self._tail_steps.append(step)
                 after |= {id(x) for x in step.outputs}
         if id(self._target) not in after:
-            raise ValueError(
-                f"The output of the model does not depend on layer {self.name!r}. Choose another "
-                "layer, or another output with the argument `output`."
-            )
+            raise self._no_way()
         for step in self._tail_steps:
             crossing |= {id(x): x for x in step.inputs if id(x) not in after}
         self._crossing = list(crossing.values())
@@ -115,17 +124,20 @@ class ModelCut:
         self._around_steps = [
             step for step in steps if id(step) in _ancestors(steps, self._crossing)
         ]
-        used = {id(x) for step in self._layer_steps for x in step.inputs}
-        inputs = {id(x) for x in self._graph.inputs}
-        self.around = [
-            Around(
-                x._keras_history.operation.name,
-                tuple(x.shape),
-                keras.backend.standardize_dtype(x.dtype),
-                id(x) in inputs and id(x) not in used,
-            )
-            for x in self._crossing
-        ]
+        used = self._inputs_of(steps, self.output)
+        self.around = []
+        for x in self._crossing:
+            own = self._inputs_of(steps, x)
+            is_float = [keras.backend.is_float_dtype(self._graph.inputs[i].dtype) for i in own]
+            dtype = keras.backend.standardize_dtype(x.dtype)
+            name = x._keras_history.operation.name
+            self.around.append(Around(name, tuple(x.shape), dtype, bool(own & used), any(is_float)))
+
+    def _inputs_of(self, steps, tensor):
+        """Return the indices of the inputs of the model on which a tensor depends."""
+        before = _ancestors(steps, [tensor])
+        seen = {id(x) for step in steps if id(step) in before for x in step.inputs} | {id(tensor)}
+        return {index for index, x in enumerate(self._graph.inputs) if id(x) in seen}
 
     def head(self, inputs):
         """Return the output of the layer with what goes around it, for inputs of the model.
@@ -133,8 +145,9 @@ class ModelCut:
         Returns:
             Dict of tensors for `tail`. "output" is the output of the layer.
         """
-        found = self._run(self._layer_steps, inputs)
-        return self._with_masks({"output": found[id(self.output)]}) | self.aside(inputs)
+        output = self._run(self._layer_steps, inputs)[id(self.output)]
+        self._dtype = keras.backend.standardize_dtype(output.dtype)
+        return self._with_masks({"output": output}) | self.aside(inputs)
 
     def aside(self, inputs):
         """Return what goes around the layer, a dict of tensors for `tail`."""
@@ -155,8 +168,7 @@ class ModelCut:
             state: Dict of tensors from `head` or `aside`. An entry "output" has no effect.
         """
         # A layer casts its inputs, but an operation does not.
-        dtype = keras.backend.standardize_dtype(self.output.dtype)
-        tensors = state | {"output": ops.cast(output, dtype)}
+        tensors = state | {"output": ops.cast(output, self._dtype)}
         symbols = {"output": self.output} | {
             f"around_{index}": x for index, x in enumerate(self._crossing)
         }
@@ -175,7 +187,7 @@ class ModelCut:
         return values
 
     def _with_masks(self, tensors):
-        masks = {f"{name}_mask": self._masks.of(tensor) for name, tensor in tensors.items()}
+        masks = {f"{name}_mask": mask_of(tensor) for name, tensor in tensors.items()}
         return tensors | {name: mask for name, mask in masks.items() if mask is not None}
 
 
@@ -197,18 +209,20 @@ class _Call:
 
 
 class _Entry:
-    """The way of tensors into a nested model."""
+    """The way of a tensor into a nested model."""
 
-    def __init__(self, node, graph):
-        self._node, self._graph, self._masks = node, graph, _MaskReader()
-        self.inputs, self.outputs = node.input_tensors, graph.inputs
+    def __init__(self, outer, inner):
+        self.inputs, self.outputs = [outer], [inner]
 
     def run(self, values):
-        args, kwargs = self._node.arguments.fill_in(values)
-        given = args[0] if args else kwargs["inputs"]
-        masks = [self._masks.of(x) for x in tree.flatten(given)]
-        for symbol, x, mask in zip(self.outputs, self._graph._standardize_inputs(given), masks):
-            values[id(symbol)] = x if mask is None else _Masked(mask)(x)
+        (outer,), (inner,) = self.inputs, self.outputs
+        given = values[id(outer)]
+        x, mask = ops.cast(given, inner.dtype), mask_of(given)
+        if len(x.shape) == len(inner.shape) - 1:
+            x = ops.expand_dims(x, -1)
+        elif len(x.shape) == len(inner.shape) + 1:
+            x = ops.squeeze(x, -1)
+        values[id(inner)] = x if mask is None else _Masked(mask)(x)
 
 
 class _Exit:
@@ -224,6 +238,12 @@ class _Exit:
 class _Untyped(keras.layers.Layer):
     def __init__(self):
         super().__init__(autocast=False)
+        self.supports_masking = True
+
+
+def mask_of(x):
+    """Return the mask that Keras keeps with a tensor, or None."""
+    return _MaskReader().of(x)
 
 
 class _MaskReader(_Untyped):
@@ -277,13 +297,22 @@ def _steps(graph, targets, opened):
             steps.append(_Call(node))
             return
         inner = graph_of(operation)
-        steps.append(_Entry(node, inner))
+        steps.extend(map(_Entry, _given(node, inner), inner.inputs))
         steps.extend(_steps(inner, inner.outputs, opened))
         steps.extend(map(_Exit, inner.outputs, node.outputs))
 
     for target in targets:
         visit(target)
     return steps
+
+
+def _given(node, graph):
+    """Return the tensors that a call gives to a nested model, one for each of its inputs."""
+    arguments = node.arguments
+    given = arguments.args[0] if arguments.args else arguments.kwargs["inputs"]
+    if isinstance(given, dict) and not isinstance(graph.input, dict):
+        return [given[x.name] for x in graph.inputs]
+    return tree.flatten(given)
 
 
 def _ancestors(steps, tensors):

@@ -22,8 +22,7 @@ def select_output(name, outputs, output, model=None):
             )
         return outputs
     if output is None:
-        is_list = isinstance(outputs, (list, tuple)) and len(outputs) == 1
-        return outputs[0] if is_list and model is not None else outputs
+        return outputs
     if isinstance(outputs, dict):
         choices = list(outputs)
     else:
