@@ -39,12 +39,11 @@ def same(one, other):
         )
 
 
-@pytest.mark.parametrize("loss", ["mse", keras.losses.MeanSquaredError(), squares])
+@pytest.mark.parametrize("loss", [keras.losses.MeanSquaredError(), squares])
 def test_it_is_the_diagnosis_of_the_parts(loss):
     model, encoder, decoder = build(SlashedNormalSampling(kl_weight=0.3, name="latent"), loss)
     found = diagnose(model, x=X, layer="latent", **SIZES)
     same(found, diagnose(encoder, lambda x, z: squares(x, decoder(z)), X, beta=0.3, **SIZES))
-    same(found, diagnose(model, x=X, y=X, layer=model.get_layer("latent"), **SIZES))
     assert found.beta == pytest.approx(0.3)
 
 
@@ -76,8 +75,8 @@ def test_what_goes_around_the_latent():
 
 
 def test_other_targets():
-    model, encoder, decoder = build(SlashedNormalSampling(name="latent"))
-    found = diagnose(model, x=X, y=-X, layer="latent", beta=0.5, **SIZES)
+    model, encoder, decoder = build(SlashedNormalSampling(name="latent"), "mse")
+    found = diagnose(model, x=X, y=-X, layer=model.get_layer("latent"), beta=0.5, **SIZES)
     loss = diagnose(encoder, lambda y, z: squares(y, decoder(z)), X, -X, beta=0.5, **SIZES)
     same(found, loss)
 
