@@ -29,13 +29,14 @@ def check_one_amplitude_shape(shape):
         _refuse("amplitude", tensors, _AMPLITUDE_OF_A_NORMAL)
 
 
-def check_one_output(name, function, outputs):
+def check_one_output(name, function, outputs, hint=""):
     """Raise a ValueError if a function or Keras model returned several outputs.
 
     Args:
         name: String. Name of the function as an argument.
         function: Callable. The function.
         outputs: Tensor or nested structure of tensors. The outputs of the function.
+        hint: String. Another way to select an output.
     """
     if not isinstance(outputs, (dict, list, tuple)):
         return
@@ -45,7 +46,7 @@ def check_one_output(name, function, outputs):
     if hasattr(function, "output"):
         choice = f"keras.Model({name}.input, {name}.output{key})"
     raise ValueError(
-        f"`{name}` must return one tensor. Select one output, for example by `{choice}`. "
+        f"`{name}` must return one tensor. Select one output, for example by `{choice}`. {hint}"
         + (_AMPLITUDE_OF_A_NORMAL if name == "encoder" else "")
         + f"Received: {_described(outputs, getattr(function, 'output_names', ()))}"
     )

@@ -1,7 +1,8 @@
 """Attribution of a classifier's decision to its input, in nats (Theorem 5.1)."""
 
-from keras_slashed.attribution.attribution_map import Attribution
 from keras_slashed.attribution.attribution_map import amplitude_attribution
 from keras_slashed.attribution.figure import plot_attribution
+from keras_slashed.attribution.result import Attribution
+from keras_slashed.attribution.text_figure import plot_tokens
 
-__all__ = ["Attribution", "amplitude_attribution", "plot_attribution"]
+__all__ = ["Attribution", "amplitude_attribution", "plot_attribution", "plot_tokens"]

@@ -7,11 +7,12 @@ _SHORTEST = 1e-6
 _ROUNDING = 1e-6  # relative rounding error of an objective in float32
 
 
-def iterate(loss_and_gradient, amplitude, beta, steps, damping=None):
+def iterate(loss_and_gradient, amplitude, beta, steps, damping=None, bounds=None):
     """Iterate `psi <- psi + damping (T(psi) - psi)` with `T(psi) = -grad / (2 beta)`.
 
     This is a step of gradient descent on `J = loss + beta |psi|^2`, whose gradient is
-    `2 beta (psi - T(psi))`.
+    `2 beta (psi - T(psi))`. With bounds, T(psi) is clipped to them. It is then a step of
+    projected gradient descent, and a fixed point is a stationary point of J within the bounds.
 
     Args:
         loss_and_gradient: Callable. It takes amplitudes, a NumPy array of shape (n, ...), and
@@ -26,12 +27,12 @@ def iterate(loss_and_gradient, amplitude, beta, steps, damping=None):
     Returns:
         `(amplitude, residual, loss, initial_loss)`, the last three of shape (n,).
     """
-    here = _Point(loss_and_gradient, amplitude, beta)
+    here = _Point(loss_and_gradient, amplitude, beta, bounds)
     initial_loss = here.loss
     step = np.full(len(amplitude), 1.0 if damping is None else damping)
     for _ in range(steps):
         move = _rows(step, amplitude) * (here.target - here.amplitude)
-        there = _Point(loss_and_gradient, here.amplitude + move, beta)
+        there = _Point(loss_and_gradient, here.amplitude + move, beta, bounds)
         if damping is not None:
             here = there
             continue
@@ -48,10 +49,12 @@ def iterate(loss_and_gradient, amplitude, beta, steps, damping=None):
 class _Point:
     """Amplitudes, with the terms of the stationary equation at them."""
 
-    def __init__(self, loss_and_gradient, amplitude, beta):
+    def __init__(self, loss_and_gradient, amplitude, beta, bounds):
         self.amplitude = amplitude
         self.loss, gradient = loss_and_gradient(amplitude)
         self.target = (-gradient / (2 * beta)).astype(amplitude.dtype)
+        if bounds is not None:
+            self.target = np.clip(self.target, *bounds)
         self.objective = self.loss + beta * _norm(amplitude) ** 2
 
     @property

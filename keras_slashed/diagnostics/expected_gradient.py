@@ -22,12 +22,13 @@ class ExpectedGradient:
         loss: Callable. It takes `(targets, z)` and returns one number for each row.
         num_pairs: Integer. Number of pairs of draws for each instance.
         chunk_pairs: Integer. Number of pairs of each instance in one computation.
+        parts: List of objects that the loss calls, for `Compiled`.
     """
 
-    def __init__(self, loss, num_pairs, chunk_pairs):
+    def __init__(self, loss, num_pairs, chunk_pairs, parts):
         self._num_pairs = num_pairs
         self._chunk_pairs = min(chunk_pairs, num_pairs)
-        self._compiled = Compiled(lambda inputs: _pair_gradients(loss, *inputs), [loss])
+        self._compiled = Compiled(lambda inputs: _pair_gradients(loss, *inputs), parts)
 
     def __call__(self, amplitude, targets, noise, length):
         """Return gradient, variance of its estimate and mean loss of the first `length` instances.

@@ -8,6 +8,8 @@ from keras import tree
 
 from keras_slashed.diagnostics.diagnosis import Diagnosis
 from keras_slashed.diagnostics.expected_gradient import ExpectedGradient
+from keras_slashed.diagnostics.latent_layer import EncoderAndLoss
+from keras_slashed.diagnostics.latent_layer import LatentLayer
 from keras_slashed.diagnostics.stationarity import Stationarity
 from keras_slashed.evaluation.batches import padded_batches
 from keras_slashed.evaluation.compiled import Compiled
@@ -23,10 +25,10 @@ from keras_slashed.validation import check_positive_integer
 
 def diagnose(
     encoder,
-    loss,
-    x,
+    loss=None,
+    x=None,
     y=None,
-    beta=1.0,
+    beta="auto",
     num_samples=64,
     batch_size=32,
     chunk_size=16,
@@ -34,6 +36,7 @@ def diagnose(
     threshold=0.01,
     tolerance=0.1,
     verbose=0,
+    layer=None,
 ):
     """Find out which latent dimensions are collapsed, and whether their posterior is stationary.
 
@@ -62,24 +65,34 @@ def diagnose(
     the equation does not apply. For such layers, the output of the encoder must be the normalized
     amplitude: `layer.rate_normalization(amplitude)` in a functional model.
 
+    In place of encoder and loss, the function takes a functional model that is compiled with one
+    loss, and its latent layer: `diagnose(model, x=x, y=y, layer="latent")`. The amplitude is the
+    input of this layer, normalized to its rate by a `FixedRateVIB`. The reconstruction term of an
+    instance is the compiled loss, which Keras averages over all axes but the first. What goes
+    around the layer, such as the inputs of a decoder, does so here too.
+
     The encoder runs once. The time for the decoder grows with the number of draws. Memory grows
     neither with the draws nor with the data.
 
     Args:
         encoder: Keras model or callable. It takes a batch of x and returns an amplitude of shape
             `(batch, ..., 2K)`. The function averages over positions on the axes in the middle.
-        loss: Keras model or callable. It takes `(x, z)`, or `(y, z)` if y is given, and returns
-            the reconstruction term in nats, one number for each row. The rows of x or y are
-            repeated, and z has one draw for each of them, of shape `(rows, ..., K)`, relative to
-            a standard normal prior. The loss must apply any other prior itself, for example by
-            `prior_mean + prior_stddev * z`. The number of rows is `batch_size * chunk_size`. On
-            JAX, the weights of a model are constants of the compiled function unless the model
-            is `loss` itself, or `loss` is its method.
+            With `layer`, the whole model.
+        loss: Keras model or callable, or None with `layer`. It takes `(x, z)`, or `(y, z)` if y is
+            given, and returns the reconstruction term in nats, one number for each row. The rows
+            of x or y are repeated, and z has one draw for each of them, of shape
+            `(rows, ..., K)`, relative to a standard normal prior. The loss must apply any other
+            prior itself, for example by `prior_mean + prior_stddev * z`. The number of rows is
+            `batch_size * chunk_size`. On JAX, the weights of a model are constants of the compiled
+            function unless the model is `loss` itself, or `loss` is its method.
         x: Data. Arrays in any nested structure, or an iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`. As in
             `keras.Model.predict`, only the x of each batch is used.
-        y: Arrays in any nested structure, or None. Targets, if x consists of arrays.
-        beta: Float or None. Positive weight of the KL at the end of training.
+        y: Arrays in any nested structure, or None. Targets, if x consists of arrays. With
+            `layer`, they default to x, as for an autoencoder.
+        beta: Float, "auto" or None. Positive weight of the KL at the end of training. None
+            estimates it. "auto" is 1 or, with `layer`, the `kl_weight` of the layer, or None if
+            that is 0.
         num_samples: Integer. Number of draws for each instance. It must be even and at least 4,
             since the draws come in pairs of noise and its negative.
         batch_size: Integer. Number of instances in one computation, if x consists of arrays.
@@ -94,16 +107,20 @@ def diagnose(
             equation passes if residual + 3 standard errors is at most the allowed residual. It
             fails if residual - 3 standard errors exceeds it.
         verbose: 0, 1, 2 or "auto". Progress bar.
+        layer: String, layer or None. A `SlashedNormalSampling` or `FixedRateVIB` in the graph of
+            a compiled model, by its name or as an object. It may be in a nested model. Its
+            `free_bits` are not counted.
 
     Returns:
         A `Diagnosis` with arrays of one number for each latent dimension. Print it to see a
         table. `plot(path)` plots it.
 
     Raises:
-        ValueError: If an argument is out of range; an amplitude or loss has another shape, is
-            not finite or has no finite gradient; the data are empty, of different lengths, or of
-            an unsupported type; or beta cannot be estimated because the rate is 0 or does not
-            reduce the loss.
+        ValueError: If an argument is out of range or missing; the model is not compiled with one
+            loss, or the layer is not a latent that the model can be cut at; an amplitude or loss
+            has another shape, is not finite or has no finite gradient; the data are empty, of
+            different lengths, or of an unsupported type; or beta cannot be estimated because the
+            rate is 0 or does not reduce the loss.
 
     Example:
 
@@ -120,6 +137,13 @@ def diagnose(
     Reference:
         Slashed Normal, Theorem 5.1 (Eq. 23) and section 5.
     """
+    if x is None or (loss is None) == (layer is None):
+        raise ValueError(
+            "Expected data `x`, and either a `loss` for an encoder, or the `layer` of a compiled "
+            f"model. Received: x of {type(x)}, loss={loss!r}, layer={layer!r}"
+        )
+    latent = EncoderAndLoss(encoder, loss) if layer is None else LatentLayer(encoder, layer)
+    beta = latent.beta if isinstance(beta, str) and beta == "auto" else beta
     if beta is not None:
         check_number("beta", beta, above=0)
     _check_num_samples(num_samples)
@@ -129,12 +153,15 @@ def diagnose(
     _check_targets(x, y)
     seed = stream_seed("diagnose", seed)
 
-    encode = Compiled(lambda inputs: _encode(encoder, inputs), [encoder])
-    expected_gradient = ExpectedGradient(loss, num_samples // 2, max(chunk_size // 2, 1))
+    encode = Compiled(lambda inputs: _encode(latent.encoder, inputs), latent.encoder_parts)
+    expected_gradient = ExpectedGradient(
+        latent.loss, num_samples // 2, max(chunk_size // 2, 1), latent.loss_parts
+    )
     stationarity, means, losses = Stationarity(), RunningMoments(), RunningMoments()
     data = x if y is None else (x, y)
     for batch, length in padded_batches(data, batch_size, verbose):
         inputs, targets = (batch, batch) if y is None else batch
+        targets = latent.with_aside(inputs, targets)
         amplitude = np.asarray(encode.predict_on_batch(inputs))
         psi = amplitude[:length].astype("float64")
         _check_finite("The encoder's amplitude", psi)

@@ -1,0 +1,144 @@
+"""A latent to diagnose: an encoder with its loss, or a layer of a compiled model."""
+
+import inspect
+
+import keras
+from keras import ops
+
+from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.model_cut import ModelCut
+from keras_slashed.evaluation.model_cut import mask_of
+from keras_slashed.layers import FixedRateVIB
+from keras_slashed.layers import SlashedNormalSampling
+from keras_slashed.ops.floats import at_least_float32
+from keras_slashed.ops.reparameterize import on_prior
+
+_INSTEAD = "Otherwise pass an encoder and a `loss`."
+
+
+class EncoderAndLoss:
+    """An encoder, and a loss of targets and draws.
+
+    Attributes:
+        encoder: Callable. It takes inputs and returns amplitudes.
+        loss: Callable. It takes what `with_aside` returns and draws, and returns one number for
+            each row.
+        encoder_parts, loss_parts: Lists of objects that these call, for `Compiled`.
+        beta: Float or None. Weight of the rate, or None if it is to be estimated.
+    """
+
+    beta = 1.0
+
+    def __init__(self, encoder, loss):
+        self.encoder, self.encoder_parts = encoder, [encoder]
+        self.loss, self.loss_parts = loss, [loss]
+
+    def with_aside(self, inputs, targets):
+        """Return what the loss takes for a batch of inputs and their targets."""
+        del inputs
+        return targets
+
+
+class LatentLayer:
+    """The latent of a compiled model, with the attributes of `EncoderAndLoss`.
+
+    Args:
+        model: Functional `keras.Model`, compiled with one loss.
+        layer: String or layer. A `SlashedNormalSampling` or `FixedRateVIB`.
+    """
+
+    def __init__(self, model, layer):
+        self._cut = ModelCut(model, layer)
+        self._layer = self._cut.layer
+        _check_layer(self._cut.name, self._layer)
+        self._row_losses = _row_losses(model)
+        self.encoder_parts = self.loss_parts = [model]
+        self._aside = Compiled(self._aside_of, [model]) if self._has_aside() else None
+        weight = float(ops.convert_to_numpy(ops.convert_to_tensor(self._layer.kl_weight)))
+        self.beta = weight if weight > 0 else None
+
+    def encoder(self, inputs):
+        given = self._arguments(inputs)
+        if isinstance(self._layer, FixedRateVIB):
+            return self._layer.rate_normalization(given["amplitude"], given.get("rate"))
+        return given["amplitude"]
+
+    def with_aside(self, inputs, targets):
+        aside = {} if self._aside is None else self._aside.predict_on_batch(inputs)
+        return targets, aside
+
+    def loss(self, targets, z):
+        y, aside = targets
+        prior = {name: aside[name] for name in aside if name.startswith("prior")}
+        outputs = self._cut.tail(on_prior(z, **prior), aside)
+        if mask_of(outputs) is not None:
+            raise ValueError(
+                "A compiled loss with a mask has no value for a single row, since Keras divides by "
+                f"the number of entries that count in the batch. {_INSTEAD}"
+            )
+        losses = at_least_float32(self._row_losses(y, outputs))
+        return ops.mean(losses, axis=tuple(range(1, len(losses.shape))))
+
+    def _arguments(self, inputs):
+        args, kwargs = self._cut.arguments(inputs)
+        return inspect.signature(self._layer.call).bind(*args, **kwargs).arguments
+
+    def _has_aside(self):
+        symbolic = self._cut.call.node.arguments
+        bound = inspect.signature(self._layer.call).bind(*symbolic.args, **symbolic.kwargs)
+        given = {name for name, value in bound.arguments.items() if value is not None}
+        if "rotation" in given:
+            raise ValueError(
+                f"Layer {self._cut.name!r} must have independent latent dimensions, without a "
+                f"rotation. {_INSTEAD} Received: a call with a rotation"
+            )
+        return bool(self._cut.around) or any(name.startswith("prior") for name in given)
+
+    def _aside_of(self, inputs):
+        given = self._arguments(inputs)
+        prior = {
+            name: _rows_of(name, value, given["amplitude"])
+            for name, value in given.items()
+            if name.startswith("prior") and value is not None
+        }
+        return self._cut.aside(inputs) | prior
+
+
+def _rows_of(name, prior, amplitude):
+    """Return a prior with the leading axes of the amplitude, so that its rows can be repeated."""
+    prior = at_least_float32(ops.convert_to_tensor(prior))
+    zeros = ops.zeros_like(amplitude[..., :1], dtype=prior.dtype)
+    return prior + (ops.expand_dims(zeros, -1) if name == "prior_scale" else zeros)
+
+
+def _check_layer(name, layer):
+    if not isinstance(layer, (FixedRateVIB, SlashedNormalSampling)):
+        raise ValueError(
+            "Argument `layer` must be a SlashedNormalSampling or FixedRateVIB of the model. "
+            f"{_INSTEAD} Received: {name!r}, a {type(layer).__name__}"
+        )
+    sampling = getattr(layer, "sampling", layer)
+    if sampling.num_samples is not None:
+        raise ValueError(
+            f"Layer {name!r} must return one draw. {_INSTEAD} "
+            f"Received: num_samples={sampling.num_samples}"
+        )
+
+
+def _row_losses(model):
+    """Return the compiled loss of a model without its mean over the batch."""
+    loss = getattr(model, "loss", None)
+    if loss is None or isinstance(loss, (list, tuple, dict)):
+        raise ValueError(
+            "The model must be compiled with one loss, not with several. "
+            f"{_INSTEAD} Received: model.loss={loss!r}"
+        )
+    loss = keras.losses.get(loss)
+    if not isinstance(loss, keras.losses.Loss):
+        return loss
+    if loss.reduction not in ("sum_over_batch_size", "mean", "mean_with_sample_weight"):
+        raise ValueError(
+            "The compiled loss must be a mean over the batch, as the rate is. "
+            f"{_INSTEAD} Received: reduction={loss.reduction!r}"
+        )
+    return loss.call
