@@ -42,7 +42,7 @@ def tests(session, backend):
 
 @nox.session
 def oldest(session):
-    """Run the tests, but no experiments, with the oldest Keras."""
+    """Run the tests of the library with the oldest Keras."""
     _test(session, "torch", OLDEST, ["-m", "not nightly and not experiment", *NOT_WITH_OLDEST])
 
 
