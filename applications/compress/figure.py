@@ -81,8 +81,9 @@ def _draw_models(panel, rows, coded, posterior):
     bounds = [row for row in beta if row["bits_chosen_by"] == "equal"]
     bounds.sort(key=lambda row: float(row["bound_bytes"]))
     if bounds:
-        panel.plot(_floats(bounds, "bound_bytes"), _floats(bounds, posterior), "s:", color=_BETA,
-                   markerfacecolor="white", label="beta-VAE, posterior draws at mean KL")  # fmt: skip
+        x, y = _floats(bounds, "bound_bytes"), _floats(bounds, posterior)
+        panel.plot(x, y, "s:", color=_BETA, markerfacecolor="white",
+                   label="beta-VAE, posterior draws at mean KL")  # fmt: skip
     for choice, marker, text in (
         ("equal", "x", "beta-VAE, decoded at the bits of the fixed rate"),
         ("quantile", "s", "beta-VAE, decoded, bits of each block for 99 % of its KL"),
