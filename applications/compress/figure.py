@@ -80,14 +80,18 @@ def _draw_models(panel, rows, coded, posterior):
     beta = [row for row in rows if row["method"] == "beta-VAE"]
     bounds = [row for row in beta if row["bits_chosen_by"] == "equal"]
     bounds.sort(key=lambda row: float(row["bound_bytes"]))
-    panel.plot(_floats(bounds, "bound_bytes"), _floats(bounds, posterior), "s:", color=_BETA,
-               markerfacecolor="white", label="beta-VAE, posterior draws at mean KL")  # fmt: skip
+    if bounds:
+        x, y = _floats(bounds, "bound_bytes"), _floats(bounds, posterior)
+        panel.plot(x, y, "s:", color=_BETA, markerfacecolor="white",
+                   label="beta-VAE, posterior draws at mean KL")  # fmt: skip
     for choice, marker, text in (
         ("equal", "x", "beta-VAE, decoded at the bits of the fixed rate"),
         ("quantile", "s", "beta-VAE, decoded, bits of each block for 99 % of its KL"),
     ):
         some = [row for row in beta if row["bits_chosen_by"] == choice and row[coded]]
-        panel.plot(_floats(some, "bytes"), _floats(some, coded), marker, color=_BETA, label=text)
+        if some:
+            x, y = _floats(some, "bytes"), _floats(some, coded)
+            panel.plot(x, y, marker, color=_BETA, label=text)
 
 
 def _draw_codec(panel, rows, name, color):
