@@ -1,4 +1,4 @@
-"""Attribution of a classifier's decision to its input, in nats (Theorem 5.1)."""
+"""Attribution of a model's decision to its input or a layer, in nats (Theorem 5.1)."""
 
 from keras_slashed.attribution.attribution_map import amplitude_attribution
 from keras_slashed.attribution.figure import plot_attribution

@@ -63,8 +63,8 @@ def amplitude_attribution(
     about x: T(psi) is clipped so that `sqrt(2) noise a` is between 0 and `x - prior_mean`. Without
     that bound, x would not enter the map at all. `noise="std"` and `prior_mean="mean"` are the
     prior of Schulz et al. (2020). The default keeps x as the mean, because it needs no data and
-    is SmoothGrad at the first step. As a ranking of pixels, the map with a prior mean was better
-    in our measurements, in the documentation under Results.
+    is SmoothGrad at the first step. As a ranking of elements, the map with a prior mean is better
+    on the digits of the fifth tutorial.
 
     One step without damping, `steps=1, damping=1`, is SmoothGrad (Smilkov et al. 2017) with the
     standard deviation `noise`: `a = -noise / (sqrt(2) beta) E[grad_z loss]`.

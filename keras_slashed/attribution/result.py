@@ -1,10 +1,10 @@
 """Attribution: the result of `amplitude_attribution`."""
 
-import math
 from typing import Any
 from typing import NamedTuple
 
-from keras import tree
+import keras
+import numpy as np
 
 from keras_slashed.attribution.resizing import resized
 
@@ -48,7 +48,7 @@ class Attribution(NamedTuple):
     @property
     def bits(self):
         """The map in bits."""
-        return _each(lambda nats: nats / math.log(2.0), self.nats)
+        return _each(lambda nats: nats / np.log(2.0), self.nats)
 
     @property
     def tokens(self):
@@ -87,4 +87,4 @@ class Attribution(NamedTuple):
 
 
 def _each(function, maps):
-    return tree.map_structure(lambda leaf: None if leaf is None else function(leaf), maps)
+    return keras.tree.map_structure(lambda leaf: None if leaf is None else function(leaf), maps)

@@ -110,8 +110,13 @@ class ModelCut:
 
     def _divide(self, steps):
         after, self._tail_steps, crossing = {id(self.output)}, [], {}
+        needed = _ancestors(steps, [self._target])  # a nested model may have unused outputs
         for step in steps:
-            if step is not self.call and any(id(x) in after for x in step.inputs):
+            if (
+                id(step) in needed
+                and step is not self.call
+                and any(id(x) in after for x in step.inputs)
+            ):
                 self._tail_steps.append(step)
                 after |= {id(x) for x in step.outputs}
         if id(self._target) not in after:
