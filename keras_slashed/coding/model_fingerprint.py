@@ -14,9 +14,10 @@ _LEFT_OUT = ("build_config", "compile_config", "trainable")
 def fingerprint(model):
     """Return a fingerprint of a Keras model or layer, which codes can be bound to.
 
-    It is the SHA-256 of the configuration and of the names, shapes and values of the weights. It
-    is the same on every backend. The names that layers have do not matter, nor does which of them
-    are trainable, or how a model was compiled. Of a model that does not define `get_config`, only
+    It is the SHA-256 of the configuration and of the dtypes, shapes and values of the weights. It
+    is the same on every backend, and in other versions of Keras unless these changed the
+    configuration of a layer. The names that layers have do not matter, nor does which of them are
+    trainable, or how a model was compiled. Of a model that does not define `get_config`, only
     the class and the weights matter.
 
     Args:
@@ -65,8 +66,10 @@ def _configuration(model):
 
 
 def _collect_names(config, names):
-    """Number the values of all keys "name" in order of their appearance."""
+    """Number the names of layers in order of their appearance."""
     if isinstance(config, dict):
+        if str(config.get("class_name")).endswith("DTypePolicy"):
+            return  # its name says what it is
         if isinstance(config.get("name"), str):
             names.setdefault(config["name"], f"name {len(names)}")
         for key in sorted(config, key=str):
@@ -78,8 +81,12 @@ def _collect_names(config, names):
 
 def _without_names(config, names):
     if isinstance(config, dict):
-        kept = {key: value for key, value in config.items() if key not in _LEFT_OUT}
-        return {str(key): _without_names(value, names) for key, value in kept.items()}
+        # Newer versions of Keras add options that are None or False.
+        return {
+            str(key): _without_names(value, names)
+            for key, value in config.items()
+            if value is not None and value is not False and key not in _LEFT_OUT
+        }
     if isinstance(config, (list, tuple)):
         return [_without_names(entry, names) for entry in config]
     return names.get(config, config) if isinstance(config, str) else config

@@ -114,6 +114,20 @@ def test_dtypes(dtype):
         assert keras.backend.standardize_dtype(code.decode(indices, 2).dtype) == "float32"
 
 
+def test_a_policy_of_low_precision_does_not_matter():
+    amplitude = narrow_amplitude((20, 8), rate=3.0)
+    codes = BlockCode(9).encode(amplitude, seed=0)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        code = BlockCode(9)
+        np.testing.assert_array_equal(code.encode(amplitude, seed=0), codes)
+        z = code.decode(codes, 4)
+    finally:
+        keras.config.set_dtype_policy(before)
+    np.testing.assert_array_equal(to_numpy(z), to_numpy(BlockCode(9).decode(codes, 4)))
+
+
 def test_extreme_amplitudes_have_indices():
     large = np.float32(2.0**52)
     rows = [[large, 0, 0, 0], [0, 0, -large, -large], [0, 0, large, large], [-large] * 4]

@@ -39,7 +39,16 @@ def test_the_fingerprint_of_every_backend():
     assert fingerprint(model)[:16] == FINGERPRINT
 
 
-FINGERPRINT = "c07c05e8edb0cab7"
+FINGERPRINT = "c731490a371a8f8e"
+
+
+def test_another_precision():
+    fingerprints = set()
+    for dtype in ("float32", "mixed_float16", "mixed_bfloat16"):
+        layer = keras.layers.Dense(2, dtype=dtype, kernel_initializer="ones")
+        layer.build((None, 2))
+        fingerprints.add(fingerprint(layer))
+    assert len(fingerprints) == 3
 
 
 @pytest.mark.parametrize(
