@@ -48,15 +48,15 @@ def attribution_of(nats):
 
 def test_a_layer_is_resized_to_the_image():
     """Linear interpolation as in Keras, in which each map keeps its sum."""
-    nats = np.random.default_rng(0).random((3, 4, 4, 5))
+    nats = np.random.default_rng(0).random((3, 4, 4, 5)).astype("float32")
     for shape in ((8, 8), (6, 2), (4, 4), (1, 1)):
         found = attribution_of(nats).resize(shape)
         expected = keras.ops.image.resize(nats.sum(-1)[..., None], shape, antialias=True)
         expected = to_numpy(expected)[..., 0]
         expected *= (nats.sum((1, 2, 3)) / expected.sum((1, 2)))[:, None, None]
         if BACKEND == "jax" or min(shape) >= 4:  # others ignore `antialias` or weigh otherwise
-            np.testing.assert_allclose(found, expected, rtol=1e-5)
-        np.testing.assert_allclose(found.sum((1, 2)), nats.sum((1, 2, 3)))
+            np.testing.assert_allclose(found, expected, rtol=1e-4)
+        np.testing.assert_allclose(found.sum((1, 2)), nats.sum((1, 2, 3)), rtol=1e-5)
     figure = plot_attribution(IMAGES, attribution_of(nats))
     total, _ = figure.axes[1].get_title().splitlines()
     assert total == f"{nats[1].sum():.3g} nats"
