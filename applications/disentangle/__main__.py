@@ -4,11 +4,11 @@
 
 VAEs with 10 latent dimensions are trained on sprites with five known factors (shape, scale,
 orientation, two positions), which NumPy draws: 17,280 images of 32 x 32 pixels. The rows are a VAE,
-a beta-VAE, the penalty gamma |KL - C| with a C that grows (Burgess et al. 2018), a FixedRateVIB
-with the same schedule of its rate, with normalization "batch" and "feature", and a rate that is
-committed to the last C. The default is a short training, of about a minute a row on a core;
---epochs, --steps and --width make it longer and the model larger. --dataset dsprites uses
-dSprites, at half its size, which tensorflow-datasets downloads.
+a beta-VAE, the penalty gamma |KL - C| with a C that grows, with a small gamma and with that of
+Burgess et al. (2018), a FixedRateVIB with the same schedule of its rate, with normalization "batch"
+and "feature", and a rate that is committed to the last C. The default is a short training, of about
+a minute a row on a core; --epochs, --steps and --width make it longer and the model larger.
+--dataset dsprites uses dSprites, at half its size, which tensorflow-datasets downloads.
 
 The command writes disentangle_DATASET.csv row by row, then disentangle_DATASET.md,
 capacity_DATASET.png (the reached and the asked rate), wake_DATASET.png (the rate of each
@@ -23,9 +23,11 @@ import pathlib
 from applications.disentangle import figure
 from applications.disentangle import report
 from applications.disentangle import row_runner
+from applications.disentangle.config import GAMMAS
 from applications.disentangle.config import ROWS
 from applications.disentangle.config import SCHEDULED
 from applications.disentangle.config import Setting
+from applications.disentangle.config import title
 from applications.disentangle.data import DATASETS
 from applications.disentangle.data import load
 from applications.disentangle.sprites import FACTORS
@@ -58,21 +60,27 @@ def parse_arguments(arguments=None):
         ("width", positive, "channels of the first convolutions"),
         ("learning_rate", positive_number, "of Adam"),
         ("beta", positive_number, "weight of the KL in the beta-VAE"),
-        ("gamma", positive_number, "weight of the penalty"),
+        ("gamma", positive_number, "weight of the penalty, one for each of its rows"),
         ("capacity", positive_number, "the last C, and the committed rate, in nats"),
         ("initial", positive_number, "the first C, in nats"),
         ("warmup", command_line.number(0, 1), "share of the epochs until the last C"),
     ):
-        add(f"--{name.replace('_', '-')}", kind, getattr(_DEFAULT, name), help=text, metavar="X")
+        default = list(GAMMAS) if name == "gamma" else getattr(_DEFAULT, name)
+        add(f"--{name.replace('_', '-')}", kind, default, help=text, metavar="X")
     parser.add_running()
     return parser.parse_args(arguments)
 
 
 def settings(options):
     """Return the settings of all rows that the options select, one seed after another."""
-    fields = {field.name for field in dataclasses.fields(Setting)} - {"row", "seed"}
+    fields = {field.name for field in dataclasses.fields(Setting)} - {"row", "seed", "gamma"}
     given = {name: getattr(options, name) for name in fields}
-    return [Setting(**given, row=row, seed=seed) for seed in options.seeds for row in options.rows]
+    return [
+        Setting(**given, row=row, gamma=gamma, seed=seed)
+        for seed in options.seeds
+        for row in options.rows
+        for gamma in (options.gamma if row == "penalty" else [_DEFAULT.gamma])
+    ]
 
 
 @table_command()
@@ -92,7 +100,7 @@ def main(arguments=None):
         data_sha256=data.sha256,
         make_runner=row_runner.make_runner,  # each worker loads the data itself
         arguments=(source, output, _MODULE, options.checkpoint_seconds),
-        name=lambda setting: f"{setting.row}, seed {setting.seed}",
+        name=lambda setting: f"{title(setting.columns())}, seed {setting.seed}",
         logged=("reconstruction", "latent_rate"),
         summary=lambda row: f"rate {row['rate']}, MIG {row['mig']}",
         markdown=lambda rows: report.markdown(rows, path.name),
@@ -105,22 +113,18 @@ def main(arguments=None):
 
 def draw(rows, output, dataset):
     """Draw the pictures of rows, from the histories and measures next to their table."""
-    histories = {}
+    histories, first = {}, {}
     for row in rows:
+        name = title(row)
         history = csv_tables.read_rows(output / "history" / f"{row['label']}.csv")
-        histories.setdefault(row["row"], []).append(history)
-    scheduled = {row: histories[row] for row in SCHEDULED if row in histories}
+        histories.setdefault(name, []).append(history)
+        if name not in first:
+            measures = output / "measures" / f"{row['label']}.json"
+            measures = json.loads(measures.read_text(encoding="utf-8"))
+            first[name] = history, measures, int(row["steps"])
+    scheduled = {title(row): histories[title(row)] for row in rows if row["row"] in SCHEDULED}
     if scheduled:
         figure.draw_capacity(scheduled, output / f"capacity_{dataset}.png")
-    first = {}
-    for row in rows:
-        if row["row"] not in first:
-            measures = output / "measures" / f"{row['label']}.json"
-            first[row["row"]] = (
-                histories[row["row"]][0],
-                json.loads(measures.read_text(encoding="utf-8")),
-                int(row["steps"]),
-            )
     figure.draw_wake(first, list(FACTORS), output / f"wake_{dataset}.png")
     print(f"pictures written to {output}")
 

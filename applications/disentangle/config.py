@@ -7,11 +7,12 @@ import json
 ROWS = {
     "vae": "VAE",
     "beta_vae": "beta-VAE",
-    "penalty": "penalty on the distance from C",
+    "penalty": "penalty |KL - C|",
     "batch": 'FixedRateVIB, "batch"',
     "feature": 'FixedRateVIB, "feature"',
     "committed": "committed rate",
 }
+GAMMAS = (10.0, 1000.0)  # the second one is that of Burgess et al. (2018)
 # Rows whose rate follows a schedule.
 SCHEDULED = ("penalty", "batch", "feature")
 # Columns of only some of the rows.
@@ -88,3 +89,9 @@ class Setting:
             row["beta"] = "1.0"
         row.update({name: "" for name, rows in _ONLY.items() if self.row not in rows})
         return row
+
+
+def title(row):
+    """Return the name of a row, a dict of strings, with the weight that it has."""
+    weights = {"beta_vae": f", beta {row['beta']}", "penalty": f", gamma {row['gamma']}"}
+    return f"{ROWS[row['row']]}{weights.get(row['row'], '').removesuffix('.0')}"

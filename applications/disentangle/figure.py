@@ -1,31 +1,31 @@
 """The pictures of `applications.disentangle`."""
 
+import itertools
+
 import numpy as np
 
 from applications import extras
-from applications.disentangle.config import ROWS
 from applications.experiment.csv_tables import numbers
 
 plt = extras.pyplot()
 
-_STYLES = {"penalty": ("tab:red", "v"), "batch": ("tab:blue", "o"), "feature": ("tab:green", "s")}
+_STYLES = (("tab:orange", "^"), ("tab:red", "v"), ("tab:blue", "o"), ("tab:green", "s"))
 
 
 def draw_capacity(histories, path):
     """Plot the reached rate against the asked one, and the distance between them.
 
     Args:
-        histories: Dict from the name of a scheduled row to a list of histories, one for each seed.
+        histories: Dict from the title of a scheduled row to a list of histories, one for each seed.
         path: String or path. File of the figure.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     last = 0.0
-    for row, of_seeds in histories.items():
-        color, marker = _STYLES[row]
+    for (name, of_seeds), (color, marker) in zip(histories.items(), itertools.cycle(_STYLES)):
         for seed, history in enumerate(of_seeds):
             asked = numbers(history, "latent_target_rate")
             reached = numbers(history, "latent_rate")
-            options = {"color": color, "alpha": 0.7, "label": None if seed else ROWS[row]}
+            options = {"color": color, "alpha": 0.7, "label": None if seed else name}
             left.plot(asked, reached, marker, ms=5, mfc="none", **options)
             # A rate that is exact to the last bit would have no place on a logarithmic axis.
             miss = np.maximum(np.abs(reached - asked), 1e-8)
@@ -43,7 +43,7 @@ def draw_wake(rows, names, path):
     """Plot the rate of each latent dimension against the training steps, with a panel for each row.
 
     Args:
-        rows: Dict from the name of a row to a tuple of its history, its measures (a dict of
+        rows: Dict from the title of a row to a tuple of its history, its measures (a dict of
             lists), and the number of steps in an epoch.
         names: Sequence of strings. Names of the factors.
         path: String or path. File of the figure.
@@ -58,7 +58,7 @@ def draw_wake(rows, names, path):
         for k, factor in enumerate(best):
             color = "0.75" if factor is None else colors(factor)
             panel.plot(step, numbers(history, f"unit{k}_rate"), color=color, lw=1.4)
-        panel.set_title(ROWS[row], fontsize="medium")
+        panel.set_title(row, fontsize="medium")
         panel.set(xlabel="training step", ylabel="rate of a dimension (nats)")
         panel.grid(alpha=0.3)
     for panel in panels.ravel()[len(rows) :]:

@@ -2,6 +2,7 @@
 
 from applications.disentangle.config import ROWS
 from applications.disentangle.config import Setting
+from applications.disentangle.config import title
 from applications.experiment import provenance
 from applications.experiment.csv_tables import markdown_table
 from applications.experiment.csv_tables import numbers
@@ -42,23 +43,23 @@ def groups(rows):
     """Return groups of rows that differ only in their seed, in the order of `ROWS`."""
     found = provenance.groups_of_seeds(rows, [*Setting().columns(), "data_sha256"])
     order = list(ROWS)
-    return sorted(found, key=lambda group: (group[0]["dataset"], order.index(group[0]["row"])))
+
+    def place(group):
+        row = group[0]
+        return row["dataset"], order.index(row["row"]), float(row["gamma"] or 0)
+
+    return sorted(found, key=place)
 
 
 def markdown(rows, file_name):
     """Return the text of the table's Markdown file."""
     lines = [
-        [_name(group[0]), *(_cell(group, column) for column in _COLUMNS), len(group)]
+        [title(group[0]), *(_cell(group, column) for column in _COLUMNS), len(group)]
         for group in groups(rows)
     ]
     head = _HEAD.format(**rows[0], file_name=file_name)
     table = markdown_table(["row", *_COLUMNS.values(), "seeds"], lines)
     return f"{head}{table}\n\n{provenance.made_by(rows)}\n"
-
-
-def _name(row):
-    values = {"beta_vae": f" ({float(row['beta'] or 0):g})", "penalty": f", gamma {row['gamma']}"}
-    return f"{ROWS[row['row']]}{values.get(row['row'], '')}"
 
 
 def _cell(group, column):

@@ -25,6 +25,7 @@ RUN_ON = {
     "4_priors.ipynb": "jax",
     "5_what_it_looked_at.ipynb": "torch",
     "6_fourteen_bytes.ipynb": "jax",
+    "7_one_nat_after_another.ipynb": "torch",
 }
 NOTEBOOKS = list(RUN_ON)
 LAST_SECTION = "Next steps"
@@ -72,7 +73,7 @@ def imports_of(code):
 
 def test_all_are_there():
     assert NOTEBOOKS == sorted(path.name for path in FOLDER.glob("*.ipynb"))
-    assert [name[:2] for name in NOTEBOOKS] == ["1_", "2_", "3_", "4_", "5_", "6_"]
+    assert [name[:2] for name in NOTEBOOKS] == ["1_", "2_", "3_", "4_", "5_", "6_", "7_"]
 
 
 # Its cells one after the other in one namespace, and what they warned of: warnings that
