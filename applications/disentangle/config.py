@@ -7,7 +7,7 @@ import json
 ROWS = {
     "vae": "VAE",
     "beta_vae": "beta-VAE",
-    "penalty": "penalty |KL - C|",
+    "penalty": "penalty on KL - C",
     "batch": 'FixedRateVIB, "batch"',
     "feature": 'FixedRateVIB, "feature"',
     "committed": "committed rate",

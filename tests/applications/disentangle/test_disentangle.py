@@ -39,7 +39,7 @@ def test_the_command_writes_a_table_and_pictures(tmp_path, capsys):
     assert not list(tmp_path.glob("checkpoints/*"))
     text = (tmp_path / "disentangle_sprites.md").read_text()
     assert '| FixedRateVIB, "batch" |' in text
-    assert "| penalty |KL - C|, gamma 1000 |" in text
+    assert "| penalty on KL - C, gamma 1000 |" in text
 
 
 def test_schedule_columns():
