@@ -3,12 +3,14 @@
 import time
 
 import numpy as np
-import scipy.stats
 from keras import ops
 
+from applications import extras
 from benchmarks.block_code.posteriors import posterior
 from benchmarks.harness import timing
 from keras_slashed.coding import BlockCode
+
+stats = extras.load("scipy.stats")
 
 
 def decoded_noise(posterior, code, draws):
@@ -21,7 +23,7 @@ def decoded_noise(posterior, code, draws):
 def measured_distance(posterior, code, draws):
     """Return the largest Kolmogorov-Smirnov distance of a dimension of decoded draws."""
     noise = decoded_noise(posterior, code, draws)
-    return max(scipy.stats.kstest(column, "norm").statistic for column in noise.T)
+    return max(stats.kstest(column, "norm").statistic for column in noise.T)
 
 
 def cost(bits, latent_dim, options):

@@ -9,10 +9,12 @@ from tests.support import BACKEND
 from tests.support import run_python
 
 pytestmark = pytest.mark.experiment("jax")  # new processes
-EXTRA = {"matplotlib", "mpmath", "scipy", "sklearn", "tensorflow_datasets"}
+EXTRA = {"PIL", "matplotlib", "mpmath", "scipy", "sklearn", "tensorflow_datasets"}
 DRAWING = [
     "applications.accuracy_rate",
     "applications.attributions.__main__",
+    "applications.compress.__main__",
+    "applications.disentangle.__main__",
     "applications.figures.__main__",
     "applications.half_moons.__main__",
     "applications.strong_attacks.__main__",
@@ -47,7 +49,9 @@ for statement in {statements!r}:
                      "from applications.datasets import images; images.load('digits')"]),
         # JAX imports SciPy itself.
         ("scipy.ndimage", ["import applications.attributions.__main__"]),
-        ("scipy.stats", ["import applications.attributions.evaluation"]),
+        ("scipy.stats", ["import applications.attributions.evaluation",
+                         "import benchmarks.block_code.coder"]),
+        ("PIL.Image", ["import applications.compress.classical"]),
         pytest.param(
             "mpmath",
             ["import applications.figures.__main__", "import benchmarks.stdplus_fit.remez"],
