@@ -85,6 +85,11 @@ def area(curves):
     return (curves[:, :-1] + curves[:, 1:]).mean(axis=1) / 2
 
 
+def standard_error(values):
+    """Return the standard error of the mean of an array of shape (N,)."""
+    return values.std(ddof=1) / np.sqrt(len(values))
+
+
 def ranks(maps):
     """Return each pixel's rank in its map, of shape (N, height, width). The largest has 0."""
     values = maps.sum(axis=-1) if maps.ndim == 4 else maps
