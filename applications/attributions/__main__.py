@@ -15,38 +15,35 @@ command writes attribution_DATASET.csv and .md, attribution_DATASET_curves.csv, 
 pictures.
 """
 
-import dataclasses
 import pathlib
 import time
 
 import keras
-import numpy as np
 
 from applications.attributions import evaluation
 from applications.attributions import figure
 from applications.attributions import report
+from applications.attributions.classifiers import chosen_setting
+from applications.attributions.classifiers import images_classified_right
+from applications.attributions.classifiers import trained_classifier
 from applications.attributions.evaluation import randomize
 from applications.attributions.evaluation import rank_correlations
+from applications.attributions.evaluation import standard_error
 from applications.attributions.methods import methods
 from applications.datasets import images
-from applications.experiment import claims
 from applications.experiment import command_line
 from applications.experiment import csv_tables
-from applications.experiment import sealed_weights
 from applications.experiment.provenance import describe_run
-from applications.experiment.resumable_training import RowFiles
 from applications.experiment.table_command import table_command
 from applications.table1.compiled_classifier import build_classifier
 from applications.table1.options import add_scale
 from applications.table1.options import parse_scaled
 from applications.table1.presets import table1_rows
 from applications.table1.presets import table_name
-from applications.table1.row_runner import RowRunner
 from keras_slashed.attribution import plot_attribution
 
 _MODULE = "applications.attributions"
 _DATASETS = ("mnist", "cifar10", "digits")
-_CHANGES = ("epochs", "width")
 _PICTURED = 12  # images in the picture in nats
 
 
@@ -84,8 +81,8 @@ def main(arguments=None):
     """Compare the methods on one classifier."""
     options = parse_arguments(arguments)
     data = images.load(*command_line.image_source(options))
-    setting = chosen_setting(options)
-    model = trained_classifier(setting, data, options.output)
+    setting = chosen_setting(options, options.row)
+    model = trained_classifier(setting, data, options.output, _MODULE)
     x, y = images_classified_right(model, data, options.images)
     print(f"{setting.short_name}, {len(x)} correctly classified images of {data.name}")
     keras.utils.set_random_seed(setting.seed + 1)
@@ -116,39 +113,6 @@ def main(arguments=None):
     plot_attribution(x[shown], nats, path=output / f"{name}_nats.png")
     print(f"\n{text}\nwritten to {output}/{name}*")
     return rows
-
-
-def chosen_setting(options):
-    """Return the setting of the classifier that the options select."""
-    (setting,) = (
-        row for row in table1_rows(options.dataset, options.preset) if row.short_name == options.row
-    )
-    return dataclasses.replace(setting, **command_line.given(options, _CHANGES))
-
-
-def trained_classifier(setting, data, output):
-    """Return the classifier of a row, and train it first if its weights are missing."""
-    files = RowFiles(output, setting, data.sha256)
-    path = files.model
-    if not path.exists():
-        print(f"{path.name} is not in {path.parent}: training")
-        with claims.claim(files.checkpoints, wait=True):
-            if not path.exists():  # another command may have trained it in the meantime
-                RowRunner(data, output, _MODULE)(
-                    setting,
-                    lambda epoch, logs: print(f"epoch {epoch}/{setting.epochs}", flush=True),
-                )
-    model = build_classifier(setting, data, inference="mean")
-    sealed_weights.check(path)
-    model.load_weights(path)
-    return model
-
-
-def images_classified_right(model, data, number):
-    """Return the first test images that a model classifies correctly, and their classes."""
-    predictions = np.argmax(model.predict(data.x_test, batch_size=500, verbose=0), axis=-1)
-    chosen = np.flatnonzero(predictions == data.y_test)[:number]
-    return data.x_test[chosen], data.y_test[chosen]
 
 
 class Comparison:
@@ -207,7 +171,7 @@ class Comparison:
                     correlations = rank_correlations(self.maps[name], values)
                     # Noise does not depend on the model.
                     known = "" if method == "random" else f"{correlations.mean():.4f}"
-                    error = "" if method == "random" else f"{_error(correlations):.4f}"
+                    error = "" if method == "random" else f"{standard_error(correlations):.4f}"
                     rows[name] |= {f"random_{column}": known, f"random_{column}_error": error}
             print(f"random weights, {column}: done", flush=True)
         return list(rows.values())
@@ -229,7 +193,7 @@ class Comparison:
                 "map": name,
                 "share": f"{index / (curves.shape[1] - 1):.4f}",
                 "probability": f"{curves[:, index].mean():.5f}",
-                "error": f"{_error(curves[:, index]):.5f}",
+                "error": f"{standard_error(curves[:, index]):.5f}",
             }
             for kind, by_method in self.curves.items()
             for name, curves in by_method.items()
@@ -247,16 +211,11 @@ class Comparison:
             difference = areas - evaluation.area(curves["amplitude"])
             columns |= {
                 kind: f"{areas.mean():.4f}",
-                f"{kind}_error": f"{_error(areas):.4f}",
+                f"{kind}_error": f"{standard_error(areas):.4f}",
                 f"{kind}_less_amplitude": f"{difference.mean():.4f}",
-                f"{kind}_less_amplitude_error": f"{_error(difference):.4f}",
+                f"{kind}_less_amplitude_error": f"{standard_error(difference):.4f}",
             }
         return columns
-
-
-def _error(values):
-    """Return the standard error of a mean."""
-    return values.std(ddof=1) / np.sqrt(len(values))
 
 
 if __name__ == "__main__":

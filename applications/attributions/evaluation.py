@@ -33,13 +33,17 @@ def randomize(model, fresh, layers=None):
 
 
 def rank_correlations(maps, others):
-    """Return Spearman's rank correlation between the absolute values of each image's two maps."""
-    return np.array(
-        [
-            stats.spearmanr(np.abs(one).ravel(), np.abs(other).ravel()).statistic
-            for one, other in zip(maps, others)
-        ]
-    )
+    """Return Spearman's rank correlation between the absolute values of each image's two maps.
+
+    It is 0 if one of them is constant, since a constant map ranks nothing.
+    """
+    return np.array([_rank_correlation(*map(np.abs, pair)) for pair in zip(maps, others)])
+
+
+def _rank_correlation(one, other):
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
+    return stats.spearmanr(one.ravel(), other.ravel()).statistic
 
 
 ndimage = extras.load("scipy.ndimage")
@@ -83,6 +87,11 @@ def insertion_curve(model, images, y, maps, blank, steps=28, batch_size=500):
 def area(curves):
     """Return the area under each curve over the share of pixels, by the trapezoidal rule."""
     return (curves[:, :-1] + curves[:, 1:]).mean(axis=1) / 2
+
+
+def standard_error(values):
+    """Return the standard error of the mean of an array of shape (N,)."""
+    return values.std(ddof=1) / np.sqrt(len(values))
 
 
 def ranks(maps):

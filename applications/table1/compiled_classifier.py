@@ -21,14 +21,17 @@ from keras_slashed.callbacks import RateMonitor
 _ATTACK_BATCH = {"mlp": 500, "resnet18": 200}
 
 
-def build_classifier(setting, data, num_samples=None, synchronized=False, inference="sample"):
+def build_classifier(
+    setting, data, num_samples=None, synchronized=False, inference="sample", input_shape=None
+):
     """Build the classifier of a row, which averages `num_samples` posterior draws.
 
     With `synchronized` the VIB computes its statistics over all devices. With
-    `inference="mean"` it draws only in training.
+    `inference="mean"` it draws only in training. `input_shape` is that of the data by default.
+    A ResNet18 for larger images has the same weights.
     """
     options = {
-        "input_shape": data.x_train.shape[1:],
+        "input_shape": input_shape or data.x_train.shape[1:],
         "num_classes": data.num_classes,
         "bottleneck": setting.bottleneck,
         "initializer": setting.initializer,

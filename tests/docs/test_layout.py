@@ -34,6 +34,7 @@ FLOORS = {
         "attacks datasets models",
         "compress disentangle figures half_moons table1 table2",
         "accuracy_rate attributions classifier strong_attacks",
+        "layer_attributions",
     ),
     "benchmarks": (
         "harness",

@@ -165,7 +165,7 @@ def test_randomized_layers():
 
 
 def test_rank_correlations():
-    maps = np.array([[1.0, 2.0, -3.0], [1.0, 2.0, 3.0]])
-    others = np.array([[1.0, -20.0, 30.0], [3.0, 2.0, 1.0]])
+    maps = np.array([[1.0, 2.0, -3.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+    others = np.array([[1.0, -20.0, 30.0], [3.0, 2.0, 1.0], [2.0, 2.0, -2.0]])
     found = rank_correlations(maps, others)
-    np.testing.assert_allclose(found, [1.0, -1.0])
+    np.testing.assert_allclose(found, [1.0, -1.0, 0.0])
