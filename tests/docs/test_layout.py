@@ -33,7 +33,7 @@ FLOORS = {
         "experiment",
         "attacks datasets models",
         "compress disentangle figures half_moons table1 table2",
-        "accuracy_rate attributions classifier strong_attacks",
+        "accuracy_rate attributions classifier strong_attacks token_attributions",
     ),
     "benchmarks": (
         "harness",
