@@ -8,6 +8,7 @@ import functools
 
 import numpy as np
 from keras import ops
+from keras import tree
 
 from applications.token_attributions.model import EMBEDDING
 from applications.training.backends import compile_with_state
@@ -30,9 +31,12 @@ class Classifier:
         tail, attention = transformer.tail, transformer.attention
         self.model = transformer.model
         self._logits = compile_with_state(lambda x, mask: tail([x, mask]), tail.variables)
-        self._attention = compile_with_state(
-            lambda x, mask: ops.stack(attention([x, mask]), axis=1), attention.variables
-        )
+
+        def weights(x, mask):
+            # Keras returns a list with a single tensor as this tensor.
+            return ops.stack(tree.flatten(attention([x, mask])), axis=1)
+
+        self._attention = compile_with_state(weights, attention.variables)
 
         def gradients(x, mask):
             return input_gradient(lambda x: (ops.sum(tail([x, mask])), ()), x)[0]

@@ -9,9 +9,9 @@ from applications.token_attributions import __main__ as token_attributions
 from applications.token_attributions import grammar
 
 pytestmark = pytest.mark.experiment("torch")
-OPTIONS = ["--train-sentences", "1500", "--epochs", "3", "--learning-rate", "5e-3"]
-SMALL = ["--width", "16", "--heads", "2", "--max-length", "14", "--quiet"]
-CHEAP = ["--sentences", "40", "--steps", "4", "--num-samples", "4"]
+OPTIONS = ["--train-sentences", "800", "--epochs", "3", "--learning-rate", "1e-2"]
+SMALL = ["--width", "16", "--heads", "2", "--blocks", "1", "--max-length", "12", "--quiet"]
+CHEAP = ["--sentences", "24", "--steps", "4", "--num-samples", "4"]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_table(rows, output):
         for kind in ("deletion", "masking", "insertion"):
             assert 0 < float(row[kind]) < 1
             assert float(row[f"{kind}_error"]) > 0
-        assert row["sentences"] == "40"
+        assert row["sentences"] == "24"
         assert row["command"].startswith("python -m applications.token_attributions ")
         assert row["data_sha256"]
         assert (row["nats"] != "") == row["map"].startswith("amplitude")
