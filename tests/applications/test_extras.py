@@ -20,6 +20,7 @@ DRAWING = [
     "applications.strong_attacks.__main__",
     "applications.table1.__main__",
     "applications.table2.__main__",
+    "applications.token_attributions.__main__",
     "benchmarks.precision_stress.__main__",
     "benchmarks.stdplus_accuracy.__main__",
     "benchmarks.stdplus_speed.__main__",

@@ -35,6 +35,7 @@ FLOORS = {
         "compress disentangle figures half_moons table1 table2",
         "accuracy_rate attributions classifier strong_attacks",
         "layer_attributions",
+        "accuracy_rate attributions classifier strong_attacks token_attributions",
     ),
     "benchmarks": (
         "harness",
