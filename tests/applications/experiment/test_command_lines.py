@@ -18,11 +18,12 @@ COMMANDS = [
 ]
 # Names and places; any other option is a number, and refuses what is none.
 TEXTS = {
-    "data", "data_dir", "models", "output", "row", "rows", "tfds_manual_dir", "vocabulary"
+    "codes", "data", "data_dir", "layers", "model", "models", "output", "row", "rows",
+    "tfds_manual_dir", "vocabulary",
 }  # fmt: skip
 MAY_BE_0 = {
-    "attack_seed", "betas", "blur", "checkpoint_seconds", "flip_probability", "latency",
-    "momentum", "seconds", "seed", "weight_decay",
+    "attack_seed", "betas", "blur", "checkpoint_seconds", "dropout", "flip_probability", "latency",
+    "margin", "momentum", "seconds", "seed", "warmup", "weight_decay",
 }  # fmt: skip
 ENDS = {
     "momentum": "1.5", "flip_probability": "0.5", "seed": "2147483648", "attack_seed": "2147483648"
