@@ -38,7 +38,7 @@ def test_table(rows, output):
             assert 0 < float(row[kind]) < 1
             assert float(row[f"{kind}_error"]) > 0
         assert row["sentences"] == "24"
-        assert row["command"].startswith("python -m applications.token_attributions ")
+        assert row["command"].startswith("python -m applications.token_attributions")
         assert row["data_sha256"]
         assert (row["nats"] != "") == row["map"].startswith("amplitude")
     assert float(rows[0]["accuracy"]) > 0.95
