@@ -88,6 +88,12 @@ def _file_of(name):
     raise AssertionError(f"nothing has the name {name}")
 
 
+def test_the_top_level_has_only_what_a_project_needs():
+    """Nothing that a tool left there, such as downloaded packages."""
+    suffixes = {path.suffix for path in ROOT.iterdir() if path.is_file() and path.name[0] != "."}
+    assert suffixes <= {"", ".cff", ".md", ".py", ".toml"}
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_folder_has_few_files(package):
     files = collections.Counter(
