@@ -33,8 +33,8 @@ def markdown(rows, table):
     cells = [
         [
             row["map"],
-            _area(row, "deletion"),
-            _area(row, "insertion"),
+            criterion(row, "deletion"),
+            criterion(row, "insertion"),
             row["random_last_layer"][:5],
             row["random_all_layers"][:5],
             row["gradients"],
@@ -52,7 +52,8 @@ def markdown(rows, table):
     )
 
 
-def _area(row, kind):
+def criterion(row, kind):
+    """Return a criterion of a row with its error, and its difference from the amplitude."""
     text = f"{float(row[kind]):.3f} ± {float(row[f'{kind}_error']):.3f}"
     if row["map"] == "amplitude":
         return text

@@ -1,5 +1,6 @@
 """The table of `applications.layer_attributions` as Markdown."""
 
+from applications.attributions.report import criterion
 from applications.experiment import provenance
 from applications.experiment.csv_tables import markdown_table
 
@@ -42,7 +43,7 @@ def markdown(rows, table):
         [
             f"{row['layer']} ({row['positions']})",
             row["map"],
-            *(_criterion(row, name) for name in _CRITERIA),
+            *(criterion(row, name) for name in _CRITERIA),
             f"{float(row['share']):.3f}",
             row["nats"] and f"{float(row['nats']):.3g}",
             row["random_last_layer"][:5],
@@ -59,11 +60,3 @@ def markdown(rows, table):
         f"Made by `{first['command']}`, data sha256 {first['data_sha256'][:12]}: "
         f"all numbers are in `{table}`.\n\n{provenance.made_by(rows)}\n"
     )
-
-
-def _criterion(row, name):
-    text = f"{float(row[name]):.3f} ± {float(row[f'{name}_error']):.3f}"
-    if row["map"] == "amplitude":
-        return text
-    difference, error = (float(row[f"{name}_less_amplitude{end}"]) for end in ("", "_error"))
-    return f"{text} ({difference:+.3f} ± {error:.3f})"

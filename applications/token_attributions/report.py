@@ -1,9 +1,9 @@
 """The results of `applications.token_attributions` as Markdown."""
 
+from applications.attributions.report import criterion
 from applications.experiment import provenance
 from applications.experiment.csv_tables import markdown_table
 from applications.token_attributions.evaluation import MEASURES
-from applications.token_attributions.methods import AMPLITUDE
 
 _HEAD = """# Nats per token
 
@@ -46,7 +46,7 @@ def markdown(rows, words, classes, table):
     cells = [
         [
             row["map"],
-            *(_area(row, kind) for kind in MEASURES),
+            *(criterion(row, kind) for kind in MEASURES),
             row["nats"],
             row["gradients"],
             row["processor_ms_per_sentence"],
@@ -66,14 +66,6 @@ def markdown(rows, words, classes, table):
         f"{text}\n\nMade by {made_by}. All numbers are in `{table}`.\n\n"
         f"{provenance.made_by(rows)}\n"
     )
-
-
-def _area(row, kind):
-    text = f"{float(row[kind]):.3f} ± {float(row[f'{kind}_error']):.3f}"
-    if row["map"] == AMPLITUDE:
-        return text
-    difference, error = (float(row[f"{kind}_less_amplitude{end}"]) for end in ("", "_error"))
-    return f"{text} ({difference:+.3f} ± {error:.3f})"
 
 
 def _largest(words, name):

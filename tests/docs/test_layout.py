@@ -33,8 +33,8 @@ FLOORS = {
         "experiment",
         "attacks datasets models",
         "compress disentangle figures half_moons table1 table2",
-        "accuracy_rate attributions classifier strong_attacks token_attributions",
-        "layer_attributions",
+        "accuracy_rate attributions classifier strong_attacks",
+        "layer_attributions token_attributions",
     ),
     "benchmarks": (
         "harness",
