@@ -67,18 +67,12 @@ def export(session):
 @nox.session
 def hub(session):
     """Load and train reusable SavedModels with TensorFlow Hub."""
-    _install(session, "--editable", ".[tensorflow-cpu]", "pytest")
     # tf_keras would install the large `tensorflow` next to `tensorflow-cpu`, and tensorflow_hub
     # imports pkg_resources, which newer versions of setuptools lack.
     _install(session, "--no-deps", "tf_keras", "tensorflow_hub", "setuptools<81")
-    # The tests are skipped if these are missing, which must not happen here.
-    environment = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    session.run("python", "-c", "import tensorflow_hub, tf_keras", env=environment)
-    session.run(
-        "pytest",
-        *(session.posargs or ["tests/keras_slashed/export/test_tensorflow_hub.py"]),
-        env=environment,
-    )
+    chosen = ["tests/keras_slashed/export/test_tensorflow_hub.py"]
+    # The tests are skipped if TensorFlow Hub is missing, which must not happen here.
+    _test(session, "tensorflow", chosen=chosen, imports="tensorflow_hub, tf_keras")
 
 
 def _install(session, *arguments):
@@ -89,7 +83,7 @@ def _install(session, *arguments):
     session.install("--no-compile", *arguments)
 
 
-def _test(session, backend, requirements=(), chosen=(), variables=None):
+def _test(session, backend, requirements=(), chosen=(), variables=None, imports=None):
     if backend == "torch":
         # With its version and first, because `torch` alone may install gigabytes of CUDA.
         _install(session, "torch==2.13.0")
@@ -105,6 +99,8 @@ def _test(session, backend, requirements=(), chosen=(), variables=None):
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
+    if imports:
+        session.run("python", "-c", f"import {imports}", env=environment)
     # Each file runs in one process, so that its fixtures and compilations are made only once.
     options = ["--numprocesses=2", "--dist=loadfile", "--durations=10", *chosen]
     session.run("pytest", *(session.posargs or options), env=environment | (variables or {}))

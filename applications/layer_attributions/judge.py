@@ -50,9 +50,9 @@ class Judge:
         rows, found, values = {}, {}, {}
         for name, (function, gradients) in own.items():
             start = time.process_time()
-            found[name], nats = function(self._x, self._y, *statistics)
+            found[name], nats, residual = function(self._x, self._y, *statistics)
             seconds = time.process_time() - start
-            maps, _ = on_mosaics[name][0](self._mosaics.x, self._mosaics.y, *statistics)
+            maps = on_mosaics[name][0](self._mosaics.x, self._mosaics.y, *statistics).values
             self.maps[layer, name] = maps
             values[name] = self._values(found[name], maps)
             rows[name] = {
@@ -63,6 +63,7 @@ class Judge:
                 **_less(values[name], values[_FIRST]),
                 "nats": "" if nats is None else f"{nats.mean():.4f}",
                 "nats_error": "" if nats is None else f"{standard_error(nats):.4f}",
+                "residual": "" if residual is None else f"{residual.mean():.4f}",
                 "gradients": str(gradients),
                 "processor_ms_per_image": f"{1000 * seconds / len(self._x):.3g}",
             }
@@ -104,7 +105,7 @@ class Judge:
             statistics = CutClassifier(self._model, layer).statistics(self._reference)
             correlations[column] = {
                 name: evaluation.rank_correlations(
-                    found[name][:number], function(x, y, *statistics)[0]
+                    found[name][:number], function(x, y, *statistics).values
                 )
                 for name, (function, _) in own.items()
             }

@@ -1,10 +1,11 @@
 """Attribution maps of a classifier at one of its layers, or at the pixels, by each method.
 
 A method is a function of images, classes, and the means and standard deviations of the
-channels. It returns maps of shape `(N, height, width)`, and the nats of each image, or None.
+channels. It returns `Maps`.
 """
 
 import functools
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -17,6 +18,21 @@ from keras_slashed.attribution import amplitude_attribution
 PIXELS = "pixels"
 _BATCH = 50  # images per batch, and rows of the amplitude
 _SMALLEST = 1e-3  # standard deviation of a channel, as a share of the largest one
+
+
+class Maps(NamedTuple):
+    """The maps of one method.
+
+    Attributes:
+        values: NumPy array of shape `(N, height, width)`.
+        nats: NumPy array of shape `(N,)`, the information of each image, or None.
+        residual: NumPy array of shape `(N,)`, the distance of each image from stationarity
+            (see `keras_slashed.attribution.Attribution`), or None.
+    """
+
+    values: np.ndarray
+    nats: np.ndarray | None = None
+    residual: np.ndarray | None = None
 
 
 class CutClassifier:
@@ -102,24 +118,24 @@ def _amplitude(cut, x, y, mean, stddev, beta, seed, is_around_mean, **drawn):
         seed=seed,
         **drawn,
     )
-    return result.tokens, result.rate  # the nats of each position
+    return Maps(result.tokens, result.rate, result.residual)  # the nats of each position
 
 
 def _iba(cut, bottleneck, seed, x, y, mean, stddev):
     nats = bottleneck(cut.features(x), y, mean, stddev, seed)
-    return nats.sum(axis=-1), nats.sum(axis=(1, 2, 3))
+    return Maps(nats.sum(axis=-1), nats.sum(axis=(1, 2, 3)))
 
 
 def _times_activation(cut, gradients, x, y, mean, stddev):
     """The gradient of the class's logit times the features, as Grad-CAM at each position."""
     features = cut.features(x)
-    return (gradients(features, y) * features).sum(axis=-1), None
+    return Maps((gradients(features, y) * features).sum(axis=-1))
 
 
 def _random(cut, seed, x, y, mean, stddev):
     """Noise, a map without information."""
     shape = len(x), *cut.tail.input.shape[1:3]
-    return np.random.default_rng(seed).random(shape, dtype="float32"), None
+    return Maps(np.random.default_rng(seed).random(shape, dtype="float32"))
 
 
 def resized(maps, shape):

@@ -19,7 +19,8 @@ interpolated to the size of the image. "Pointing" is the share of mosaics of 2 x
 different classes for which most of the map is in the quarter of the class that is asked for: chance
 is 0.25. "Share" is the mean share of the map in that quarter. The difference from "amplitude" at
 the same layer is in parentheses, with the standard error of paired differences. "Nats" is the
-information per image. "Random last layer" and "all random" are Spearman's rank correlations of maps
+information per image. "Residual" is the mean distance of the amplitude from stationarity, between 0
+and 2. "Random last layer" and "all random" are Spearman's rank correlations of maps
 with those of the model whose last layer, or all of whose layers, have random weights, for
 {sanity_images} images. "Gradients" is the number of rows per image whose gradient is computed, and
 "ms" is the processor time per image on {device}, {backend}, including compilation.
@@ -27,7 +28,7 @@ with those of the model whose last layer, or all of whose layers, have random we
 """
 _CRITERIA = ("deletion", "insertion", "pointing")
 _COLUMNS = (
-    *("layer", "map", *_CRITERIA, "share", "nats"),
+    *("layer", "map", *_CRITERIA, "share", "nats", "residual"),
     *("random last layer", "all random", "gradients", "ms"),
 )
 
@@ -46,6 +47,7 @@ def markdown(rows, table):
             *(criterion(row, name) for name in _CRITERIA),
             f"{float(row['share']):.3f}",
             row["nats"] and f"{float(row['nats']):.3g}",
+            row["residual"][:5],
             row["random_last_layer"][:5],
             row["random_all_layers"][:5],
             row["gradients"],

@@ -41,6 +41,7 @@ def test_table(rows, output):
         assert row["commit"]
         has_nats = "amplitude" in row["map"] or "IBA" in row["map"]
         assert (float(row["nats"]) > 0) if has_nats else row["nats"] == ""
+        assert bool(row["residual"]) == ("amplitude" in row["map"])
         known = row["map"] != "random"
         assert bool(row["random_last_layer"]) == bool(row["random_all_layers"]) == known
         difference = float(row["pointing"]) - float(row["pointing_less_amplitude"])

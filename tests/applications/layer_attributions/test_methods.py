@@ -54,7 +54,8 @@ def test_every_method(model, layer):
     found = methods(cut, beta=1.0, steps=3, num_samples=4, seed=0)
     assert [gradients for _, gradients in found.values()] == [16, 16, 12, 12, 1, 0]
     for name, (function, _) in found.items():
-        maps, nats = function(X, Y, *statistics)
+        maps, nats, residual = function(X, Y, *statistics)
+        assert (residual is not None) == ("amplitude" in name)
         assert maps.shape == (6, 4, 4)
         if "amplitude" in name or "IBA" in name:
             assert np.all(maps > -1e-5)
@@ -67,7 +68,7 @@ def test_the_amplitude_is_that_of_the_tail(model):
     cut = CutClassifier(model, LAYER)
     mean, stddev = cut.statistics(X)
     function, _ = methods(cut, beta=6.4, steps=3, num_samples=4, seed=0)["amplitude"]
-    maps, _ = function(X, Y, mean, stddev)
+    found = function(X, Y, mean, stddev)
     expected = amplitude_attribution(
         cut.tail,
         cut.features(X),
@@ -79,14 +80,15 @@ def test_the_amplitude_is_that_of_the_tail(model):
         prior_mean=mean,
         seed=0,
     )
-    np.testing.assert_allclose(maps, expected.tokens, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.values, expected.tokens, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.residual, expected.residual, rtol=1e-3)
 
 
 def test_gradient_times_activation(model):
     """After the last convolution the logits are linear: the products add up to the logit."""
     cut = CutClassifier(model, LAYER)
     function, _ = methods(cut, 1.0, 1, 1, seed=0)["gradient x activation"]
-    maps, _ = function(X, Y, *cut.statistics(X))
+    maps = function(X, Y, *cut.statistics(X)).values
     logits = to_numpy(model(X))[np.arange(6), Y]
     bias = model.layers[-1].get_weights()[1][Y]
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), logits - bias, atol=1e-5)
