@@ -19,6 +19,9 @@ BACKENDS = {
     "jax": [".[jax,test]"],
     "torch": [".[torch,test]", "onnxscript"],
 }
+# tf_keras would install the large `tensorflow` next to `tensorflow-cpu`, and tensorflow_hub imports
+# pkg_resources, which newer versions of setuptools lack.
+WITHOUT_DEPENDENCIES = {"tensorflow": ["tensorflow_hub", "tf_keras", "setuptools<81"]}
 OLDEST = ["keras==3.12.0"]  # that pyproject.toml allows
 # Exports are tested only with the newest Keras. 3.12 fixes the batch size of an ONNX file at 1 on
 # PyTorch.
@@ -64,17 +67,6 @@ def export(session):
     _test(session, "jax", ["tensorflow-cpu", "jax2onnx"], ["-k", "test_export"])
 
 
-@nox.session
-def hub(session):
-    """Load and train reusable SavedModels with TensorFlow Hub."""
-    # tf_keras would install the large `tensorflow` next to `tensorflow-cpu`, and tensorflow_hub
-    # imports pkg_resources, which newer versions of setuptools lack.
-    _install(session, "--no-deps", "tf_keras", "tensorflow_hub", "setuptools<81")
-    chosen = ["tests/keras_slashed/export/test_tensorflow_hub.py"]
-    # The tests are skipped if TensorFlow Hub is missing, which must not happen here.
-    _test(session, "tensorflow", chosen=chosen, imports="tensorflow_hub, tf_keras")
-
-
 def _install(session, *arguments):
     """Install packages, and leave it to Python to compile the modules that it imports.
 
@@ -83,11 +75,13 @@ def _install(session, *arguments):
     session.install("--no-compile", *arguments)
 
 
-def _test(session, backend, requirements=(), chosen=(), variables=None, imports=None):
+def _test(session, backend, requirements=(), chosen=(), variables=None):
     if backend == "torch":
         # With its version and first, because `torch` alone may install gigabytes of CUDA.
         _install(session, "torch==2.13.0")
     _install(session, "--editable", *BACKENDS[backend], *requirements)
+    if backend in WITHOUT_DEPENDENCIES:
+        _install(session, "--no-deps", *WITHOUT_DEPENDENCIES[backend])
     # One thread per process. On small tensors, two processes of PyTorch with two threads each
     # spend ten times as long waiting for one another.
     environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
@@ -99,8 +93,6 @@ def _test(session, backend, requirements=(), chosen=(), variables=None, imports=
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
-    if imports:
-        session.run("python", "-c", f"import {imports}", env=environment)
     # Each file runs in one process, so that its fixtures and compilations are made only once.
     options = ["--numprocesses=2", "--dist=loadfile", "--durations=10", *chosen]
     session.run("pytest", *(session.posargs or options), env=environment | (variables or {}))

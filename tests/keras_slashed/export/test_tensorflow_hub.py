@@ -1,8 +1,9 @@
 """Reusable SavedModels in TensorFlow Hub itself, and trained in models of tf_keras.
 
-`nox -s hub` runs these tests; elsewhere tensorflow_hub is not installed.
+`nox -s "tests(tensorflow)"` runs these tests; elsewhere tensorflow_hub is not installed.
 """
 
+import importlib.util
 import re
 import warnings
 
@@ -18,14 +19,14 @@ from tests.keras_slashed.export.test_reusable_saved_model import rows
 from tests.keras_slashed.export.test_reusable_saved_model import values
 from tests.support import run_python
 
+if importlib.util.find_spec("tensorflow_hub") is None:
+    pytest.skip("tensorflow_hub is not installed", allow_module_level=True)
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("written on TensorFlow alone", allow_module_level=True)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # tensorflow_hub's own imports
-    hub = pytest.importorskip("tensorflow_hub")
-    tf_keras = pytest.importorskip("tf_keras")
-
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="written on TensorFlow alone"
-)
+    import tensorflow_hub as hub
+    import tf_keras
 
 
 @pytest.fixture
