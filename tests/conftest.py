@@ -1,11 +1,14 @@
 """Settings for every test, whatever the backend, and the two tiers: see CONTRIBUTING.md."""
 
+import collections
 import pathlib
+import zlib
 
 import keras
 import pytest
 
 from tests.property_profiles import PROFILE
+from tests.support import BACKEND
 from tests.support import kernel_compilation
 
 BACKENDS = {"tensorflow", "jax", "torch"}
@@ -18,13 +21,15 @@ DAY = {
     "benchmarks": ("torch",),
     "docs": ("torch",),
 }
+# Folders of the library whose programs JAX optimizes by day too, since rounding is their subject.
+OPTIMIZED = {"distributions", "ops", "rates"}
 WITHOUT_KERNELS = {"applications", "docs"}
 TESTS = pathlib.Path(__file__).parent
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Leave an experiment to the night, but on the backends that its mark or folder names."""
+    """Leave experiments on other backends than those they name to the night, and some cases."""
     for item in items:
         experiment = item.get_closest_marker("experiment")
         if experiment is None:
@@ -37,8 +42,37 @@ def pytest_collection_modifyitems(items):
         backends = set(experiment.args)
         if not backends or backends - BACKENDS:
             raise pytest.UsageError(f"{item.nodeid}: no day's backend in {experiment}")
-        if keras.backend.backend() not in backends:
+        if BACKEND not in backends:
             item.add_marker("nightly")
+    _leave_half_the_cases(items)
+
+
+def _leave_half_the_cases(items):
+    """Leave half the cases of each test of the library, where all are compiled, to the night.
+
+    By day PyTorch, which compiles nothing, has all of them, and TensorFlow and JAX each have those
+    that the other leaves out, but at least one.
+    """
+    if BACKEND == "torch":
+        return
+    cases = collections.defaultdict(list)
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder == "keras_slashed" and not item.get_closest_marker("nightly"):
+            cases[item.nodeid.split("[")[0]].append(item)
+    for several in cases.values():
+        own = [item for item in several if _has_case_by_day(item)]
+        for item in set(several) - set(own or several[:1]):
+            item.add_marker("nightly")
+
+
+def _has_case_by_day(item):
+    """Return whether this backend is the one of TensorFlow and JAX that has a case by day.
+
+    As good as random, so that no parameter is always on one backend, and the same in each process.
+    """
+    is_even = zlib.crc32(item.nodeid.encode()) % 2 == 0
+    return is_even == (BACKEND == "tensorflow")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -53,6 +87,22 @@ def _kernels_of_experiments_by_day(request):
     with kernel_compilation(False), pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_SLASHED_COMPILE", "0")
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_optimizations_by_day(request):
+    """Let JAX compile faster, by a quarter of the processor time of `layers` and `calibration`."""
+    folders = request.path.relative_to(TESTS).parts
+    if BACKEND != "jax" or PROFILE == "nightly" or folders[1] in OPTIMIZED:
+        yield
+        return
+    import jax
+
+    name = "jax_disable_most_optimizations"
+    before = getattr(jax.config, name)
+    jax.config.update(name, True)
+    yield
+    jax.config.update(name, before)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ and at least 5,000 in all. A failing case is printed with what reproduces it.
 import os
 
 import hypothesis
+import keras
 
 PROFILE = os.environ.get("KERAS_SLASHED_CASES", "ci")
 
@@ -16,6 +17,8 @@ _COMMON = {
     "database": None,
     "suppress_health_check": [hypothesis.HealthCheck.too_slow],
 }
-hypothesis.settings.register_profile("ci", max_examples=15, derandomize=True, **_COMMON)
+# On JAX each shape is compiled.
+_BY_DAY = 5 if keras.backend.backend() == "jax" else 15
+hypothesis.settings.register_profile("ci", max_examples=_BY_DAY, derandomize=True, **_COMMON)
 hypothesis.settings.register_profile("nightly", max_examples=420, print_blob=True, **_COMMON)
 hypothesis.settings.load_profile(PROFILE)

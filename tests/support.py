@@ -90,6 +90,18 @@ def gradient(function, x):
     return torch.autograd.grad(function(x).sum(), x, create_graph=True)[0]
 
 
+def gradients(function, arguments):
+    """Return the gradient of sum(function(*arguments)) with respect to each argument."""
+
+    def one(index):
+        def of_it(x):
+            return function(*arguments[:index], x, *arguments[index + 1 :])
+
+        return gradient(of_it, arguments[index])
+
+    return [one(index) for index in range(len(arguments))]
+
+
 def derivative(function, order=1):
     """Return the elementwise derivative of an elementwise function."""
     if order == 0:

@@ -9,8 +9,6 @@ import pytest
 
 import keras_slashed
 
-pytestmark = pytest.mark.experiment("tensorflow", "jax", "torch")
-
 
 def _modules():
     walked = pkgutil.walk_packages(keras_slashed.__path__, "keras_slashed.")

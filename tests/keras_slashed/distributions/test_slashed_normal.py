@@ -14,7 +14,7 @@ from tests.support import FLOAT_DTYPES
 from tests.support import at_once
 from tests.support import compiled
 from tests.support import dtype_enabled
-from tests.support import gradient
+from tests.support import gradients
 from tests.support import tensor
 from tests.support import to_numpy
 
@@ -232,15 +232,12 @@ def test_gradients(dtype):
         draws = keras.ops.cast(posterior.sample(seed=0)[..., 0], values[0].dtype)
         return keras.ops.stack([*values, draws])
 
-    arguments = [amplitude, prior_mean, prior_stddev]
-    assert np.isfinite(to_numpy(at_once(functions)(*arguments))).all()
-    for index in range(3):
-
-        def function(x, index=index):
-            return functions(*arguments[:index], x, *arguments[index + 1 :])
-
+    values, slopes = at_once(lambda *each: (functions(*each), gradients(functions, each)))(
+        amplitude, prior_mean, prior_stddev
+    )
+    assert np.isfinite(to_numpy(values)).all()
+    for index, slope in enumerate(map(to_numpy, slopes)):
         # The far amplitude's divergence has no finite slope in float16.
-        slope = to_numpy(gradient(at_once(function), arguments[index]))
         if dtype != "float16":
             assert np.isfinite(slope).all(), index
         else:
@@ -251,26 +248,24 @@ def test_gradient_of_log_prob_by_differences():
     with dtype_enabled("float64"):
         arguments = [to_numpy(x) for x in example("float64", batch=())]
         z, step = np.array([0.3, -0.2, 1.0]), 1e-6
-        for index in range(3):
 
-            def value(x, index=index):
-                changed = [*arguments[:index], x, *arguments[index + 1 :]]
-                return SlashedNormal(*(tensor(y, "float64") for y in changed)).log_prob(z)
+        def value(*arguments):
+            return SlashedNormal(*(tensor(x, "float64") for x in arguments)).log_prob(z)
 
-            shifts = step * np.eye(arguments[index].size)
-            expected = [
-                float(value(arguments[index] + shift)) - float(value(arguments[index] - shift))
-                for shift in shifts
-            ]
+        def slopes_at(*tensors):
+            return gradients(lambda *each: SlashedNormal(*each).log_prob(z), tensors)
 
-            def function(x, index=index):
-                tensors = [tensor(y, "float64") for y in arguments]
-                tensors[index] = x
-                return SlashedNormal(*tensors).log_prob(z)
-
-            slope = gradient(at_once(function), tensor(arguments[index], "float64"))
-            slope = to_numpy(slope)
-            np.testing.assert_allclose(slope, np.array(expected) / (2 * step), rtol=1e-6, atol=1e-7)
+        slopes = at_once(slopes_at)(*(tensor(x, "float64") for x in arguments))
+        for index, slope in enumerate(map(to_numpy, slopes)):
+            expected = []
+            for shift in step * np.eye(arguments[index].size):
+                ends = []
+                for sign in (1, -1):
+                    changed = [*arguments]
+                    changed[index] = changed[index] + sign * shift
+                    ends.append(float(value(*changed)))
+                expected.append((ends[0] - ends[1]) / (2 * step))
+            np.testing.assert_allclose(slope, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_compiled_equals_eager():

@@ -37,6 +37,12 @@ def product_of_reflections(vectors):
     return rotation
 
 
+def rotation_and_slope(function, vectors):
+    """Return the rotation of vectors, and the gradient of a function's sum, as NumPy arrays."""
+    both = at_once(lambda v: (householder_rotation(v), gradient(function, v)))(vectors)
+    return map(to_numpy, both)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_rotation(count, dtype):
     vectors = tensor(reflections(count, 5), dtype)
@@ -72,10 +78,8 @@ def test_any_scale_of_the_vectors(scale, dtype):
     values = reflections(2, 4)
     vectors = tensor(scale * values, dtype)
     expected = product_of_reflections(to_numpy(vectors))
-    np.testing.assert_allclose(
-        to_numpy(householder_rotation(vectors)), expected, atol=8 * EPSILON[dtype], rtol=0
-    )
-    slope = to_numpy(gradient(at_once(lambda v: householder_rotation(v)[..., 0]), vectors))
+    rotation, slope = rotation_and_slope(lambda v: householder_rotation(v)[..., 0], vectors)
+    np.testing.assert_allclose(rotation, expected, atol=8 * EPSILON[dtype], rtol=0)
     assert np.isfinite(slope).all()
 
 
@@ -85,11 +89,12 @@ def test_extreme_vectors_have_finite_rotations_and_gradients(dtype):
     smallest = {"float16": 6e-8, "float64": 1e-320}.get(dtype, 1e-40)
     values = np.array([[0.0, 0.0, 0.0], [largest, -largest, largest], [smallest, smallest, 0.0]])
     vectors = tensor(values, dtype)
-    rotation = to_numpy(householder_rotation(vectors)).astype("float64")
-    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=8 * EPSILON[dtype])
     x = tensor([1, 2, 3], dtype)
     for function in (householder_rotation, lambda v: apply_householder(v, x)):
-        assert np.isfinite(to_numpy(gradient(at_once(function), vectors))).all()
+        rotation, slope = rotation_and_slope(function, vectors)
+        rotation = rotation.astype("float64")
+        np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=8 * EPSILON[dtype])
+        assert np.isfinite(slope).all()
 
 
 def test_a_zero_vector_reflects_nothing():
@@ -97,7 +102,7 @@ def test_a_zero_vector_reflects_nothing():
     without = to_numpy(householder_rotation(vectors[[0, 2]]))
     vectors[1] = 0.0
     np.testing.assert_allclose(to_numpy(householder_rotation(vectors)), without, atol=1e-7)
-    slope = to_numpy(gradient(at_once(lambda v: householder_rotation(v)[0]), vectors))
+    _, slope = rotation_and_slope(lambda v: householder_rotation(v)[0], vectors)
     assert np.isfinite(slope).all()
     np.testing.assert_array_equal(slope[1], 0.0)
     assert slope[[0, 2]].any()
@@ -117,8 +122,10 @@ def test_gradient_against_finite_differences():
         expected[index] = (total(vectors + shift) - total(vectors - shift)) / (2 * step)
     with dtype_enabled("float64"):
         weighted = tensor(weights, "float64")
-        slope = gradient(lambda v: weighted * householder_rotation(v), tensor(vectors, "float64"))
-        np.testing.assert_allclose(to_numpy(slope), expected, rtol=1e-7, atol=1e-8)
+        _, slope = rotation_and_slope(
+            lambda v: weighted * householder_rotation(v), tensor(vectors, "float64")
+        )
+        np.testing.assert_allclose(slope, expected, rtol=1e-7, atol=1e-8)
 
 
 @pytest.mark.parametrize("transpose", [False, True])
