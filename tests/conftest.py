@@ -58,7 +58,8 @@ def _leave_half_the_cases(items):
     cases = collections.defaultdict(list)
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]
-        if folder == "keras_slashed" and not item.get_closest_marker("nightly"):
+        others = any(item.get_closest_marker(name) for name in ("every_case", "nightly"))
+        if folder == "keras_slashed" and not others:
             cases[item.nodeid.split("[")[0]].append(item)
     for several in cases.values():
         own = [item for item in several if _has_case_by_day(item)]

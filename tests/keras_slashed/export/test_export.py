@@ -27,7 +27,10 @@ from tests.keras_slashed.export.pieces import sampling_layer
 from tests.support import BACKEND
 
 # OpenVINO's converter forks, which JAX's own hook answers with a warning.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.every_case,
+]
 only_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="TFSMLayer is TensorFlow's")
 
 

@@ -20,6 +20,7 @@ from tests.support import tensor
 from tests.support import to_numpy
 
 FUNCTIONS = (stdplus, log_stdplus, stdplus_inverse)
+pytestmark = pytest.mark.every_case
 of_jax = pytest.mark.skipif(BACKEND != "jax", reason="of JAX")
 of_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="of TensorFlow")
 of_torch = pytest.mark.skipif(BACKEND != "torch", reason="of PyTorch")

@@ -145,6 +145,7 @@ def check_wide(name, mode, dtype):
         check(name, function, dtype, bounds[name], size)
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", FUNCTIONS)

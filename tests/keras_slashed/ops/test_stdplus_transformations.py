@@ -17,6 +17,7 @@ from tests.support import needs_cpp_compiler
 
 FUNCTIONS = (stdplus, log_stdplus, stdplus_inverse)
 X = np.array([-9.0, -0.7, 0.25, 1.0, 3.0, 2e5], "float32")
+pytestmark = pytest.mark.every_case
 of_jax = pytest.mark.skipif(BACKEND != "jax", reason="of JAX")
 of_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="of TensorFlow")
 of_torch = pytest.mark.skipif(BACKEND != "torch", reason="of PyTorch")

@@ -16,6 +16,7 @@ from keras_slashed.rates import CommittedRate
 from tests.keras_slashed.saving import make_saved_models as saved
 from tests.support import BACKEND
 
+pytestmark = pytest.mark.every_case
 every_writer = pytest.mark.parametrize("writer", saved.BACKENDS)
 
 
