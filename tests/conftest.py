@@ -99,11 +99,9 @@ def _few_optimizations_by_day(request):
         return
     import jax
 
-    name = "jax_disable_most_optimizations"
-    before = getattr(jax.config, name)
-    jax.config.update(name, True)
+    jax.config.update("jax_disable_most_optimizations", True)
     yield
-    jax.config.update(name, before)
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(autouse=True)
