@@ -1,6 +1,5 @@
 """Train the model of a setting, or load it if its weights are there."""
 
-import os
 import shutil
 
 import keras
@@ -46,12 +45,7 @@ def trained(setting, pictures, output, report=lambda epoch, logs: None, checkpoi
         with claims.claim(files.checkpoints, wait=True):
             if not files.model.exists():  # another command may have trained it in the meantime
                 _train(vae, pictures, files, report, checkpoint_seconds)
-                # Under another name first: a process killed here leaves no half file.
-                new = files.model.with_name(f"new.{files.model.name}")
-                new.parent.mkdir(parents=True, exist_ok=True)
-                vae.training.save_weights(new)
-                sealed_weights.seal(new)
-                os.replace(new, files.model)
+                sealed_weights.save(vae.training, files.model)
             shutil.rmtree(files.checkpoints, ignore_errors=True)
     sealed_weights.check(files.model)
     vae.training.load_weights(files.model)

@@ -77,10 +77,14 @@ def load(name, data_dir=None, max_length=None, max_size=20_000, min_count=1, voc
     Raises:
         FileNotFoundError: If a file does not exist.
         ValueError: If a file is damaged or has the wrong content, if two parts are the same,
-            or if no folder is given.
+            if no folder is given, or if "ptb" or "yahoo" gets a vocabulary.
     """
     if name in _KNOWN and data_dir is None:
         raise ValueError(f"Text {name!r} requires `data_dir`, a folder that holds {name}/")
+    if name in _KNOWN and vocabulary is not None:
+        raise ValueError(
+            f"Text {name!r} has its own vocabulary. Received: vocabulary={str(vocabulary)!r}"
+        )
     if name == "ptb":
         folder = pathlib.Path(data_dir) / "ptb"
         files = [_find(folder, f"ptb.{part}.txt") for part in PARTS]

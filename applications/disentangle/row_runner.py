@@ -16,6 +16,7 @@ from applications.disentangle.training import CapacitySchedule
 from applications.disentangle.training import SomeBatches
 from applications.disentangle.training import UnitRates
 from applications.experiment import provenance
+from applications.experiment import sealed_weights
 from applications.experiment.csv_tables import as_text
 from applications.experiment.csv_tables import numbers
 from applications.experiment.provenance import describe_run
@@ -82,9 +83,9 @@ class RowRunner:
         set_noise(vae.model, setting.seed, setting.epochs)
         measured, details = evaluation.evaluate(vae, self.data, setting.seed)
         seconds = time.monotonic() - start
-        for folder in ("models", "measures", "traversals"):
+        for folder in ("measures", "traversals"):
             files.path(folder, "").parent.mkdir(parents=True, exist_ok=True)
-        vae.model.save_weights(files.model)
+        sealed_weights.save(vae.model, files.model)
         files.path("measures", ".json").write_text(json.dumps(details) + "\n", encoding="utf-8")
         # Around the image in which the sprite is nearest to the middle, whatever its shape.
         middle = np.abs(self.data.factors_test[:, 3:] - 5.5).sum(axis=1).argmin()

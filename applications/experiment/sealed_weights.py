@@ -8,6 +8,20 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"  # how a file without a checksum begins
 _BLOCK = 512  # bytes that HDF5 leaves to the user at the beginning of a file
 
 
+def save(model, path):
+    """Write the weights of a model with their checksum. A killed process leaves no half file.
+
+    Args:
+        model: `keras.Model`.
+        path: `pathlib.Path` of the file, which ends in `.weights.h5`. Its folder is created.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"new.{path.name}")
+    model.save_weights(new)
+    seal(new)
+    os.replace(new, path)
+
+
 def seal(path):
     """Put the checksum of an HDF5 file before its content, and wait until it is on the disk.
 

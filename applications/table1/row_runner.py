@@ -226,10 +226,7 @@ class RowRunner:
         return RowFiles(self.output, setting, self.data.sha256)
 
     def _save_classifier(self, setting):
-        path = self._files(setting).model
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.compiled(setting).classifier.save_weights(path)
-        sealed_weights.seal(path)
+        sealed_weights.save(self.compiled(setting).classifier, self._files(setting).model)
 
     def _test_images(self):
         first = len(self.data.x_train)

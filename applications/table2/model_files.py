@@ -20,9 +20,7 @@ def save(model, setting, vocabulary, path):
         path: `pathlib.Path` of the weights, which ends in `.weights.h5`. The setting is written
             to a file next to it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    model.training.save_weights(path)
-    sealed_weights.seal(path)
+    sealed_weights.save(model.training, path)
     description = {
         "setting": dataclasses.asdict(setting),
         "vocabulary_size": len(vocabulary),

@@ -114,6 +114,11 @@ def test_a_folder_in_place_of_a_file_and_a_text_too_short(tmp_path):
         texts.load(tmp_path / "short.txt")
 
 
+def test_a_known_text_has_its_own_vocabulary(tmp_path):
+    with pytest.raises(ValueError, match=r"'ptb' has its own vocabulary.*words\.txt"):
+        texts.load("ptb", tmp_path, vocabulary=tmp_path / "words.txt")
+
+
 def test_missing_files(tmp_path):
     with pytest.raises(ValueError, match="'ptb' requires `data_dir`"):
         texts.load("ptb")

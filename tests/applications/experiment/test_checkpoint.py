@@ -164,6 +164,28 @@ def test_a_whole_checkpoint_of_another_model_is_left_alone(folder):
     assert sealed_weights.is_whole(folder / "latest.weights.h5")
 
 
+def test_weights_are_replaced_as_a_whole(tmp_path, monkeypatch):
+    """A process that is killed before the end leaves those that were there."""
+    path, model = tmp_path / "models" / "model.weights.h5", build()
+    sealed_weights.save(model, path)
+    assert sealed_weights.is_whole(path)
+    content = path.read_bytes()
+    model.set_weights([value + 1.0 for value in model.get_weights()])
+
+    def killed(path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "save_weights", killed)
+        with pytest.raises(KeyboardInterrupt):
+            sealed_weights.save(model, path)
+    assert path.read_bytes() == content
+    sealed_weights.save(model, path)
+    assert path.read_bytes() != content
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
 def test_a_sealed_file_of_weights_is_one(tmp_path):
     path = tmp_path / "model.weights.h5"
     model = build()
