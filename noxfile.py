@@ -1,6 +1,6 @@
 """The checks of every change, each in a separate environment: `nox`, or `nox -s lint`.
 
-`nox -s nightly` runs the tests that they leave out, and
+`nox -s nightly` runs all tests, also those that they leave out, and
 `nox -s "tests(jax)" -- tests/keras_slashed/ops/test_stdplus.py` runs some tests on one backend.
 """
 
@@ -57,9 +57,8 @@ NIGHTS = [*BACKENDS, "oldest", "export"]
 @nox.session(default=False)
 @nox.parametrize("environment", NIGHTS, ids=NIGHTS)
 def nightly(session, environment):
-    """Run what the other sessions leave out, with more random cases and kills.
+    """Run every test, with more random cases and kills, compiled as users compile it.
 
-    On JAX and with the oldest Keras that is everything: by day JAX hardly optimizes programs.
     "export" exports from JAX, for which Keras also needs TensorFlow.
     """
     more = {"KERAS_SLASHED_CASES": "nightly", "KERAS_SLASHED_KILLS": "20"}
@@ -68,8 +67,7 @@ def nightly(session, environment):
     elif environment == "export":
         _test(session, "jax", ["tensorflow-cpu", "jax2onnx"], ["-k", "test_export"])
     else:
-        chosen = [] if environment == "jax" else ["-m", "nightly or scaled"]
-        _test(session, environment, chosen=chosen, variables=more)
+        _test(session, environment, variables=more)
 
 
 def _install(session, *arguments):

@@ -21,9 +21,8 @@ DAY = {
     "benchmarks": ("torch",),
     "docs": ("torch",),
 }
-# Folders of the library whose programs JAX optimizes by day too, since rounding is their subject.
-OPTIMIZED = {"distributions", "ops", "rates"}
-WITHOUT_KERNELS = {"applications", "docs"}
+# Where programs and stdplus kernels are compiled by day as users compile them.
+FULLY_COMPILED = {"benchmarks", *(f"keras_slashed/{x}" for x in ("distributions", "ops", "rates"))}
 TESTS = pathlib.Path(__file__).parent
 
 
@@ -77,31 +76,25 @@ def _has_case_by_day(item):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _kernels_of_experiments_by_day(request):
-    """Compile none, in new processes neither: on PyTorch it takes each half a minute.
+def _less_compilation_by_day(request):
+    """Compile no stdplus kernels, in new processes neither, and let JAX optimize little.
 
-    The tests of the library do, and everything does at night.
+    A kernel takes half a minute on PyTorch. `layers` and `callbacks` take a quarter less processor
+    time on TensorFlow without kernels, and on JAX without optimizations.
     """
-    if PROFILE == "nightly" or request.path.relative_to(TESTS).parts[0] not in WITHOUT_KERNELS:
+    folders = {folder.as_posix() for folder in request.path.relative_to(TESTS).parents}
+    if PROFILE == "nightly" or folders & FULLY_COMPILED:
         yield
         return
     with kernel_compilation(False), pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_SLASHED_COMPILE", "0")
+        if BACKEND == "jax":
+            import jax
+
+            jax.config.update("jax_disable_most_optimizations", True)
         yield
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _few_optimizations_by_day(request):
-    """Let JAX compile faster, by a quarter of the processor time of `layers` and `calibration`."""
-    folders = request.path.relative_to(TESTS).parts
-    if BACKEND != "jax" or PROFILE == "nightly" or folders[1] in OPTIMIZED:
-        yield
-        return
-    import jax
-
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+        if BACKEND == "jax":
+            jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(autouse=True)
