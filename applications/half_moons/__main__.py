@@ -111,13 +111,9 @@ def train_row(job, options, rows, trainers):
         told, target = what_to_tell(tuned, value, rows), value
         beta, callback = schedule(tuned, told, options.epochs)
         bottleneck, vib_options, callbacks = "beta_vib", {"kl_weight": beta}, [callback]
-    if callbacks:
-        # A new layer, because a callback scales the weight that the layer was made with.
-        trainer = Trainer(bottleneck, **vib_options)
-    else:
-        trainer = trainers.setdefault(bottleneck, None) or Trainer(bottleneck, **vib_options)
-        trainers[bottleneck] = trainer
-    reached = trainer.train(data, options.epochs, seed, callbacks, **vib_options)
+    if bottleneck not in trainers:
+        trainers[bottleneck] = Trainer(bottleneck, **vib_options)
+    reached = trainers[bottleneck].train(data, options.epochs, seed, callbacks, **vib_options)
     miss = "" if target == "" else f"{abs(reached['rate'] - target):.3g}"
     return {
         "told": f"{told:.6g}",

@@ -5,6 +5,7 @@ import numpy as np
 
 from applications import extras
 from applications.models import mlp
+from applications.training.backends import for_fit
 from applications.training.epoch_seeds import EpochSeeds
 from applications.training.epoch_seeds import ShuffledBatches
 from applications.training.epoch_seeds import set_noise
@@ -87,9 +88,10 @@ class Trainer:
         keras.utils.set_random_seed(seed)
         assign(self._model.variables, self._build(**vib_options).variables)
         assign(self._model.optimizer.variables, self._start)
+        self._model.get_layer("bottleneck").geco_factor = 1.0  # else GECO continues from the last
         batches = ShuffledBatches(x, y, _BATCH_SIZE, seed)
         history = self._model.fit(
-            batches,
+            for_fit(batches),
             shuffle=False,  # the batches shuffle themselves
             epochs=epochs,
             verbose=0,

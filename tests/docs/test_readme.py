@@ -33,7 +33,7 @@ def test_it_links_every_guide():
 def test_the_two_commands_are_there():
     commands = re.findall(r"```bash\n(python3 -m venv .*)\n```", (ROOT / README).read_text())
     assert len(commands) == 2
-    assert commands[0].endswith("&& .venv/bin/python -m applications.half_moons")
+    assert commands[0].endswith("&& KERAS_BACKEND=jax .venv/bin/python -m applications.half_moons")
     assert commands[1].endswith("&& .venv/bin/pip install nox && .venv/bin/nox")
 
 

@@ -41,6 +41,16 @@ def test_a_classifier_does_not_depend_on_those_before_it():
     assert Trainer("vib", rate=0.5).train(data, 2, seed=1, rate=0.5) == first
 
 
+@pytest.mark.experiment("jax")
+def test_a_schedule_does_not_depend_on_those_before_it():
+    data = make_data(0.2, num_train=400, num_test=50)
+    trainer, reached = Trainer("beta_vib", kl_weight=0.1), []
+    for name in ("geco", "warmup", "geco"):
+        beta, callback = half_moons.schedule(name, 0.3, epochs=3)
+        reached.append(trainer.train(data, 3, seed=1, callbacks=[callback], kl_weight=beta))
+    assert reached[0] == reached[2] != reached[1]
+
+
 def test_what_schedules_are_told():
     """The beta of the sweep at a rate between; the cross-entropy of the fixed rate."""
     rows = [
