@@ -22,6 +22,10 @@ BACKENDS = {
 # tf_keras would install the large `tensorflow` next to `tensorflow-cpu`, and tensorflow_hub imports
 # pkg_resources, which newer versions of setuptools lack.
 WITHOUT_DEPENDENCIES = {"tensorflow": ["tensorflow_hub", "tf_keras", "setuptools<81"]}
+# XLA's older code generator takes half the time to compile the small programs of tests. JAX runs
+# these folders by day as users do.
+OLDER_GENERATOR = {"XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false"}
+AS_USERS = ["tests/keras_slashed/ops", "tests/keras_slashed/rates"]
 OLDEST = ["keras==3.12.0"]  # that pyproject.toml allows
 OLDEST_BY_DAY = ["callbacks", "keras_faults", "layers", "saving"]  # folders of tests
 # Exports are tested only with the newest Keras. 3.12 fixes the batch size of an ONNX file at 1 on
@@ -41,7 +45,13 @@ def lint(session):
 @nox.parametrize("backend", list(BACKENDS), ids=list(BACKENDS))
 def tests(session, backend):
     """Run the tests on one backend, and the experiments that have its mark."""
-    _test(session, backend, chosen=["-m", "not nightly"])
+    chosen = ["-m", "not nightly"]
+    if backend == "jax":
+        _test(session, backend, chosen=[*chosen, *AS_USERS])
+        ignored = [f"--ignore={folder}" for folder in AS_USERS]
+        _test(session, backend, chosen=[*chosen, *ignored], variables=OLDER_GENERATOR)
+    else:
+        _test(session, backend, chosen=chosen)
 
 
 @nox.session
@@ -96,8 +106,11 @@ def _test(session, backend, requirements=(), chosen=(), variables=None):
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
-    # Each file runs in one process, so that its fixtures and compilations are made only once.
-    options = ["--numprocesses=2", "--dist=loadfile", "--durations=10", *chosen]
+    # Each file runs in one process, so that its fixtures and compilations are made only once. In
+    # the order of the folders, because pytest-xdist would leave the files with the fewest tests
+    # for the end, which are the longest, and one process would wait for the other.
+    options = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
+    options += ["--durations=10", *chosen]
     session.run("pytest", *(session.posargs or options), env=environment | (variables or {}))
 
 

@@ -22,7 +22,10 @@ DAY = {
     "docs": ("torch",),
 }
 # Where programs and stdplus kernels are compiled by day as users compile them.
-FULLY_COMPILED = {"benchmarks", *(f"keras_slashed/{x}" for x in ("distributions", "ops", "rates"))}
+FULLY_COMPILED = {
+    *(f"benchmarks/stdplus_{x}" for x in ("accuracy", "fit", "speed")),
+    *(f"keras_slashed/{x}" for x in ("ops", "rates")),
+}
 TESTS = pathlib.Path(__file__).parent
 
 

@@ -30,6 +30,7 @@ from applications.strong_attacks.trained_classifiers import find_classifiers
 from applications.table1.presets import table_name
 
 _MODULE = "applications.strong_attacks"
+_CALIBRATED = {"batch", "feature"}  # The others have no moving mean square.
 
 
 def parse_arguments(arguments=None):
@@ -49,6 +50,11 @@ def parse_arguments(arguments=None):
     add("--step-size", command_line.positive_number, 5.0, metavar="S",
         help="step size of PGD in units of eps / steps; 5 is stronger than 2.5")  # fmt: skip
     add("--attack-seed", command_line.seed, 0, metavar="S", help="seed of PGD's random starts")
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="first set the moving mean square of batch and feature to that of the training images",
+    )
     add("--jobs", positive, 1, metavar="N", help="number of rows to attack in parallel")
     return parser.parse_args(arguments)
 
@@ -57,9 +63,12 @@ def settings(options, data):
     """Return an `AttackSetting` for each trained classifier that the options select.
 
     Raises:
-        ValueError: If a classifier is missing.
+        ValueError: If a classifier is missing, or if none can be calibrated and one should be.
     """
     found = find_classifiers(options.models, options.dataset, data.sha256, options.rows)
+    rows = [classifier.row_name for classifier, _ in found]
+    if options.calibrate and not _CALIBRATED.intersection(rows):
+        raise ValueError(f"--calibrate is for the rows batch and feature. Received: {rows}")
     return [
         AttackSetting(
             classifier,
@@ -70,6 +79,7 @@ def settings(options, data):
             restarts=options.restarts,
             step_size=options.step_size,
             attack_seed=options.attack_seed,
+            calibrated=options.calibrate and classifier.row_name in _CALIBRATED,
         )
         for classifier, errors in found
     ]

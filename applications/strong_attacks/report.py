@@ -30,8 +30,8 @@ def name_of(row):
     """Return the name of a row: the classifier, and how it differs from the paper's."""
     r = f" r = {row['r']}" if row["r"] else ""
     name = f"{row['normalization']}{r}, {row['epochs']} epochs, seed {row['seed']}"
-    others = differences(row)
-    return f"{name}, {others}" if others else name
+    calibrated = "calibrated" if row["calibrated"] == "True" else ""
+    return ", ".join(filter(None, [name, differences(row), calibrated]))
 
 
 def errors_of(row, attack):
@@ -92,7 +92,8 @@ the true class, and not the cross-entropy. A classifier with a VIB classifies ea
 once, by the mean class probabilities of its draws. The attacks follow the gradient of these mean
 probabilities, with new draws in every step. "Worst of all" compares the images of all attacks on an
 input, including weaker ones, and takes the one that most of several further evaluations
-misclassify. Other attacks may be stronger.
+misclassify. Other attacks may be stronger. For "calibrated" rows, `calibrate` first set the moving
+mean square to that of the training images, as it was not in Table 1.
 
 {attacks}
 

@@ -21,9 +21,12 @@ from applications.table1.compiled_classifier import build_classifier
 from applications.table1.config import ADDED_COLUMNS
 from applications.table1.config import Setting
 from applications.training.epoch_seeds import set_noise
+from keras_slashed.calibration import calibrate
 
 STRENGTHS = tuple(eps for eps in EPSILONS if eps > 0.0)
-OWN_COLUMNS = ("images", "steps", "restarts", "step_size", "attack_seed", "weights_sha256")
+OWN_COLUMNS = (
+    *("images", "steps", "restarts", "step_size", "attack_seed", "weights_sha256", "calibrated"),
+)
 _SETTING = (*Setting().columns(), *OWN_COLUMNS)
 COLUMNS = (
     *("normalization", "r", "images", "eps_0.0"),
@@ -39,6 +42,7 @@ COLUMNS = (
 _ESTIMATES = 8
 # Images per batch. Each image is attacked at all strengths at once.
 _BATCH = {"mlp": 250, "resnet18": 50}
+_CALIBRATION_BATCH = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +59,8 @@ class AttackSetting:
         restarts: Integer. Random starts of PGD.
         step_size: Float. Step size of PGD, in units of `eps / steps`.
         attack_seed: Integer. Seed of PGD's random starts.
+        calibrated: Boolean. Whether the moving mean square is first set to that of the training
+            images, so that the rate of the attacked classifier is the one that was set.
     """
 
     classifier: Setting
@@ -65,6 +71,7 @@ class AttackSetting:
     restarts: int = 10
     step_size: float = 5.0
     attack_seed: int = 0
+    calibrated: bool = False
 
     @property
     def batch_size(self):
@@ -155,12 +162,16 @@ class AttackRunner:
     def _attacks(self, setting):
         """Return the `StrongAttacks` on a classifier, after setting its weights and noise."""
         own = dataclasses.replace(setting, classifier=setting.classifier.shape())
-        own = dataclasses.replace(own, weights_sha256="", trained_errors=(), images=0)
+        own = dataclasses.replace(
+            own, weights_sha256="", trained_errors=(), images=0, calibrated=False
+        )
         if own != self._made_for:
             self._made = self._make(setting)
             self._made_for = own
         attacks, model = self._made
         model.load_weights(RowFiles(self._models, setting.classifier, self.data.sha256).model)
+        if setting.calibrated:
+            calibrate(model, self.data.x_train, batch_size=_CALIBRATION_BATCH)
         set_noise(model, setting.classifier.seed, setting.attack_seed)
         return attacks
 
@@ -183,8 +194,9 @@ class AttackRunner:
 
 def result_table(path):
     """Return the `ResultTable` of a file with rows from `AttackRunner`."""
-    naming = ("normalization", "r", "epochs", "seed", "images", "attack_seed")
-    return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), naming, ADDED_COLUMNS)
+    naming = ("normalization", "r", "epochs", "seed", "images", "attack_seed", "calibrated")
+    added = {**ADDED_COLUMNS, "calibrated": "False"}
+    return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), naming, added)
 
 
 def make_runner(source, *options):

@@ -20,10 +20,10 @@ FOLDER = ROOT / "tutorials"
 # Which backend runs a notebook by day.
 RUN_ON = {
     "1_amplitudes.ipynb": "tensorflow",
-    "2_dial_a_rate.ipynb": "torch",
+    "2_dial_a_rate.ipynb": "jax",
     "3_no_collapse.ipynb": "jax",
-    "4_priors.ipynb": "jax",
-    "5_what_it_looked_at.ipynb": "torch",
+    "4_priors.ipynb": "torch",
+    "5_what_it_looked_at.ipynb": "jax",
     "6_fourteen_bytes.ipynb": "jax",
     "7_one_nat_after_another.ipynb": "torch",
 }

@@ -92,6 +92,34 @@ def test_the_command_beside_the_table_and_resumed(trained, runner, tmp_path, cap
 
 
 @pytest.mark.experiment("torch")
+def test_a_classifier_is_attacked_at_its_rate_once_it_is_calibrated(trained, runner, tmp_path):
+    options = ["--rows", "base", "batch", "--images", "100", "--restarts", "1", "--calibrate"]
+    options = strong_attacks.parse_arguments(arguments(trained, tmp_path, *options))
+    vib, base = strong_attacks.settings(options, runner.data)
+    assert (base.calibrated, vib.calibrated) == (False, True)
+    row = runner(vib)
+    assert (row["calibrated"], row["weights_sha256"]) == ("True", vib.weights_sha256)
+    assert report.name_of(row).endswith(", calibrated")
+    # The next row is attacked as it was trained, with the statistic of its file.
+    ratios = []
+    for setting in (vib, dataclasses.replace(vib, calibrated=False)):
+        runner(setting)
+        layer = runner._made[1].get_layer("bottleneck")
+        encoder = keras.Model(runner._made[1].inputs, layer.input)
+        mean_square = np.mean(np.sum(encoder.predict(runner.data.x_train, verbose=0) ** 2, axis=-1))
+        moving = keras.ops.convert_to_numpy(layer.rate_normalization.moving_mean_square)
+        ratios.append(mean_square / float(moving))
+    assert ratios[0] == pytest.approx(1.0, rel=1e-5)
+    assert abs(ratios[1] - 1.0) > 0.01, "it lags behind"
+
+    options = strong_attacks.parse_arguments(
+        arguments(trained, tmp_path, "--rows", "base", "--calibrate")
+    )
+    with pytest.raises(ValueError, match=r"for the rows batch and feature. Received: \['base'\]"):
+        strong_attacks.settings(options, runner.data)
+
+
+@pytest.mark.experiment("torch")
 def test_what_is_not_trained_is_refused_with_the_command_that_trains_it(trained, tmp_path):
     with pytest.raises(SystemExit, match=r"no table1_digits\.csv.*by\n  python -m applications\."
                        r"table1 --dataset digits --output .*nowhere"):  # fmt: skip
