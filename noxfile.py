@@ -45,20 +45,21 @@ def lint(session):
 @nox.parametrize("backend", list(BACKENDS), ids=list(BACKENDS))
 def tests(session, backend):
     """Run the tests on one backend, and the experiments that have its mark."""
-    chosen = ["-m", "not nightly"]
-    if backend == "jax":
-        _test(session, backend, chosen=[*chosen, *AS_USERS])
-        ignored = [f"--ignore={folder}" for folder in AS_USERS]
-        _test(session, backend, chosen=[*chosen, *ignored], variables=OLDER_GENERATOR)
-    else:
-        _test(session, backend, chosen=chosen)
+    _set_up(session, backend)
+    chosen, variables = ["-m", "not nightly"], {}
+    if backend == "jax" and not session.posargs:
+        _pytest(session, backend, [*chosen, *AS_USERS])
+        chosen += [f"--ignore={folder}" for folder in AS_USERS]
+        variables = OLDER_GENERATOR
+    _pytest(session, backend, chosen, variables)
 
 
 @nox.session
 def oldest(session):
     """Run the tests that lean most on Keras with the oldest version of it."""
     chosen = ["-m", "not nightly", *(f"tests/keras_slashed/{folder}" for folder in OLDEST_BY_DAY)]
-    _test(session, "torch", OLDEST, chosen)
+    _set_up(session, "torch", *OLDEST)
+    _pytest(session, "torch", chosen)
 
 
 NIGHTS = [*BACKENDS, "oldest", "export"]
@@ -73,11 +74,14 @@ def nightly(session, environment):
     """
     more = {"KERAS_SLASHED_CASES": "nightly", "KERAS_SLASHED_KILLS": "20"}
     if environment == "oldest":
-        _test(session, "torch", OLDEST, NOT_WITH_OLDEST, more)
+        _set_up(session, "torch", *OLDEST)
+        _pytest(session, "torch", NOT_WITH_OLDEST, more)
     elif environment == "export":
-        _test(session, "jax", ["tensorflow-cpu", "jax2onnx"], ["-k", "test_export"])
+        _set_up(session, "jax", "tensorflow-cpu", "jax2onnx")
+        _pytest(session, "jax", ["-k", "test_export"])
     else:
-        _test(session, environment, variables=more)
+        _set_up(session, environment)
+        _pytest(session, environment, [], more)
 
 
 def _install(session, *arguments):
@@ -88,13 +92,18 @@ def _install(session, *arguments):
     session.install("--no-compile", *arguments)
 
 
-def _test(session, backend, requirements=(), chosen=(), variables=None):
+def _set_up(session, backend, *requirements):
+    """Install the checkout with one backend, and further packages."""
     if backend == "torch":
         # With its version and first, because `torch` alone may install gigabytes of CUDA.
         _install(session, "torch==2.13.0")
     _install(session, "--editable", *BACKENDS[backend], *requirements)
     if backend in WITHOUT_DEPENDENCIES:
         _install(session, "--no-deps", *WITHOUT_DEPENDENCIES[backend])
+
+
+def _pytest(session, backend, chosen, variables=None):
+    """Run the tests that options choose, or those of the command line."""
     # One thread per process. On small tensors, two processes of PyTorch with two threads each
     # spend ten times as long waiting for one another.
     environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
