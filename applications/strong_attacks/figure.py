@@ -1,5 +1,7 @@
 """The figure of `applications.strong_attacks`: error against strength for each attack."""
 
+import textwrap
+
 from applications import extras
 from applications.attacks.fgsm import EPSILONS
 from applications.strong_attacks.report import TITLES
@@ -11,6 +13,7 @@ from applications.strong_attacks.report import standard_error
 plt = extras.pyplot()
 
 _MOST_COLUMNS = 3
+_TITLE_WIDTH = 40  # characters
 _STYLES = {
     "fgsm": ("o-", "tab:blue"),
     "fgsm_margin": ("s--", "tab:cyan"),
@@ -49,7 +52,8 @@ def draw(rows, path):
                 EPSILONS, errors, deviations, fmt=style, color=color, mfc="none", lw=1.2,
                 ms=9 if attack == "worst" else 5, capsize=2, label=TITLES[attack],
             )  # fmt: skip
-        panel.set(title=name_of(row), ylim=(0, 102), xticks=EPSILONS)
+        title = textwrap.fill(name_of(row), _TITLE_WIDTH)
+        panel.set(title=title, ylim=(0, 102), xticks=EPSILONS)
         panel.grid(alpha=0.3)
     for panel in panels.flat[len(rows) :]:
         panel.set_axis_off()
@@ -58,7 +62,8 @@ def draw(rows, path):
     for panel in panels[-1]:
         panel.set_xlabel("strength of the attack, eps")
     handles, labels = panels.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    ncols = 3 if columns > 1 else 2
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False)
     images = ", ".join(sorted({row["images"] for row in rows}, key=int))
     figure.suptitle(f"{rows[0]['dataset']}, first {images} test images, ± binomial standard error")
     extras.save(figure, path)

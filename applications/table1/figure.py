@@ -36,7 +36,7 @@ def draw(rows, path):
             elif name == normalization:
                 _line(panel, group, colors[multipliers.index(float(row["r"]))], "o")
         panel.set(title=f'"{normalization}"', xlabel="strength of the attack, eps", ylim=(0, 100))
-        panel.set_xticks(EPSILONS)
+        panel.set(xticks=EPSILONS, xlim=(EPSILONS[0] - 0.02, EPSILONS[-1] + 0.02))
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("error on test images (%)")
     present = {group[0]["normalization"] for group in found}
