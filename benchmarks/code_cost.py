@@ -123,7 +123,7 @@ def parse_arguments(arguments=None):
     parser = command_line.make_parser("benchmarks.code_cost", __doc__, "results/compress")
     add, positive = parser.add, command_line.positive
     add("--bits", integer(1, 24), [8, 10, 12, 14, 16], metavar="B", help="bits of a block")
-    add("--cores", positive, [1, 2], metavar="N")
+    add("--cores", positive, [cores for cores in (1, 2) if cores <= processors()], metavar="N")
     add("--blocks", positive, 8, metavar="N", help="blocks of an image")
     add("--block-dim", positive, 4, metavar="K", help="latent dimensions of a block")
     add("--images", positive, 16, metavar="N", help="images that are encoded at once")
