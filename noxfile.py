@@ -4,6 +4,7 @@
 `nox -s "tests(jax)" -- tests/keras_slashed/ops/test_stdplus.py` runs some tests on one backend.
 """
 
+import os
 import pathlib
 import shutil
 import zipfile
@@ -11,6 +12,8 @@ import zipfile
 import nox
 
 nox.options.default_venv_backend = "venv"
+# Containers often set it. Each new process would compile TensorFlow's modules again, 12 s.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The environment of each backend contains only that backend, so that an accidental import of
 # another one fails, and the package that Keras needs for export to ONNX.

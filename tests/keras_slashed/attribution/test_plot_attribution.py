@@ -1,6 +1,5 @@
 """Pictures of maps: what they show, and what is refused."""
 
-import subprocess
 import sys
 
 import keras
@@ -10,6 +9,7 @@ import pytest
 from keras_slashed.attribution import Attribution
 from keras_slashed.attribution import plot_attribution
 from keras_slashed.attribution import plot_tokens
+from keras_slashed.plotting import make_figure
 from tests.support import BACKEND
 from tests.support import to_numpy
 
@@ -120,17 +120,7 @@ def test_what_it_refuses(arguments, message):
         plot_attribution(*arguments)
 
 
-def test_without_matplotlib():
-    script = """
-import sys
-sys.modules["matplotlib.figure"] = None
-from keras_slashed.plotting import make_figure
-try:
-    make_figure()
-except ImportError as error:
-    print(error)
-"""
-    output = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert output.stdout.strip() == "Plotting requires matplotlib: pip install matplotlib"
+def test_without_matplotlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match="Plotting requires matplotlib: pip install matplotlib"):
+        make_figure()
