@@ -15,7 +15,6 @@ from applications.training.backends import compile_with_state
 # Names of the attacks, and the loss that each of them follows.
 FGSM = {"fgsm": "crossentropy", "fgsm_margin": "margin"}
 PGD = {"pgd_crossentropy": "crossentropy", "pgd_margin": "margin"}
-ATTACKS = (*FGSM, *PGD)
 
 
 @dataclasses.dataclass
@@ -63,6 +62,12 @@ class StrongAttacks:
         step_size: Float. Step size of PGD, in units of `eps / steps`.
         estimates: Integer. How often to evaluate the model to compare images.
         seed: Integer. Seed of PGD's random starts.
+        surrogates: Dict of `keras.Model` or None. For each of them there is another attack of its
+            name: FGSM along the gradient of the cross-entropy of that model, which has the same
+            inputs and outputs. An example is the classifier with fewer draws.
+
+    Attributes:
+        names: Tuple of strings. Names of the attacks.
     """
 
     def __init__(
@@ -75,7 +80,10 @@ class StrongAttacks:
         step_size=2.5,
         estimates=1,
         seed=0,
+        surrogates=None,
     ):
+        surrogates = surrogates or {}
+        self.names = (*FGSM, *surrogates, *PGD)
         self._epsilons = epsilons
         self._searches = {
             name: PgdSearch(
@@ -93,22 +101,27 @@ class StrongAttacks:
         }
 
         def fgsm(inputs, labels):
-            images = []
-            for loss in FGSM.values():
-                gradient, values = loss_gradient(model, inputs, labels, loss)
-                images.append(ops.clip(step_along(gradient, inputs, epsilons), *pixel_range))
-                if loss == "crossentropy":
-                    pixels = ops.reshape(gradient, (len(gradient), -1))
-                    zero = ops.cast(ops.equal(pixels, 0.0), "float32")
-                    certain = ops.equal(values, 0.0)
-            return ops.stack(images), ops.mean(zero, axis=-1), certain
+            gradients = [loss_gradient(model, inputs, labels, loss) for loss in FGSM.values()]
+            gradients += [
+                loss_gradient(surrogate, inputs, labels, "crossentropy")
+                for surrogate in surrogates.values()
+            ]
+            images = [
+                ops.clip(step_along(gradient, inputs, epsilons), *pixel_range)
+                for gradient, _ in gradients
+            ]
+            gradient, values = gradients[list(FGSM.values()).index("crossentropy")]
+            pixels = ops.reshape(gradient, (len(gradient), -1))
+            zero = ops.cast(ops.equal(pixels, 0.0), "float32")
+            return ops.stack(images), ops.mean(zero, axis=-1), ops.equal(values, 0.0)
 
         def judge(images, labels):
             wrong = ops.not_equal(ops.argmax(model(images, training=False), axis=-1), labels)
             return wrong, *weigh(model, images, labels, estimates)
 
         self._judge = compile_with_state(judge, model.variables)
-        self._fgsm = compile_with_state(fgsm, model.variables)
+        read = {id(v): v for one in (model, *surrogates.values()) for v in one.variables}
+        self._fgsm = compile_with_state(fgsm, list(read.values()))
 
     def __call__(self, x, y, batch_size, report=lambda: None):
         """Attack inputs.
@@ -132,7 +145,7 @@ class StrongAttacks:
         )
         return Findings(
             clean=clean[0] > 0.0,
-            wrong=dict(zip(ATTACKS, attacked[0] > 0.0)),
+            wrong=dict(zip(self.names, attacked[0] > 0.0)),
             worst=worst_of(clean, attacked, self._epsilons),
             zero_gradient=zero_pixels == 1.0,
             certain=certain,

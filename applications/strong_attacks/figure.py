@@ -6,6 +6,7 @@ from applications import extras
 from applications.attacks.fgsm import EPSILONS
 from applications.strong_attacks.report import TITLES
 from applications.strong_attacks.report import errors_of
+from applications.strong_attacks.report import has_attack
 from applications.strong_attacks.report import in_order
 from applications.strong_attacks.report import name_of
 from applications.strong_attacks.report import standard_error
@@ -17,6 +18,8 @@ _TITLE_WIDTH = 40  # characters
 _STYLES = {
     "fgsm": ("o-", "tab:blue"),
     "fgsm_margin": ("s--", "tab:cyan"),
+    "fgsm_one_draw": ("<:", "tab:purple"),
+    "fgsm_posterior_mean": (">-.", "tab:green"),
     "pgd_crossentropy": ("^-", "tab:orange"),
     "pgd_margin": ("v--", "tab:red"),
     "worst": ("D:", "black"),
@@ -46,6 +49,8 @@ def draw(rows, path):
         table = [float(row[f"table_eps_{eps}"]) for eps in EPSILONS]
         panel.plot(EPSILONS, table, color="0.75", lw=4, label="FGSM on all test images (Table 1)")
         for attack, (style, color) in _STYLES.items():
+            if not has_attack(row, attack):
+                continue
             errors = errors_of(row, attack)
             deviations = [standard_error(error, row["images"]) for error in errors]
             panel.errorbar(
@@ -61,7 +66,10 @@ def draw(rows, path):
         panel.set_ylabel("error (%)")
     for panel in panels[-1]:
         panel.set_xlabel("strength of the attack, eps")
-    handles, labels = panels.flat[0].get_legend_handles_labels()
+    # The panel with most lines has those of all others.
+    handles, labels = max(
+        (panel.get_legend_handles_labels() for panel in panels.flat), key=lambda both: len(both[1])
+    )
     ncols = 3 if columns > 1 else 2
     figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False)
     images = ", ".join(sorted({row["images"] for row in rows}, key=int))

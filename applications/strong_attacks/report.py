@@ -15,6 +15,8 @@ from applications.table1.report import groups
 TITLES = {
     "fgsm": "FGSM",
     "fgsm_margin": "FGSM on the margin",
+    "fgsm_one_draw": "FGSM, one draw",
+    "fgsm_posterior_mean": "FGSM, posterior mean",
     "pgd_crossentropy": "PGD",
     "pgd_margin": "PGD on the margin",
     "worst": "worst of all",
@@ -32,6 +34,11 @@ def name_of(row):
     name = f"{row['normalization']}{r}, {row['epochs']} epochs, seed {row['seed']}"
     calibrated = "calibrated" if row["calibrated"] == "True" else ""
     return ", ".join(filter(None, [name, differences(row), calibrated]))
+
+
+def has_attack(row, attack):
+    """Return whether a row has the errors under an attack, which not every classifier has."""
+    return bool(row[f"{attack}_eps_{STRENGTHS[0]}"])
 
 
 def errors_of(row, attack):
@@ -60,6 +67,8 @@ def markdown(rows, file_name):
         table = [f"{float(row[f'table_eps_{eps}']):.2f}" for eps in EPSILONS]
         attacks.append([name, "FGSM, as in Table 1", "all", *table])
         for attack, title in TITLES.items():
+            if not has_attack(row, attack):
+                continue
             cells = [
                 f"{error:.1f} ± {standard_error(error, row['images']):.1f}"
                 for error in errors_of(row, attack)
@@ -90,7 +99,9 @@ PGD: {options}.
 "On the margin" means that the attack follows the largest logit of another class minus the logit of
 the true class, and not the cross-entropy. A classifier with a VIB classifies each attacked image
 once, by the mean class probabilities of its draws. The attacks follow the gradient of these mean
-probabilities, with new draws in every step. "Worst of all" compares the images of all attacks on an
+probabilities, with new draws in every step. "One draw" follows the gradient of a single draw, and
+"posterior mean" that of the same classifier where the mean of the posterior takes the place of a
+draw. "Worst of all" compares the images of all attacks on an
 input, including weaker ones, and takes the one that most of several further evaluations
 misclassify. Other attacks may be stronger. For "calibrated" rows, `calibrate` first set the moving
 mean square to that of the training images, as it was not in Table 1.

@@ -7,7 +7,7 @@ import pathlib
 import time
 
 from applications.attacks.fgsm import EPSILONS
-from applications.attacks.worst_case import ATTACKS
+from applications.attacks.worst_case import FGSM
 from applications.attacks.worst_case import PGD
 from applications.attacks.worst_case import StrongAttacks
 from applications.datasets.image_data import PIXEL_RANGE
@@ -21,9 +21,15 @@ from applications.table1.compiled_classifier import build_classifier
 from applications.table1.config import ADDED_COLUMNS
 from applications.table1.config import Setting
 from applications.training.epoch_seeds import set_noise
+from applications.training.model_state import assign
 from keras_slashed.calibration import calibrate
 
 STRENGTHS = tuple(eps for eps in EPSILONS if eps > 0.0)
+# Names of the attacks on classifiers that draw, and the options of the classifier whose gradient
+# each of them follows. The gradient of one draw is noisier than that of the mean of many. Where
+# only the mean of the posterior goes on, the gradient has no noise.
+SURROGATES = {"fgsm_one_draw": {}, "fgsm_posterior_mean": {"inference": "mean"}}
+ATTACKS = (*FGSM, *SURROGATES, *PGD)
 OWN_COLUMNS = (
     *("images", "steps", "restarts", "step_size", "attack_seed", "weights_sha256", "calibrated"),
 )
@@ -40,6 +46,7 @@ COLUMNS = (
 # Number of evaluations that compare images of a classifier that draws. Each evaluation uses as
 # many draws as the classifier's own evaluation.
 _ESTIMATES = 8
+_NOT_MADE = [()] * len(STRENGTHS)  # in place of the results of an attack
 # Images per batch. Each image is attacked at all strengths at once.
 _BATCH = {"mlp": 250, "resnet18": 50}
 _CALIBRATION_BATCH = 200
@@ -122,7 +129,7 @@ class AttackRunner:
 
         Returns:
             Dict of strings. The row of the table: errors and shares in percent, then what made
-            the row.
+            the row. The errors of `SURROGATES` are "" for a classifier that does not draw.
         """
         start = time.monotonic()
         report(0, {})
@@ -143,9 +150,9 @@ class AttackRunner:
             "images": row.pop("images"),
             "eps_0.0": _percent(findings.clean),
             **{
-                f"{name}_eps_{eps}": _percent(wrong)
+                f"{name}_eps_{eps}": _percent(wrong) if len(wrong) else ""
                 for name in ATTACKS
-                for eps, wrong in zip(STRENGTHS, findings.wrong[name])
+                for eps, wrong in zip(STRENGTHS, findings.wrong.get(name, _NOT_MADE))
             },
             **{f"worst_eps_{eps}": _percent(w) for eps, w in zip(STRENGTHS, findings.worst)},
             "zero_gradient": _percent(findings.zero_gradient),
@@ -168,17 +175,25 @@ class AttackRunner:
         if own != self._made_for:
             self._made = self._make(setting)
             self._made_for = own
-        attacks, model = self._made
+        attacks, model, surrogates = self._made
         model.load_weights(RowFiles(self._models, setting.classifier, self.data.sha256).model)
         if setting.calibrated:
             calibrate(model, self.data.x_train, batch_size=_CALIBRATION_BATCH)
         set_noise(model, setting.classifier.seed, setting.attack_seed)
+        for number, surrogate in enumerate(surrogates, 1):
+            assign(surrogate.variables, model.variables)
+            set_noise(surrogate, setting.classifier.seed, setting.attack_seed, number)
         return attacks
 
     def _make(self, setting):
         classifier = setting.classifier
         draws = classifier.is_stochastic
         model = build_classifier(classifier, self.data, classifier.num_samples if draws else None)
+        surrogates = {
+            name: build_classifier(classifier, self.data, **options)
+            for name, options in SURROGATES.items()
+            if draws
+        }
         attacks = StrongAttacks(
             model,
             STRENGTHS,
@@ -188,14 +203,16 @@ class AttackRunner:
             step_size=setting.step_size,
             estimates=_ESTIMATES if draws else 1,
             seed=setting.attack_seed,
+            surrogates=surrogates,
         )
-        return attacks, model
+        return attacks, model, surrogates.values()
 
 
 def result_table(path):
     """Return the `ResultTable` of a file with rows from `AttackRunner`."""
     naming = ("normalization", "r", "epochs", "seed", "images", "attack_seed", "calibrated")
     added = {**ADDED_COLUMNS, "calibrated": "False"}
+    added |= {f"{name}_eps_{eps}": "" for name in SURROGATES for eps in STRENGTHS}
     return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), naming, added)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from applications.attacks.fgsm import EPSILONS
-from applications.attacks.worst_case import ATTACKS
 from applications.attacks.worst_case import StrongAttacks
 from applications.attacks.worst_case import worst_of
 from applications.experiment import csv_tables
@@ -23,6 +22,7 @@ from applications.table1 import __main__ as table1
 from applications.table1.config import Setting
 from applications.table1.presets import table1_rows
 from tests.damage import flipped_bits
+from tests.support import to_numpy
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,12 @@ def test_the_command_beside_the_table_and_resumed(trained, runner, tmp_path, cap
         # FGSM is that of Table 1, and no attack does more than the worst of all.
         assert base[f"fgsm_eps_{eps}"] == base[f"table_eps_{eps}"]
         worst = float(base[f"worst_eps_{eps}"])
-        assert worst >= max(float(base[f"{attack}_eps_{eps}"]) for attack in ATTACKS)
+        assert worst >= max(
+            report.errors_of(base, attack)[EPSILONS.index(eps)]
+            for attack in row_runner.ATTACKS
+            if report.has_attack(base, attack)
+        )
+        assert [base[f"{name}_eps_{eps}"] for name in row_runner.SURROGATES] == ["", ""]
     assert float(base["pgd_margin_eps_0.2"]) > float(base["fgsm_eps_0.2"])
     assert base["eps_0.0"] == base["table_eps_0.0"]
 
@@ -73,6 +78,9 @@ def test_the_command_beside_the_table_and_resumed(trained, runner, tmp_path, cap
     # The same classifier on some of the images, by other draws; untrained it would err by 90.
     assert float(vib["eps_0.0"]) == pytest.approx(float(vib["table_eps_0.0"]), abs=15.0)
     assert float(vib["table_eps_0.0"]) < 60.0
+    check_surrogates(*runner._made[1:], runner.data.x_test)
+    for name in row_runner.SURROGATES:
+        assert float(vib[f"{name}_eps_0.2"]) > float(vib["eps_0.0"]) + 10.0
     assert (tmp_path / "strong_attacks_digits.png").stat().st_size > 10_000
     text = (tmp_path / "strong_attacks_digits.md").read_text()
     # In the paper's order, whatever the order of the runs.
@@ -89,6 +97,25 @@ def test_the_command_beside_the_table_and_resumed(trained, runner, tmp_path, cap
     again = runner(setting, lambda count, logs: done.append(count))
     assert {**again, "attack_seconds": ""} == {**vib, "attack_seconds": ""}
     assert done == list(range(setting.searches + 1))
+
+
+def check_surrogates(model, surrogates, x):
+    """They are the attacked classifier, with the gradient of one draw and with none."""
+    _, posterior_mean = surrogates
+    for surrogate in surrogates:
+        for own, weight in zip(surrogate.weights, model.weights, strict=True):
+            np.testing.assert_array_equal(own, weight)
+    logits = [model(x[:20], training=False) for model in (*surrogates, *surrogates)]
+    assert np.abs(to_numpy(logits[0]) - to_numpy(logits[2])).min() > 0.0
+    np.testing.assert_array_equal(to_numpy(logits[1]), to_numpy(logits[3]))
+    encoder = keras.Model(model.input, model.get_layer("bottleneck").input)
+    amplitude = to_numpy(encoder(x[:20]))
+    real = amplitude[:, : amplitude.shape[-1] // 2]
+    moving = to_numpy(model.get_layer("bottleneck").rate_normalization.moving_mean_square)
+    square = moving / (1.0 - 0.99**24)  # after 8 epochs of 3 steps
+    mean = real * np.sqrt(2.0 * np.log(10.0) / square)
+    expected = posterior_mean.get_layer("logits")(mean)
+    np.testing.assert_allclose(to_numpy(logits[1]), to_numpy(expected), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.experiment("torch")
@@ -177,6 +204,21 @@ def test_shares_and_attacks_of_a_masked_classifier():
     assert len(reports) == 2 * 2, "two batches, two searches of one restart"
 
 
+def test_the_gradient_of_a_surrogate_is_followed():
+    """Its gradients are not 0 where those of the masked classifier are."""
+    surrogate = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, use_bias=False)])
+    surrogate.set_weights([np.eye(2, dtype="float32")])
+    x = np.array([[0.5, 0.45], [0.0, 0.3], [-0.5, 0.5], [0.9, -0.9]], "float32")
+    options = {"steps": 4, "restarts": 1, "surrogates": {"other": surrogate}}
+    attacks = StrongAttacks(masked_classifier(), (0.1, 0.2), (-1.0, 1.0), **options)
+    assert attacks.names == ("fgsm", "fgsm_margin", "other", "pgd_crossentropy", "pgd_margin")
+    found = attacks(x, np.array([0, 1, 1, 0]), batch_size=4)
+    assert found.zero_gradient.all(), "of the classifier itself"
+    assert not found.wrong["fgsm"].any()
+    expected = [[True, False, False, False], [True, True, False, False]]
+    np.testing.assert_array_equal(found.wrong["other"], expected)
+
+
 def test_shares_of_a_classifier_that_is_not_sure():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, use_bias=False)])
     model.set_weights([np.array([[1.0, -1.0], [0.0, 0.0], [50.0, -50.0]], "float32")])
@@ -207,8 +249,9 @@ def test_the_worst_is_chosen_by_votes_and_margin_and_not_by_the_verdict():
 
 
 def make_row(setting, **changes):
-    errors = {f"{name}_eps_{eps}": "50.00" for name in report.TITLES
-              for eps in EPSILONS[1:]}  # fmt: skip
+    not_made = () if setting.is_stochastic else row_runner.SURROGATES
+    errors = {f"{name}_eps_{eps}": "" if name in not_made else "50.00"
+              for name in report.TITLES for eps in EPSILONS[1:]}  # fmt: skip
     table = {f"table_eps_{eps}": "12.34" for eps in EPSILONS}
     shares = {"zero_gradient": "1.50", "certain": "12.00", "zero_pixels": "3.00"}
     attack = row_runner.AttackSetting(setting, "0", (), images=400)
@@ -222,7 +265,8 @@ def test_markdown_has_standard_errors_and_shares():
     text = report.markdown(rows, "strong.csv")
     assert "| base, 400 epochs, seed 0 | FGSM, as in Table 1 | all | 12.34 |" in text
     # sqrt(0.2 0.8 / 400) = 2 %, sqrt(0.5 0.5 / 400) = 2.5 %
-    assert "| worst of all | 400 | 20.0 ± 2.0 | 50.0 ± 2.5 |" in text
+    assert text.count("| worst of all | 400 | 20.0 ± 2.0 | 50.0 ± 2.5 |") == 2
+    assert text.count("| FGSM, one draw | 400 |") == text.count("| FGSM, posterior mean |") == 1
     name = "batch r = 1, 400 epochs, seed 0, relu_amplitude=True"
     assert f"| {name} | 1.50 % | 12.00 % | 3.00 % |" in text
     assert "20 steps of 5.0 eps / 20, 10 random starts" in text
@@ -245,7 +289,9 @@ def test_the_picture_has_a_panel_for_each_row(tmp_path, monkeypatch):
     (figure,) = drawn
     panels = [panel for panel in figure.axes if panel.axison]
     assert len(panels) == 4
-    assert [len(panel.containers) for panel in panels] == [5] * 4
+    bases = [setting.is_stochastic for setting in settings].count(False)
+    assert sorted(len(panel.containers) for panel in panels) == [5] * bases + [7] * (4 - bases)
+    assert len(figure.legends[0].texts) == 8, "although the first panel may not have all"
     assert list(panels[0].lines[0].get_ydata()) == [12.34] * 5
     monkeypatch.undo()
     plt.close(figure)
