@@ -6,13 +6,13 @@ FGSM is weak where a classifier's gradients vanish, or where they say little abo
 farther away. This command attacks each classifier in the folder that `applications.table1` or
 `applications.classifier` wrote. It attacks the first test images by FGSM and by PGD (20 steps,
 10 random starts), each on the cross-entropy and on the margin of the logits. For a VIB, the
-gradients are averaged over draws, with new draws in every step, and two more attacks by FGSM show
-what the draws do: one follows the gradient of a single draw, and one that of the posterior's
-mean. The command also counts the
-images whose gradient is exactly 0. It writes strong_attacks_DATASET.csv row by row, and .md and
-.png files. If it is killed, the same command continues with the row at which it stopped. On one
-CPU core, 1,000 MNIST images take one to two minutes, or about four with a VIB. The time grows
-with the numbers of images, restarts and steps.
+gradients are averaged over draws, with new draws in every step, and two more attacks by FGSM
+show what the draws do: one follows the gradient of a single draw, and one that of the
+posterior's mean. The command also counts the images whose gradient is exactly 0. It writes
+strong_attacks_DATASET.csv row by row, and .md and .png files. If it is killed, the same command
+continues with the row at which it stopped. On one CPU core, 1,000 MNIST images take one to two
+minutes, or about four with a VIB. The time grows with the numbers of images, restarts and
+steps.
 """
 
 import pathlib

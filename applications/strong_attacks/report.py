@@ -101,10 +101,10 @@ the true class, and not the cross-entropy. A classifier with a VIB classifies ea
 once, by the mean class probabilities of its draws. The attacks follow the gradient of these mean
 probabilities, with new draws in every step. "One draw" follows the gradient of a single draw, and
 "posterior mean" that of the same classifier where the mean of the posterior takes the place of a
-draw. "Worst of all" compares the images of all attacks on an
-input, including weaker ones, and takes the one that most of several further evaluations
-misclassify. Other attacks may be stronger. For "calibrated" rows, `calibrate` first set the moving
-mean square to that of the training images, as it was not in Table 1.
+draw. "Worst of all" compares the images of all attacks on an input, including weaker ones, and
+takes the one that most of several further evaluations misclassify. Other attacks may be stronger.
+For "calibrated" rows, `calibrate` first set the moving mean square to that of the training images,
+as it was not in Table 1.
 
 {attacks}
 
