@@ -122,9 +122,11 @@ def test_a_step_of_training_against_torch():
 
     from tests.applications.models import resnet18_torch
 
-    model = resnet18.build((64, 64, 3), 5, "imagenet", width=4, **PLAIN)
+    # Not of width 4: on some processors the gradient of the first shortcut corrupts memory in the
+    # oneDNN of torch 2.13 (1x1, stride 2, channels last, from 4 channels to 8).
+    model = resnet18.build((64, 64, 3), 5, "imagenet", width=8, **PLAIN)
     randomize(model)
-    network = resnet18_torch.ResNet18(5, 4)
+    network = resnet18_torch.ResNet18(5, 8)
     modules = resnet18_torch.modules_by_layer(network)
     assert modules.keys() == {layer.name for layer in model.layers if layer.weights}
     for name, module in modules.items():
