@@ -95,10 +95,6 @@ class Block(typing.NamedTuple):
     degrees: dict
 
 
-def _one(x, y, s):
-    return mpf(1)
-
-
 def _relative(function):
     return lambda x, y, s: 1 / abs(function(x, y, s))
 
