@@ -9,10 +9,10 @@ farther away. This command attacks each classifier in the folder that `applicati
 gradients are averaged over draws, with new draws in every step, and two more attacks by FGSM
 show what the draws do: one follows the gradient of a single draw, and one that of the
 posterior's mean. The command also counts the images whose gradient is exactly 0. It writes
-strong_attacks_DATASET.csv row by row, and .md and .png files. If it is killed, the same command
-continues with the row at which it stopped. On one CPU core, 1,000 MNIST images take one to two
-minutes, or about four with a VIB. The time grows with the numbers of images, restarts and
-steps.
+strong_attacks_DATASET.csv row by row, and .md and .png files with all rows of the table. If it
+is killed, the same command continues with the row at which it stopped. On one CPU core, 1,000
+MNIST images take one to two minutes, or about four with a VIB. The time grows with the numbers
+of images, restarts and steps.
 """
 
 import pathlib
@@ -117,7 +117,7 @@ def main(arguments=None):
     )
     rows = table_runner.run_rows(table, attacked, options.jobs, options.quiet)
     if rows:  # there are none if other commands are making all of them
-        figure.draw(rows, path.with_suffix(".png"))
+        figure.draw(table.file.rows(), path.with_suffix(".png"))
         print(f"written to {path.with_suffix('.png')}")
 
 

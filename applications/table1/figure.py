@@ -5,6 +5,7 @@ import numpy as np
 from applications import extras
 from applications.attacks.fgsm import EPSILONS
 from applications.table1.config import NORMALIZATIONS
+from applications.table1.report import differences
 from applications.table1.report import errors
 from applications.table1.report import groups
 from applications.table1.report import paper_errors
@@ -18,7 +19,7 @@ def draw(rows, path):
     """Plot a panel for each normalization. All panels contain base and dropout.
 
     Args:
-        rows: List of dicts of strings. The rows of one run.
+        rows: List of dicts of strings. Rows of one scale.
         path: String or path. File of the figure.
     """
     found = groups(rows)
@@ -73,5 +74,8 @@ def _title(rows):
         return ", ".join(sorted({row[column] for row in rows}, key=lambda text: (len(text), text)))
 
     seeds = {row["seed"] for row in rows}
-    title = f"{values('dataset')} under FGSM, {values('epochs')} epochs"
-    return f"{title}, {len(seeds)} seeds: mean ± standard deviation" if len(seeds) > 1 else title
+    others = max(map(differences, rows), key=len)
+    title = ", ".join(filter(None, [f"{values('epochs')} epochs", others]))
+    if len(seeds) > 1:
+        title += f", {len(seeds)} seeds: mean ± standard deviation"
+    return f"{values('dataset')} under FGSM, {title}"

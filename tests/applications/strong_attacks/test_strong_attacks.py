@@ -12,6 +12,7 @@ from applications.attacks.worst_case import StrongAttacks
 from applications.attacks.worst_case import worst_of
 from applications.experiment import csv_tables
 from applications.strong_attacks import __main__ as strong_attacks
+from applications.strong_attacks import figure
 from applications.strong_attacks import report
 from applications.strong_attacks import row_runner
 from applications.strong_attacks import trained_classifiers
@@ -70,7 +71,10 @@ def test_the_command_beside_the_table_and_resumed(trained, runner, tmp_path, cap
     assert base["eps_0.0"] == base["table_eps_0.0"]
 
     some = arguments(trained, tmp_path, "--rows", "batch", "--images", "100", "--restarts", "1")
+    drawn = []
+    monkeypatch.setattr(figure, "draw", lambda rows, path: drawn.append(rows) or draw(rows, path))
     strong_attacks.main(some)
+    assert [row["normalization"] for row in drawn[0]] == ["base", "batch"]
     assert table.read_text().startswith(first)
     base, vib = csv_tables.read_rows(table)
     assert (vib["normalization"], vib["r"], vib["images"]) == ("batch", "1", "100")

@@ -121,6 +121,33 @@ def test_the_rows_are_the_paper_s():
     }
 
 
+def test_the_picture_has_the_rows_of_earlier_commands_at_the_same_scale():
+    def row(backend="jax 1", data_sha256="0", **changes):
+        setting = dataclasses.replace(Setting(epochs=9, initializer="torch"), **changes)
+        return {**setting.columns(), "backend": backend, "data_sha256": data_sha256}
+
+    made = row(backend="jax 2")
+    base, seed, rate = row(bottleneck="none"), row(seed=3), row(rate_multiplier=0.25)
+    others = [
+        *(row(epochs=8), row(initializer="keras"), row(normalization="feature", part="mean")),
+        *(row(rate_multiplier=3.0), row(relu_amplitude=True), row(backend="torch 1")),
+        row(data_sha256="1"),
+    ]
+    options = table1.parse_arguments(
+        ["--epochs", "9", "--initializer", "torch", "--rows", "batch_r1"]
+    )
+    rows = [base, *others[:4], made, seed, *others[4:], rate]
+    assert table1.pictured(options, rows, [made]) == [base, made, seed, rate]
+
+
+def test_the_width_is_that_of_a_resnet18(capsys):
+    options = table1.parse_arguments(["--dataset", "cifar10", "--width", "8"])
+    assert {row.width for row in table1.settings(options)} == {8}
+    with pytest.raises(SystemExit):
+        table1.parse_arguments(["--width", "8"])
+    assert "--width is for the ResNet18 of cifar10" in capsys.readouterr().err
+
+
 def test_names_of_files_tell_settings_apart():
     rows = table1_rows("mnist", "paper") + table1_rows("mnist", "short")
     assert len({row.label("data") for row in rows}) == 34
