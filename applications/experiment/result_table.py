@@ -73,6 +73,25 @@ class ResultTable:
             )
         return None
 
+    def alike(self, settings, made):
+        """Return the rows that settings describe, whatever their seed and the command.
+
+        Args:
+            settings: List of dataclasses with the method `columns()`.
+            made: Dict of strings. A row of the table. Only rows of its data and backend are
+                returned.
+        """
+        names = [name for name in self.deciding if name not in ("seed", "data_sha256")]
+        columns = [setting.columns() for setting in settings]
+        described = {tuple(row[name] for name in names) for row in columns}
+        return [
+            row
+            for row in self.rows()
+            if tuple(row[name] for name in names) in described
+            and row["data_sha256"] == made["data_sha256"]
+            and backend_of(row) == backend_of(made)
+        ]
+
     def append(self, row):
         """Add a row. The file is replaced as a whole, and processes wait for one another.
 

@@ -13,13 +13,10 @@ same scale. If the command is killed, the same command continues where it stoppe
 
 import dataclasses
 import pathlib
-from operator import itemgetter
 
 from applications.experiment import command_line
-from applications.experiment.provenance import backend_of
 from applications.experiment.table_command import table_command
 from applications.table1 import figure
-from applications.table1.config import default_setting
 from applications.table1.options import add_choices
 from applications.table1.options import add_scale
 from applications.table1.options import parse_scaled
@@ -73,25 +70,6 @@ def settings(options):
     ]
 
 
-def pictured(options, rows, made):
-    """Return the rows to plot: those of the run, and others of its scale, data and backend.
-
-    Args:
-        options: Namespace of the command line's options.
-        rows: List of dicts of strings. All rows of the table.
-        made: List of dicts of strings. The rows of the run, at least one.
-    """
-    deciding = [name for name in default_setting(options.dataset).columns() if name != "seed"]
-    kinds = {itemgetter(*deciding)(setting.columns()) for setting in _rows_at_scale(options)}
-    return [
-        row
-        for row in rows
-        if itemgetter(*deciding)(row) in kinds
-        and row["data_sha256"] == made[0]["data_sha256"]
-        and backend_of(row) == backend_of(made[0])
-    ]
-
-
 def _rows_at_scale(options):
     changes = command_line.given(options, _CHANGES)
     paper_rows = table1_rows(options.dataset, options.preset)
@@ -110,7 +88,7 @@ def main(arguments=None):
     table = pathlib.Path(options.output) / f"table1_{table_name(options.dataset)}.csv"
     picture = table.with_suffix(".png")
     if rows:  # there are none if other commands are training all of them
-        figure.draw(pictured(options, result_table(table).rows(), rows), picture)
+        figure.draw(result_table(table).alike(_rows_at_scale(options), rows[0]), picture)
         print(f"written to {picture}")
 
 

@@ -9,8 +9,9 @@ only for the mean), BatchNorm, skip connections, and a decoupled learnable rate 
 Preset "short" uses one layer of width 128 and 4 epochs. --data is "ptb", "yahoo", or any file
 with one document per line, plain, .gz or .xz, which is split 8 : 1 : 1. The command writes
 table2_DATA.csv row by row, then table2_DATA.md, which compares with the paper's numbers, and
-two pictures. Logs, measures and generated texts of each row are in history/, measures/ and
-texts/. If the command is killed, the same command continues where it stopped.
+two pictures, which also have the rows that earlier commands made at the same scale. Logs,
+measures and generated texts of each row are in history/, measures/ and texts/. If the command is
+killed, the same command continues where it stopped.
 """
 
 import dataclasses
@@ -62,13 +63,17 @@ def parse_arguments(arguments=None):
 
 def settings(options, dataset):
     """Return the settings of all rows that the options select."""
-    changes = command_line.given(options, _CHANGES)
     return [
-        dataclasses.replace(row, seed=seed, **changes)
+        dataclasses.replace(row, seed=seed)
         for seed in options.seeds
-        for row in table2_rows(dataset, options.preset)
+        for row in _rows_at_scale(options, dataset)
         if options.rows is None or row.row in options.rows
     ]
+
+
+def _rows_at_scale(options, dataset):
+    changes = command_line.given(options, _CHANGES)
+    return [dataclasses.replace(row, **changes) for row in table2_rows(dataset, options.preset)]
 
 
 @table_command()
@@ -97,8 +102,10 @@ def main(arguments=None):
         markdown=lambda rows: report.markdown(rows, output, path.name),
     )
     rows = table_runner.run_rows(table, settings(options, data.name), options.jobs, options.quiet)
-    for picture in figure.draw(rows, output, data.name):
-        print(f"written to {picture}")
+    if rows:  # there are none if other commands are training all of them
+        drawn = table.file.alike(_rows_at_scale(options, data.name), rows[0])
+        for picture in figure.draw(drawn, output, data.name):
+            print(f"written to {picture}")
 
 
 if __name__ == "__main__":

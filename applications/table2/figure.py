@@ -17,7 +17,7 @@ _ACTIVE = 0.01
 
 
 def draw(rows, folder, name):
-    """Plot both figures for the rows of a run. Of several seeds, only the first is plotted.
+    """Plot both figures for rows of one scale. Of several seeds, only the first is plotted.
 
     Args:
         rows: List of dicts of strings. The rows.

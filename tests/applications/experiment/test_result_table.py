@@ -1,5 +1,6 @@
 """Tables that refuse what would be mixed, doubled or damaged."""
 
+import dataclasses
 import multiprocessing
 
 import keras
@@ -48,6 +49,25 @@ def test_a_row_is_its_setting_data_and_backend(tmp_path):
     table.append(make_row(seed=1))
     assert [row["seed"] for row in table.rows()] == ["0", "0", "1"]
     assert table.find(wanted(1)) == table.rows()[2]
+
+
+@dataclasses.dataclass
+class _Setting:
+    row: str
+    seed: int = 0
+
+    def columns(self):
+        return {"row": self.row, "seed": str(self.seed)}
+
+
+def test_rows_of_earlier_commands_are_alike(tmp_path):
+    table = make_table(tmp_path)
+    alike = [make_row(), make_row(1), make_row(3, f"{HERE} 2.0"), make_row(1, row="batch")]
+    others = [make_row(row="dropout"), make_row(data_sha256="def"), make_row(backend="other 1")]
+    for row in (alike[0], *others, *alike[1:]):
+        table.append(row)
+    found = table.alike([_Setting("base"), _Setting("batch"), _Setting("none")], alike[3])
+    assert found == [{name: str(value) for name, value in row.items()} for row in alike]
 
 
 def test_another_backend_s_row_is_refused(tmp_path):

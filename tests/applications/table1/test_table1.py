@@ -82,13 +82,31 @@ def test_rows_side_by_side_killed_and_continued(tmp_path, capsys):
     assert cell in capsys.readouterr().out
 
 
+def untrained_row(runner, setting, report):
+    row = dict.fromkeys(row_runner.COLUMNS, "") | {f"eps_{eps}": "1.00" for eps in EPSILONS}
+    row |= {**setting.columns(), "data_sha256": runner.data.sha256}
+    return row | provenance.describe_run("tests")
+
+
+def test_the_picture_has_the_rows_of_earlier_commands_at_the_same_scale(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(row_runner.RowRunner, "__call__", untrained_row)
+    monkeypatch.setattr(table1.figure, "draw", lambda rows, path: drawn.append(rows))
+    options = arguments(tmp_path, "--quiet", "--rows")
+    table1.main([*options, "base", "--relu-amplitude"])  # which base does not have
+    table1.main([*options, "batch_r1", "--epochs", "9"])
+    table1.main([*options, "batch_r0.25", "--seeds", "1"])
+    table1.main([*options, "feature_r1"])
+    names = [[(row["normalization"], row["r"]) for row in rows] for rows in drawn]
+    base, quarter, feature = ("base", ""), ("batch", "0.25"), ("feature", "1")
+    assert names == [[base], [("batch", "1")], [base, quarter], [base, quarter, feature]]
+
+
 def test_a_failing_row_leaves_the_others_and_fails_the_command(tmp_path, monkeypatch, capsys):
     def broken(self, setting, report):
         if setting.bottleneck == "dropout":
             raise RuntimeError("out of memory")
-        row = dict.fromkeys(row_runner.COLUMNS, "") | {f"eps_{eps}": "1.00" for eps in EPSILONS}
-        row |= {**setting.columns(), "data_sha256": self.data.sha256}
-        return row | provenance.describe_run("tests")
+        return untrained_row(self, setting, report)
 
     monkeypatch.setattr(row_runner.RowRunner, "__call__", broken)
     with pytest.raises(SystemExit, match="1 rows failed, see above: digits dropout, seed 0"):
@@ -119,25 +137,6 @@ def test_the_rows_are_the_paper_s():
     assert {(row.initializer, row.adam_epsilon, row.relu_amplitude) for row in chosen} == {
         ("torch", 1e-8, True)
     }
-
-
-def test_the_picture_has_the_rows_of_earlier_commands_at_the_same_scale():
-    def row(backend="jax 1", data_sha256="0", **changes):
-        setting = dataclasses.replace(Setting(epochs=9, initializer="torch"), **changes)
-        return {**setting.columns(), "backend": backend, "data_sha256": data_sha256}
-
-    made = row(backend="jax 2")
-    base, seed, rate = row(bottleneck="none"), row(seed=3), row(rate_multiplier=0.25)
-    others = [
-        *(row(epochs=8), row(initializer="keras"), row(normalization="feature", part="mean")),
-        *(row(rate_multiplier=3.0), row(relu_amplitude=True), row(backend="torch 1")),
-        row(data_sha256="1"),
-    ]
-    options = table1.parse_arguments(
-        ["--epochs", "9", "--initializer", "torch", "--rows", "batch_r1"]
-    )
-    rows = [base, *others[:4], made, seed, *others[4:], rate]
-    assert table1.pictured(options, rows, [made]) == [base, made, seed, rate]
 
 
 def test_the_width_is_that_of_a_resnet18(capsys):

@@ -45,7 +45,7 @@ def tiny(monkeypatch):
 
 
 @pytest.mark.experiment("jax")
-def test_one_command_from_file_to_table(text, tiny, tmp_path, capsys):
+def test_one_command_from_file_to_table(text, tiny, tmp_path, capsys, monkeypatch):
     def run(*rows):
         table2.main(["--data", str(text), "--preset", "short", "--output", str(tmp_path),
                      "--rows", *rows])  # fmt: skip
@@ -92,6 +92,11 @@ def test_one_command_from_file_to_table(text, tiny, tmp_path, capsys):
     for picture in ("table2_words_kl.png", "table2_words_units.png"):
         assert (tmp_path / picture).stat().st_size > 10_000
     assert not list(tmp_path.glob("checkpoints/*"))
+    # Of all rows, also where the command asked for one of them.
+    drawn = []
+    monkeypatch.setattr(table2.figure, "draw", lambda rows, *where: drawn.extend(rows) or [])
+    run("vae")
+    assert [row["row"] for row in drawn] == ["lstm", "feature", "vae"]
 
     # What a row left can be used by whoever has its vocabulary.
     data = load(str(text))
