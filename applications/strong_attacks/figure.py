@@ -64,8 +64,9 @@ def draw(rows, path):
         panel.set_axis_off()
     for panel in panels[:, 0]:
         panel.set_ylabel("error (%)")
-    for panel in panels[-1]:
+    for panel in panels.flat[max(len(rows) - columns, 0) : len(rows)]:  # the lowest of each column
         panel.set_xlabel("strength of the attack, eps")
+        panel.tick_params(labelbottom=True)
     # The panel with most lines has those of all others.
     handles, labels = max(
         (panel.get_legend_handles_labels() for panel in panels.flat), key=lambda both: len(both[1])

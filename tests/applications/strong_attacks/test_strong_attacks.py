@@ -297,6 +297,8 @@ def test_the_picture_has_a_panel_for_each_row(tmp_path, monkeypatch):
     assert sorted(len(panel.containers) for panel in panels) == [5] * bases + [7] * (4 - bases)
     assert len(figure.legends[0].texts) == 8, "although the first panel may not have all"
     assert list(panels[0].lines[0].get_ydata()) == [12.34] * 5
+    labels = [panel.get_xlabel() for panel in panels]
+    assert labels == ["", *["strength of the attack, eps"] * 3], "below each column"
     monkeypatch.undo()
     plt.close(figure)
 
