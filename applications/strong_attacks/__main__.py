@@ -32,7 +32,7 @@ from applications.strong_attacks.trained_classifiers import find_classifiers
 from applications.table1.presets import table_name
 
 _MODULE = "applications.strong_attacks"
-_CALIBRATED = {"batch", "feature"}  # The others have no moving mean square.
+_WITH_STATISTIC = {"batch", "feature"}  # The others have no moving mean square.
 
 
 def parse_arguments(arguments=None):
@@ -57,6 +57,9 @@ def parse_arguments(arguments=None):
         action="store_true",
         help="first set the moving mean square of batch and feature to that of the training images",
     )
+    add("--rate-factor", command_line.positive_number, 1.0, metavar="F",
+        help="attack batch and feature at F times their rate, with their moving mean square "
+        "divided by F")  # fmt: skip
     add("--jobs", positive, 1, metavar="N", help="number of rows to attack in parallel")
     return parser.parse_args(arguments)
 
@@ -65,12 +68,17 @@ def settings(options, data):
     """Return an `AttackSetting` for each trained classifier that the options select.
 
     Raises:
-        ValueError: If a classifier is missing, or if none can be calibrated and one should be.
+        ValueError: If a classifier is missing, or if none has a moving mean square and an option
+            should change it.
     """
     found = find_classifiers(options.models, options.dataset, data.sha256, options.rows)
     rows = [classifier.row_name for classifier, _ in found]
-    if options.calibrate and not _CALIBRATED.intersection(rows):
-        raise ValueError(f"--calibrate is for the rows batch and feature. Received: {rows}")
+    for name, is_given in (
+        ("--calibrate", options.calibrate),
+        ("--rate-factor", options.rate_factor != 1.0),
+    ):
+        if is_given and not _WITH_STATISTIC.intersection(rows):
+            raise ValueError(f"{name} is for the rows batch and feature. Received: {rows}")
     return [
         AttackSetting(
             classifier,
@@ -81,7 +89,8 @@ def settings(options, data):
             restarts=options.restarts,
             step_size=options.step_size,
             attack_seed=options.attack_seed,
-            calibrated=options.calibrate and classifier.row_name in _CALIBRATED,
+            calibrated=options.calibrate and classifier.row_name in _WITH_STATISTIC,
+            rate_factor=options.rate_factor if classifier.row_name in _WITH_STATISTIC else 1.0,
         )
         for classifier, errors in found
     ]

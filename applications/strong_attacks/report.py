@@ -33,7 +33,9 @@ def name_of(row):
     r = f" r = {row['r']}" if row["r"] else ""
     name = f"{row['normalization']}{r}, {row['epochs']} epochs, seed {row['seed']}"
     calibrated = "calibrated" if row["calibrated"] == "True" else ""
-    return ", ".join(filter(None, [name, differences(row), calibrated]))
+    factor = float(row["rate_factor"])
+    scaled = f"{factor:g} times the rate" if factor != 1.0 else ""
+    return ", ".join(filter(None, [name, differences(row), calibrated, scaled]))
 
 
 def has_attack(row, attack):
@@ -59,10 +61,9 @@ def in_order(rows):
 
 def markdown(rows, file_name):
     """Return the text of the table's Markdown file."""
-    rows = in_order(rows)
     attacks, shares = [], []
     apart = provenance.telling_apart(rows)
-    for row in rows:
+    for row in in_order(rows):
         name = ", ".join(filter(None, [name_of(row), apart(row)]))
         table = [f"{float(row[f'table_eps_{eps}']):.2f}" for eps in EPSILONS]
         attacks.append([name, "FGSM, as in Table 1", "all", *table])
@@ -104,7 +105,8 @@ probabilities, with new draws in every step. "One draw" follows the gradient of 
 draw. "Worst of all" compares the images of all attacks on an input, including weaker ones, and
 takes the one that most of several further evaluations misclassify. Other attacks may be stronger.
 For "calibrated" rows, `calibrate` first set the moving mean square to that of the training images,
-as it was not in Table 1.
+as it was not in Table 1. "Times the rate" means that the moving mean square was divided by this
+factor, which multiplies the rate at inference.
 
 {attacks}
 

@@ -32,6 +32,7 @@ SURROGATES = {"fgsm_one_draw": {}, "fgsm_posterior_mean": {"inference": "mean"}}
 ATTACKS = (*FGSM, *SURROGATES, *PGD)
 OWN_COLUMNS = (
     *("images", "steps", "restarts", "step_size", "attack_seed", "weights_sha256", "calibrated"),
+    "rate_factor",
 )
 _SETTING = (*Setting().columns(), *OWN_COLUMNS)
 COLUMNS = (
@@ -68,6 +69,8 @@ class AttackSetting:
         attack_seed: Integer. Seed of PGD's random starts.
         calibrated: Boolean. Whether the moving mean square is first set to that of the training
             images, so that the rate of the attacked classifier is the one that was set.
+        rate_factor: Float. By how much the moving mean square is then divided, which
+            multiplies the rate of the attacked classifier.
     """
 
     classifier: Setting
@@ -79,6 +82,7 @@ class AttackSetting:
     step_size: float = 5.0
     attack_seed: int = 0
     calibrated: bool = False
+    rate_factor: float = 1.0
 
     @property
     def batch_size(self):
@@ -170,7 +174,7 @@ class AttackRunner:
         """Return the `StrongAttacks` on a classifier, after setting its weights and noise."""
         own = dataclasses.replace(setting, classifier=setting.classifier.shape())
         own = dataclasses.replace(
-            own, weights_sha256="", trained_errors=(), images=0, calibrated=False
+            own, weights_sha256="", trained_errors=(), images=0, calibrated=False, rate_factor=1.0
         )
         if own != self._made_for:
             self._made = self._make(setting)
@@ -179,6 +183,9 @@ class AttackRunner:
         model.load_weights(RowFiles(self._models, setting.classifier, self.data.sha256).model)
         if setting.calibrated:
             calibrate(model, self.data.x_train, batch_size=_CALIBRATION_BATCH)
+        if setting.rate_factor != 1.0:
+            square = model.get_layer("bottleneck").rate_normalization.moving_mean_square
+            square.assign(square / setting.rate_factor)
         set_noise(model, setting.classifier.seed, setting.attack_seed)
         for number, surrogate in enumerate(surrogates, 1):
             assign(surrogate.variables, model.variables)
@@ -210,8 +217,9 @@ class AttackRunner:
 
 def result_table(path):
     """Return the `ResultTable` of a file with rows from `AttackRunner`."""
-    naming = ("normalization", "r", "epochs", "seed", "images", "attack_seed", "calibrated")
-    added = {**ADDED_COLUMNS, "calibrated": "False"}
+    naming = ("normalization", "r", "epochs", "seed", "images", "attack_seed")
+    naming += ("calibrated", "rate_factor")
+    added = {**ADDED_COLUMNS, "calibrated": "False", "rate_factor": "1.0"}
     added |= {f"{name}_eps_{eps}": "" for name in SURROGATES for eps in STRENGTHS}
     return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), naming, added)
 

@@ -133,21 +133,34 @@ def test_a_classifier_is_attacked_at_its_rate_once_it_is_calibrated(trained, run
     assert report.name_of(row).endswith(", calibrated")
     # The next row is attacked as it was trained, with the statistic of its file.
     ratios = []
-    for setting in (vib, dataclasses.replace(vib, calibrated=False)):
+    uncalibrated = dataclasses.replace(vib, calibrated=False)
+    scaled = dataclasses.replace(vib, rate_factor=4.0)
+    for setting in (vib, scaled, uncalibrated):
         runner(setting)
         layer = runner._made[1].get_layer("bottleneck")
         encoder = keras.Model(runner._made[1].inputs, layer.input)
         mean_square = np.mean(np.sum(encoder.predict(runner.data.x_train, verbose=0) ** 2, axis=-1))
         moving = keras.ops.convert_to_numpy(layer.rate_normalization.moving_mean_square)
         ratios.append(mean_square / float(moving))
-    assert ratios[0] == pytest.approx(1.0, rel=1e-5)
-    assert abs(ratios[1] - 1.0) > 0.01, "it lags behind"
+    assert ratios[:2] == pytest.approx([1.0, 4.0], rel=1e-5)
+    assert abs(ratios[2] - 1.0) > 0.01, "it lags behind"
 
-    options = strong_attacks.parse_arguments(
-        arguments(trained, tmp_path, "--rows", "base", "--calibrate")
-    )
-    with pytest.raises(ValueError, match=r"for the rows batch and feature. Received: \['base'\]"):
-        strong_attacks.settings(options, runner.data)
+
+@pytest.mark.experiment("torch")
+def test_a_rate_factor_is_for_classifiers_with_a_statistic(trained, runner, tmp_path):
+    def settings(*rows):
+        options = arguments(trained, tmp_path, "--rate-factor", "4", "--rows", *rows)
+        return strong_attacks.settings(strong_attacks.parse_arguments(options), runner.data)
+
+    vib, base = settings("base", "batch")
+    assert (base.rate_factor, vib.rate_factor) == (1.0, 4.0)
+    row = make_row(vib.classifier, rate_factor="4.0", calibrated="True")
+    assert report.name_of(row).endswith(", calibrated, 4 times the rate")
+    with pytest.raises(ValueError, match=r"--rate-factor is for the rows batch and feature. Rec"):
+        settings("base")
+    options = arguments(trained, tmp_path, "--rows", "base", "--calibrate")
+    with pytest.raises(ValueError, match=r"--calibrate is for the rows .* Received: \['base'\]"):
+        strong_attacks.settings(strong_attacks.parse_arguments(options), runner.data)
 
 
 @pytest.mark.experiment("torch")
