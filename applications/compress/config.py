@@ -1,8 +1,8 @@
 """The setting that identifies a trained model, and the presets of the data sets."""
 
 import dataclasses
-import hashlib
-import json
+
+from applications.experiment import result_table
 
 PIXELS = ("binary", "shades")
 
@@ -106,10 +106,9 @@ class CoderSetting:
 
     def label(self, data_sha256):
         """Return a unique name for the model's files."""
-        everything = json.dumps([dataclasses.asdict(self), data_sha256], sort_keys=True)
-        digest = hashlib.sha256(everything.encode()).hexdigest()[:8]
-        words = self.name.replace(", ", "_").replace(" ", "")
-        return f"{table_name(self.dataset, self.pixels)}_{words}_epochs{self.epochs}_{digest}"
+        name = self.name.replace(", ", "_").replace(" ", "")
+        words = f"{table_name(self.dataset, self.pixels)}_{name}_epochs{self.epochs}"
+        return result_table.label(words, dataclasses.asdict(self), data_sha256)
 
     def columns(self):
         """Return the columns that identify the model, as strings."""

@@ -9,10 +9,7 @@ from applications.compress.block_vae import reconstruction
 from applications.experiment import claims
 from applications.experiment import sealed_weights
 from applications.experiment.resumable_training import RowFiles
-from applications.experiment.resumable_training import Seconds
 from applications.experiment.resumable_training import train_row
-from applications.training.backends import for_fit
-from applications.training.epoch_seeds import EpochSeeds
 from applications.training.epoch_seeds import ShuffledBatches
 from applications.training.optimizers import one_cycle
 
@@ -58,20 +55,4 @@ def _train(vae, pictures, files, report, checkpoint_seconds):
     rate = one_cycle(setting.learning_rate, setting.epochs * len(batches))
     vae.training.compile(keras.optimizers.Adam(rate), reconstruction(setting))
     vae.training.optimizer.build(vae.training.trainable_variables)
-    train_row(
-        vae.training,
-        setting,
-        pictures.sha256,
-        files,
-        len(batches),
-        checkpoint_seconds,
-        report,
-        lambda initial_epoch, callbacks: vae.training.fit(
-            for_fit(batches),
-            shuffle=False,  # the batches shuffle themselves
-            epochs=setting.epochs,
-            initial_epoch=initial_epoch,
-            verbose=0,
-            callbacks=[EpochSeeds(batches, setting.seed), Seconds(), *callbacks],
-        ),
-    )
+    train_row(vae.training, batches, files, checkpoint_seconds, report)

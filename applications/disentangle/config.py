@@ -1,8 +1,8 @@
 """The setting that identifies a row of `applications.disentangle`."""
 
 import dataclasses
-import hashlib
-import json
+
+from applications.experiment import result_table
 
 ROWS = {
     "vae": "VAE",
@@ -78,9 +78,8 @@ class Setting:
 
     def label(self, data_sha256):
         """Return a unique name for the row's files."""
-        everything = json.dumps([self.columns(), data_sha256], sort_keys=True)
-        digest = hashlib.sha256(everything.encode()).hexdigest()[:8]
-        return f"{self.dataset}_{self.row}_epochs{self.epochs}_seed{self.seed}_{digest}"
+        words = f"{self.dataset}_{self.row}_epochs{self.epochs}_seed{self.seed}"
+        return result_table.label(words, self.columns(), data_sha256)
 
     def columns(self):
         """Return the columns that identify the row, as strings."""

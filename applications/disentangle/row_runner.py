@@ -1,7 +1,6 @@
 """One row: train a VAE, and measure what its latent dimensions know."""
 
 import json
-import pathlib
 import time
 
 import keras
@@ -19,13 +18,8 @@ from applications.experiment import provenance
 from applications.experiment import sealed_weights
 from applications.experiment.csv_tables import as_text
 from applications.experiment.csv_tables import numbers
-from applications.experiment.provenance import describe_run
 from applications.experiment.result_table import ResultTable
-from applications.experiment.resumable_training import RowFiles
-from applications.experiment.resumable_training import Seconds
-from applications.experiment.resumable_training import train_row
-from applications.training.backends import for_fit
-from applications.training.epoch_seeds import EpochSeeds
+from applications.experiment.row_trainer import RowTrainer
 from applications.training.epoch_seeds import set_noise
 from keras_slashed.calibration import calibrate
 from keras_slashed.callbacks import RateMonitor
@@ -51,32 +45,18 @@ COLUMNS = (
 _PROBED = 500  # images whose rates are logged after each epoch
 
 
-class RowRunner:
+class RowRunner(RowTrainer):
     """Train and measure rows one after another.
 
-    In the output folder, a row in training has `checkpoints/<label>` and
-    `history/<label>.csv`, with a line for each epoch: the reached rate, the rate that was asked
-    for, and the rate of each latent dimension. A trained row has `models/<label>.weights.h5`,
-    `measures/<label>.json` and `traversals/<label>.png`. A row that was killed continues from its
-    last checkpoint.
-
-    Args:
-        data: `FactorData` to train on and to measure.
-        output: String or path. The output folder.
-        module: String. Name of the module that `python -m` runs, for the provenance.
-        checkpoint_seconds: Float. Minimum time between two checkpoints.
+    The data is `FactorData`. The history of a row has the reached rate, the rate that was asked
+    for, and the rate of each latent dimension. A trained row also has `measures/<label>.json` and
+    `traversals/<label>.png`. For the arguments see `RowTrainer`.
     """
-
-    def __init__(self, data, output, module, checkpoint_seconds=20.0):
-        self.data = data
-        self._output = pathlib.Path(output)
-        self._module = module
-        self._checkpoint_seconds = checkpoint_seconds
 
     def __call__(self, setting, report=lambda epoch, logs: None):
         """Run a row, and return it as a dict of strings."""
-        files = RowFiles(self._output, setting, self.data.sha256)
-        vae, history = self.train(setting, files, report)
+        files = self.files(setting)
+        vae, history = self.train(setting, report)
         start = time.monotonic()
         if hasattr(vae.bottleneck, "rate_normalization"):
             calibrate(vae.model, self.data.x_train[:5000], batch_size=500)
@@ -100,15 +80,10 @@ class RowRunner:
             **schedule_columns(history, setting.latent_dim),
             **columns,
             "label": setting.label(self.data.sha256),
-            "data": self.data.source,
-            "data_sha256": self.data.sha256,
-            "train_seconds": f"{sum(numbers(history, 'seconds')):.0f}",
-            "evaluate_seconds": f"{seconds:.0f}",
-            **describe_run(self._module),
-            "commit": files.commit,
+            **self._origin(setting, history, seconds),
         }
 
-    def train(self, setting, files, report):
+    def train(self, setting, report):
         """Train the VAE of a row, from its checkpoint if there is one.
 
         Returns:
@@ -117,34 +92,12 @@ class RowRunner:
         keras.utils.set_random_seed(setting.seed)
         vae = model.build(setting)
         batches = SomeBatches(self.data.x_train, setting.batch_size, setting.steps, setting.seed)
-        callbacks = [
-            EpochSeeds(batches, setting.seed),
-            Seconds(),
-            RateMonitor(),
-            UnitRates(vae.encoder, self.data.x_test[:_PROBED]),
-        ]
+        callbacks = [RateMonitor(), UnitRates(vae.encoder, self.data.x_test[:_PROBED])]
         if setting.row in ("batch", "feature"):
             callbacks.append(RateWarmup(setting.initial, epochs=setting.warmup_epochs))
         elif vae.penalty is not None:
             callbacks.append(CapacitySchedule(vae.penalty, setting.asked))
-        history = train_row(
-            vae.model,
-            setting,
-            self.data.sha256,
-            files,
-            len(batches),
-            self._checkpoint_seconds,
-            report,
-            lambda initial_epoch, more: vae.model.fit(
-                for_fit(batches),
-                shuffle=False,  # the batches shuffle themselves
-                epochs=setting.epochs,
-                initial_epoch=initial_epoch,
-                verbose=0,
-                callbacks=[*callbacks, *more],
-            ),
-        )
-        return vae, history
+        return vae, self._fit(vae.model, batches, setting, report, callbacks)
 
 
 def schedule_columns(history, latent_dim):

@@ -2,6 +2,8 @@
 
 import collections
 import dataclasses
+import hashlib
+import json
 import pathlib
 
 import keras
@@ -126,3 +128,15 @@ def other_backend(name):
         f"The current backend is {keras.backend.backend()}, and results of two backends must "
         f"not be mixed. Choose another --output, or set KERAS_BACKEND={name}."
     )
+
+
+def label(words, deciding, data_sha256):
+    """Return a unique name for the files of a row.
+
+    Args:
+        words: String. What a reader should see of the row.
+        deciding: Dict of what identifies the row, without its data.
+        data_sha256: String. Checksum of the row's data.
+    """
+    everything = json.dumps([deciding, data_sha256], sort_keys=True)
+    return f"{words}_{hashlib.sha256(everything.encode()).hexdigest()[:8]}"

@@ -16,6 +16,7 @@ from applications.experiment.csv_tables import TableError
 from applications.experiment.provenance import backend
 from applications.experiment.provenance import commit
 from applications.experiment.result_table import other_backend
+from applications.training.epoch_seeds import fit
 
 
 class History(keras.callbacks.Callback):
@@ -188,6 +189,8 @@ class RowFiles:
         data_sha256: String. Checksum of the row's data.
 
     Attributes:
+        setting: The argument `setting`.
+        data_sha256: The argument `data_sha256`.
         checkpoints: Path of the folder of checkpoints, which is not needed once the row is in
             the table.
         history: Path of the CSV file with a line for each epoch.
@@ -195,6 +198,8 @@ class RowFiles:
     """
 
     def __init__(self, output, setting, data_sha256):
+        self.setting = setting
+        self.data_sha256 = data_sha256
         self._output = pathlib.Path(output)
         self._label = setting.label(data_sha256)
         self.checkpoints = self._output / "checkpoints" / self._label
@@ -254,20 +259,28 @@ def made_by_this_backend(files):
     return description
 
 
-def train_row(model, setting, data_sha256, files, steps_per_epoch, seconds, report, fit):
+class Seconds(keras.callbacks.Callback):
+    """Log how long each epoch took, including its evaluation."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = time.monotonic() - self._start
+
+
+def train_row(model, batches, files, seconds, report, callbacks=(), **options):
     """Train the model of a row up to the setting's last epoch.
 
     Args:
         model: Compiled `keras.Model` in its initial state.
-        setting: Dataclass with an attribute `epochs`. It identifies the row.
-        data_sha256: String. Checksum of the row's data.
-        files: `RowFiles` of the row.
-        steps_per_epoch: Integer. Training steps in an epoch.
+        batches: Training batches, as `applications.training.epoch_seeds.fit` takes them.
+        files: `RowFiles` of the row. Its setting has the attributes `epochs` and `seed`.
         seconds: Float. Minimum time between two checkpoints.
         report: Function of the number of finished epochs and the logs of the last one. It is
             called once at the start and after every epoch.
-        fit: Function of `initial_epoch` and a list of callbacks. It is called if an epoch is
-            left to train.
+        callbacks: Sequence of callbacks, whose logs the history has too.
+        **options: Further keyword arguments of `keras.Model.fit`, such as `validation_data`.
 
     Returns:
         List of dicts of strings. The history, with one dict for each epoch.
@@ -275,15 +288,16 @@ def train_row(model, setting, data_sha256, files, steps_per_epoch, seconds, repo
     Raises:
         TableError: If another backend made the checkpoint, or if the history is damaged.
     """
+    setting = files.setting
     before = made_by_this_backend(files)
     files.checkpoints.mkdir(parents=True, exist_ok=True)
-    checkpoint = Checkpoint(files.checkpoints, steps_per_epoch, setting.epochs, seconds)
+    checkpoint = Checkpoint(files.checkpoints, len(batches), setting.epochs, seconds)
     initial_epoch = checkpoint.restore(model)
     commits = before.get("commits", ["unknown"]) if initial_epoch else []
     files.describe(
         {
             **dataclasses.asdict(setting),
-            "data_sha256": data_sha256,
+            "data_sha256": files.data_sha256,
             "backend": backend(),
             "commits": list(dict.fromkeys([*commits, commit()])),
         }
@@ -294,15 +308,7 @@ def train_row(model, setting, data_sha256, files, steps_per_epoch, seconds, repo
         reporting = keras.callbacks.LambdaCallback(
             on_epoch_end=lambda epoch, logs: report(epoch + 1, logs)
         )
-        fit(initial_epoch, [history, checkpoint, reporting])
+        callbacks = [Seconds(), *callbacks, history, checkpoint, reporting]
+        epochs = {"epochs": setting.epochs, "initial_epoch": initial_epoch}
+        fit(model, batches, setting.seed, callbacks, **epochs, **options)
     return history.read()
-
-
-class Seconds(keras.callbacks.Callback):
-    """Log how long each epoch took, including its evaluation."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._start = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs["seconds"] = time.monotonic() - self._start

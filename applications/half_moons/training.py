@@ -5,9 +5,8 @@ import numpy as np
 
 from applications import extras
 from applications.models import mlp
-from applications.training.backends import for_fit
-from applications.training.epoch_seeds import EpochSeeds
 from applications.training.epoch_seeds import ShuffledBatches
+from applications.training.epoch_seeds import fit
 from applications.training.epoch_seeds import set_noise
 from applications.training.model_state import assign
 from keras_slashed.callbacks import RateMonitor
@@ -90,12 +89,8 @@ class Trainer:
         assign(self._model.optimizer.variables, self._start)
         self._model.get_layer("bottleneck").geco_factor = 1.0  # else GECO continues from the last
         batches = ShuffledBatches(x, y, _BATCH_SIZE, seed)
-        history = self._model.fit(
-            for_fit(batches),
-            shuffle=False,  # the batches shuffle themselves
-            epochs=epochs,
-            verbose=0,
-            callbacks=[EpochSeeds(batches, seed), *callbacks, RateMonitor()],
+        history = fit(
+            self._model, batches, seed, [*callbacks, RateMonitor()], epochs=epochs
         ).history
         assign(self._classifier.variables, self._model.variables)
         set_noise(self._classifier, seed)

@@ -1,9 +1,9 @@
 """The setting that identifies a row of Table 1."""
 
 import dataclasses
-import hashlib
-import json
 import math
+
+from applications.experiment import result_table
 
 NORMALIZATIONS = ("batch", "instance", "feature")
 PARTS = ("both", "mean")  # the parts of the amplitude to normalize
@@ -112,9 +112,8 @@ class Setting:
             for key, value in dataclasses.asdict(self).items()
             if value != default[key] and columns.get(key) != ""
         }
-        everything = json.dumps([mine, data_sha256], sort_keys=True)
-        digest = hashlib.sha256(everything.encode()).hexdigest()[:8]
-        return f"{self.dataset}_{self.short_name}_epochs{self.epochs}_seed{self.seed}_{digest}"
+        words = f"{self.dataset}_{self.short_name}_epochs{self.epochs}_seed{self.seed}"
+        return result_table.label(words, mine, data_sha256)
 
     def columns(self):
         """Return the columns that identify the row, as strings."""

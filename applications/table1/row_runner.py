@@ -13,19 +13,14 @@ from applications.experiment import sealed_weights
 from applications.experiment import table_runner
 from applications.experiment.command_line import image_source
 from applications.experiment.csv_tables import as_text
-from applications.experiment.provenance import describe_run
 from applications.experiment.result_table import ResultTable
-from applications.experiment.resumable_training import RowFiles
-from applications.experiment.resumable_training import Seconds
-from applications.experiment.resumable_training import train_row
+from applications.experiment.row_trainer import RowTrainer
 from applications.table1 import report
 from applications.table1.compiled_classifier import CompiledClassifier
 from applications.table1.config import ADDED_COLUMNS
 from applications.table1.config import Setting
 from applications.table1.presets import preset_of
 from applications.table1.presets import table_name
-from applications.training.backends import for_fit
-from applications.training.epoch_seeds import EpochSeeds
 from applications.training.epoch_seeds import ShuffledBatches
 
 
@@ -92,28 +87,14 @@ COLUMNS = (
 _LOOKS = 20  # evaluations on the test images during the training of a row
 
 
-class RowRunner:
+class RowRunner(RowTrainer):
     """Train and attack rows one after another. Rows of one shape share a compilation.
 
-    In the output folder, a row in training has `checkpoints/<label>` and
-    `history/<label>.csv`, with a line for each epoch. A trained row has
-    `models/<label>.weights.h5`, the weights of the model that `build_classifier` returns. A
-    row that was killed continues from its last checkpoint, and ends with the same numbers as an
-    undisturbed one.
-
-    Args:
-        data: `ImageData` to train and test on.
-        output: String or path. The output folder.
-        module: String. Name of the module that `python -m` runs, for the provenance.
-        checkpoint_seconds: Float. Minimum time between two checkpoints.
+    The data is `ImageData`. The weights of a trained row are those of the model that
+    `build_classifier` returns. For the arguments see `RowTrainer`.
     """
 
-    def __init__(self, data, output, module, checkpoint_seconds=20.0):
-        self.data = data
-        self.output = pathlib.Path(output)
-        self._module = module
-        self._checkpoint_seconds = checkpoint_seconds
-        self._compiled = None
+    _compiled = None  # the `CompiledClassifier` of the last row's shape
 
     def __call__(self, setting, report=lambda epoch, logs: None):
         """Run a row.
@@ -150,12 +131,7 @@ class RowRunner:
             "train_error": f"{100 * (1 - float(last['accuracy'])):.2f}",
             "preset": preset_of(setting, self.data.first),
             **row,
-            "data": self.data.source,
-            "data_sha256": self.data.sha256,
-            "train_seconds": f"{sum(float(epoch['seconds']) for epoch in history):.0f}",
-            "evaluate_seconds": f"{seconds:.1f}",
-            **describe_run(self._module),
-            "commit": self._files(setting).commit,
+            **self._origin(setting, history, seconds),
         }
 
     def compiled(self, setting):
@@ -173,60 +149,27 @@ class RowRunner:
         """
         compiled = self.compiled(setting)
         compiled.start(setting)
-        return train_row(
+        return self._fit(
             compiled.model,
+            self.batches(setting),
             setting,
-            self.data.sha256,
-            self._files(setting),
-            compiled.steps_per_epoch,
-            self._checkpoint_seconds,
             report,
-            lambda initial_epoch, callbacks: self.fit(
-                setting,
-                initial_epoch,
-                callbacks,
-                # Only logged, never used to choose a model. It uses one draw, and the rate of
-                # the moving mean square.
-                validation_data=self._test_images(),
-                validation_batch_size=500,
-                validation_freq=max(1, setting.epochs // _LOOKS),
-            ),
+            [compiled.rate_monitor],
+            # Only logged, never used to choose a model. It uses one draw, and the rate of the
+            # moving mean square.
+            validation_data=self._test_images(),
+            validation_batch_size=500,
+            validation_freq=max(1, setting.epochs // _LOOKS),
         )
 
-    def fit(self, setting, initial_epoch=0, callbacks=(), **options):
-        """Train from an epoch to the setting's last one, starting from the current state.
-
-        Args:
-            setting: `Setting` of the row.
-            initial_epoch: Integer. Number of epochs that were trained before.
-            callbacks: Sequence of callbacks, in addition to those that seed the epochs and log
-                rate and time.
-            **options: Further keyword arguments of `keras.Model.fit`.
-        """
-        compiled = self.compiled(setting)
+    def batches(self, setting):
+        """Return the training batches, pairs of the numbers of images and their labels."""
         y = self.data.y_train
         numbers = np.arange(len(y), dtype="int32")
-        batches = ShuffledBatches(numbers, y, setting.batch_size, setting.seed)
-        compiled.model.fit(
-            for_fit(batches),
-            shuffle=False,  # the batches shuffle themselves
-            epochs=setting.epochs,
-            initial_epoch=initial_epoch,
-            verbose=0,
-            callbacks=[
-                EpochSeeds(batches, setting.seed),
-                Seconds(),
-                compiled.rate_monitor,
-                *callbacks,
-            ],
-            **options,
-        )
-
-    def _files(self, setting):
-        return RowFiles(self.output, setting, self.data.sha256)
+        return ShuffledBatches(numbers, y, setting.batch_size, setting.seed)
 
     def _save_classifier(self, setting):
-        sealed_weights.save(self.compiled(setting).classifier, self._files(setting).model)
+        sealed_weights.save(self.compiled(setting).classifier, self.files(setting).model)
 
     def _test_images(self):
         first = len(self.data.x_train)

@@ -1,9 +1,8 @@
 """The setting that identifies a row of Table 2, and the rows of both presets."""
 
 import dataclasses
-import hashlib
-import json
 
+from applications.experiment import result_table
 from applications.table2.variants import VARIANTS
 
 # What a short run changes. A learnable rate moves faster, just fast enough to fall from 80 nats
@@ -97,9 +96,8 @@ class TextSetting:
 
     def label(self, data_sha256):
         """Return a unique name for the row's files."""
-        everything = json.dumps([dataclasses.asdict(self), data_sha256], sort_keys=True)
-        digest = hashlib.sha256(everything.encode()).hexdigest()[:8]
-        return f"{self.dataset}_{self.row}_epochs{self.epochs}_seed{self.seed}_{digest}"
+        words = f"{self.dataset}_{self.row}_epochs{self.epochs}_seed{self.seed}"
+        return result_table.label(words, dataclasses.asdict(self), data_sha256)
 
     def columns(self):
         """Return the columns that identify the row, as strings."""

@@ -1,7 +1,6 @@
 """One row of Table 2: train a text model, measure it, and generate texts."""
 
 import json
-import pathlib
 import time
 
 import keras
@@ -11,11 +10,8 @@ from applications.datasets.text_batches import TextBatches
 from applications.datasets.texts import load
 from applications.experiment import provenance
 from applications.experiment.csv_tables import as_text
-from applications.experiment.provenance import describe_run
 from applications.experiment.result_table import ResultTable
-from applications.experiment.resumable_training import RowFiles
-from applications.experiment.resumable_training import Seconds
-from applications.experiment.resumable_training import train_row
+from applications.experiment.row_trainer import RowTrainer
 from applications.models import lstm_vae
 from applications.table2 import evaluation
 from applications.table2 import generation
@@ -23,7 +19,6 @@ from applications.table2 import model_files
 from applications.table2.config import TextSetting
 from applications.table2.config import preset_of
 from applications.training.backends import for_fit
-from applications.training.epoch_seeds import EpochSeeds
 from applications.training.optimizers import one_cycle
 from keras_slashed.callbacks import RateMonitor
 
@@ -37,29 +32,13 @@ COLUMNS = (
 )
 
 
-class TextRowRunner:
+class TextRowRunner(RowTrainer):
     """Train and measure rows one after another.
 
-    In the output folder, a row in training has `checkpoints/<label>` and
-    `history/<label>.csv`, with a line for each epoch. A trained row has
-    `models/<label>.weights.h5` and `.json`, which `model_files.load` reads. Its
+    The data is `TextData`. `model_files.load` reads the model of a trained row. Its
     `measures/<label>.json` has the rate of each latent dimension and the NLL of each document,
-    and `texts/<label>.txt` has the texts that it generates. A row that was killed continues
-    from its last checkpoint, and ends with the same numbers as an undisturbed one.
-
-    Args:
-        data: `TextData` to train and test on.
-        output: String or path. The output folder.
-        module: String. Name of the module that `python -m` runs, for the provenance.
-        checkpoint_seconds: Float. Minimum time between two checkpoints.
+    and `texts/<label>.txt` has the texts that it generates. For the arguments see `RowTrainer`.
     """
-
-    def __init__(self, data, output, module, checkpoint_seconds=20.0):
-        self.data = data
-        self.output = pathlib.Path(output)
-        self._sha256 = data.sha256
-        self._module = module
-        self._checkpoint_seconds = checkpoint_seconds
 
     def __call__(self, setting, report=lambda epoch, logs: None):
         """Run a row.
@@ -72,7 +51,7 @@ class TextRowRunner:
         Returns:
             Dict of strings. The row of the table, then what made it.
         """
-        files = RowFiles(self.output, setting, self._sha256)
+        files = self.files(setting)
         model, history = self.train(setting, report)
         start = time.monotonic()
         test = _some(self.data.test, setting.test_documents)
@@ -102,13 +81,8 @@ class TextRowRunner:
             "validation_reconstruction": as_text(last["val_reconstruction"]),
             "preset": preset_of(setting),
             **row,
-            "label": setting.label(self._sha256),
-            "data": self.data.source,
-            "data_sha256": self._sha256,
-            "train_seconds": f"{sum(float(epoch['seconds']) for epoch in history):.0f}",
-            "evaluate_seconds": f"{seconds:.0f}",
-            **describe_run(self._module),
-            "commit": files.commit,
+            "label": setting.label(self.data.sha256),
+            **self._origin(setting, history, seconds),
         }
 
     def train(self, setting, report=lambda epoch, logs: None):
@@ -127,28 +101,10 @@ class TextRowRunner:
         optimizer = keras.optimizers.Adam(one_cycle(setting.learning_rate, steps, setting.warmup))
         model.compile(optimizer)
         optimizer.build(model.training.trainable_variables)
-        monitor = [RateMonitor()] if setting.has_latent else []
-        callbacks = [EpochSeeds(batches, setting.seed), Seconds(), *monitor]
+        callbacks = [RateMonitor()] if setting.has_latent else []
         callbacks += setting.variant.callbacks(steps, setting.warmup)
-        history = train_row(
-            model.training,
-            setting,
-            self._sha256,
-            RowFiles(self.output, setting, self._sha256),
-            len(batches),
-            self._checkpoint_seconds,
-            report,
-            lambda initial_epoch, more: model.training.fit(
-                for_fit(batches),
-                shuffle=False,  # the batches shuffle themselves
-                epochs=setting.epochs,
-                initial_epoch=initial_epoch,
-                validation_data=for_fit(watched),
-                verbose=0,
-                callbacks=[*callbacks, *more],
-            ),
-        )
-        return model, history
+        validation = {"validation_data": for_fit(watched)}
+        return model, self._fit(model.training, batches, setting, report, callbacks, **validation)
 
 
 def result_table(path):

@@ -5,9 +5,8 @@ import dataclasses
 import keras
 from keras import ops
 
-from applications.training.backends import for_fit
-from applications.training.epoch_seeds import EpochSeeds
 from applications.training.epoch_seeds import ShuffledBatches
+from applications.training.epoch_seeds import fit
 from applications.training.optimizers import one_cycle
 
 EMBEDDING = "embedding"  # name of the layer whose output is perturbed
@@ -112,13 +111,13 @@ def train(model, data, epochs, batch_size, learning_rate, seed, verbose=2):
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
         metrics=[keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")],
     )
-    model.fit(
-        for_fit(batches),
+    fit(
+        model,
+        batches,
+        seed,
         epochs=epochs,
-        shuffle=False,
         validation_data=(data.valid.ids, data.valid.y[:, None]),
         validation_batch_size=500,
-        callbacks=[EpochSeeds(batches, seed)],
         verbose=verbose,
     )
     _, accuracy = model.evaluate(data.test.ids, data.test.y[:, None], batch_size=500, verbose=0)

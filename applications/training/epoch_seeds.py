@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from applications.training.backends import for_fit
+
 
 def set_noise(model, *numbers):
     """Set every seed generator of a model to a state that is derived from integers."""
@@ -62,3 +64,22 @@ class EpochSeeds(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._batches.set_epoch(epoch)
         set_noise(self.model, self._seed, epoch)
+
+
+def fit(model, batches, seed, callbacks=(), **options):
+    """Train a model such that order and noise of an epoch depend only on the epoch's number.
+
+    Args:
+        model: Compiled `keras.Model`.
+        batches: `ShuffledBatches` or `TextBatches`, which shuffle themselves.
+        seed: Integer. Seed of the noise.
+        callbacks: Sequence of callbacks, which follow the one that seeds the epochs.
+        **options: Further keyword arguments of `keras.Model.fit`, such as `epochs`. Its progress
+            is not printed by default.
+
+    Returns:
+        `keras.callbacks.History`, as `fit` returns it.
+    """
+    callbacks = [EpochSeeds(batches, seed), *callbacks]
+    options = {"verbose": 0, **options}
+    return model.fit(for_fit(batches), shuffle=False, callbacks=callbacks, **options)

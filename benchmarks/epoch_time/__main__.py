@@ -24,6 +24,7 @@ from applications.experiment.table_command import table_command
 from applications.table1.config import Setting
 from applications.table1.row_runner import RowRunner
 from applications.training.backends import threads
+from applications.training.epoch_seeds import fit
 from benchmarks.harness import command_line
 from benchmarks.harness import frameworks
 from benchmarks.harness import tables
@@ -38,7 +39,8 @@ def calls(data, setting, folder):
     runner = RowRunner(data, folder, "benchmarks.epoch_time")
     compiled = runner.compiled(setting)
     compiled.start(setting)
-    found = {_FIT: lambda: runner.fit(setting)}
+    monitor, batches = [compiled.rate_monitor], runner.batches(setting)
+    found = {_FIT: lambda: fit(compiled.model, batches, setting.seed, monitor)}
     if frameworks.BACKEND == "jax":
         from benchmarks.epoch_time.hand_written_jax import HandWrittenTraining
 

@@ -10,8 +10,8 @@ import keras_slashed
 from applications.models import mlp
 from applications.table1.compiled_classifier import compile_for_training
 from applications.table1.config import Setting
-from applications.training.epoch_seeds import EpochSeeds
 from applications.training.epoch_seeds import ShuffledBatches
+from applications.training.epoch_seeds import fit
 from applications.training.epoch_seeds import set_noise
 from benchmarks.rate_at_inference.estimates import estimates
 
@@ -92,16 +92,8 @@ def measured(case, data, epochs, told, on_epoch=lambda: None):
     )
     compile_for_training(model, setting, len(batches))
     recorder = BatchMeanSquares(layer)
-    callbacks = [EpochSeeds(batches, case.seed), recorder]
     for epoch in range(max(epochs)):
-        model.fit(
-            batches,
-            shuffle=False,
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            verbose=0,
-            callbacks=callbacks,
-        )
+        fit(model, batches, case.seed, [recorder], initial_epoch=epoch, epochs=epoch + 1)
         on_epoch()
         if epoch + 1 not in epochs:
             continue
