@@ -45,11 +45,7 @@ def markdown(rows, table):
     first = rows[0]
     model = f'{first["model"]} "{first["normalization"]}"'
     text = _HEAD.format(**{**first, "model": model}) + markdown_table(_COLUMNS, cells)
-    made_by = f"`{first['command']}`, data sha256 {first['data_sha256'][:12]}"
-    return (
-        f"{text}\n\nMade by {made_by}. All numbers are in `{table}`.\n\n"
-        f"{provenance.made_by(rows)}\n"
-    )
+    return f"{text}\n\n{provenance.made_at_once(rows, table)}"
 
 
 def criterion(row, kind):

@@ -81,6 +81,20 @@ def made_by(rows):
     return f"Made by (number of rows): {'; '.join(parts)}."
 
 
+def made_at_once(rows, table):
+    """Return the end of the Markdown of rows that one command made.
+
+    Args:
+        rows: List of dicts of strings.
+        table: String. Name of the CSV file.
+    """
+    first = rows[0]
+    return (
+        f"Made by `{first['command']}`, data sha256 {first['data_sha256'][:12]}. "
+        f"All numbers are in `{table}`.\n\n{made_by(rows)}\n"
+    )
+
+
 def groups_of_seeds(rows, deciding):
     """Return a list of groups of rows. The rows of a group differ only in their seed.
 

@@ -57,8 +57,4 @@ def markdown(rows, table):
     ]
     first = rows[0]
     head = _HEAD.format(**{**first, "accuracy": float(first["accuracy"])})
-    return (
-        f"{head}{markdown_table(_COLUMNS, cells)}\n\n"
-        f"Made by `{first['command']}`, data sha256 {first['data_sha256'][:12]}: "
-        f"all numbers are in `{table}`.\n\n{provenance.made_by(rows)}\n"
-    )
+    return f"{head}{markdown_table(_COLUMNS, cells)}\n\n{provenance.made_at_once(rows, table)}"

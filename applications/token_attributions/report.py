@@ -61,11 +61,7 @@ def markdown(rows, words, classes, table):
     longest = max(map(len, columns))
     columns = [column + [""] * (longest - len(column)) for column in columns]
     text += markdown_table(classes, zip(*columns))
-    made_by = f"`{first['command']}`, data sha256 {first['data_sha256'][:12]}"
-    return (
-        f"{text}\n\nMade by {made_by}. All numbers are in `{table}`.\n\n"
-        f"{provenance.made_by(rows)}\n"
-    )
+    return f"{text}\n\n{provenance.made_at_once(rows, table)}"
 
 
 def _largest(words, name):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from applications.training.backends import for_fit
-from applications.training.epoch_seeds import EpochSeeds
 from applications.training.epoch_seeds import ShuffledBatches
+from applications.training.epoch_seeds import fit
 from tests.support import BACKEND
 
 
@@ -43,10 +43,7 @@ def test_fit_sees_each_row_once_an_epoch_in_the_seeds_order():
     seen = _Seen()
     model = keras.Sequential([keras.Input((2,)), seen, keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    history = model.fit(
-        for_fit(batches), epochs=4, initial_epoch=1, shuffle=False, verbose=0,
-        callbacks=[EpochSeeds(batches, 0)],
-    )  # fmt: skip
+    history = fit(model, batches, 0, epochs=4, initial_epoch=1)
     assert len(history.epoch) == 3
     assert batches.begun >= 3, "Keras may begin one to look at it"
     np.testing.assert_allclose(float(seen.total), 3 * x.sum())
