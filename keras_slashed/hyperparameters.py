@@ -10,6 +10,11 @@ def constant(value):
     return lambda shape, dtype=None: ops.full(shape, value, dtype)
 
 
+def wide_dtype(layer):
+    """Return the dtype of scalars and statistics of a layer: float32, or float64 in float64."""
+    return "float64" if layer.variable_dtype == "float64" else "float32"
+
+
 class HyperparameterLayer(keras.layers.Layer):
     """A layer with some variables that are not weights.
 
@@ -30,12 +35,12 @@ class HyperparameterLayer(keras.layers.Layer):
     HYPERPARAMETERS = ()
     TRAINING_STATE = ()
 
-    def add_scalar(self, name, value, dtype="float32"):
-        """Add a non-trainable scalar variable with the given dtype, whatever the dtype policy."""
+    def add_scalar(self, name, value):
+        """Add a non-trainable scalar variable in float32 or wider, whatever the dtype policy."""
         return self.add_weight(
             shape=(),
             initializer=constant(value),
-            dtype=dtype,
+            dtype=wide_dtype(self),
             trainable=False,
             autocast=False,
             name=name,

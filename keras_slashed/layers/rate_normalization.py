@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_slashed.backend import kept_losses
+from keras_slashed.hyperparameters import wide_dtype
 from keras_slashed.keras_faults.shared_layer import count_owner
 from keras_slashed.keras_faults.shared_layer import deserialized_layer
 from keras_slashed.keras_faults.shared_layer import serialized_layer
@@ -181,12 +182,10 @@ class RateNormalization(AmplitudeLayer):
         self.rate_tracker.build(self)
 
     def _add_statistic(self, name, shape):
-        # Small updates would be lost in float16 or bfloat16.
-        dtype = "float64" if self.variable_dtype == "float64" else "float32"
         return self.add_weight(
             shape=shape,
             initializer="zeros",
-            dtype=dtype,
+            dtype=wide_dtype(self),  # small updates would be lost in float16 or bfloat16
             trainable=False,
             autocast=False,
             aggregation="mean",
@@ -231,7 +230,7 @@ class RateNormalization(AmplitudeLayer):
             scale = self._scale(psi, rate, amplitude_mean_square(psi, *kind), amplitude.dtype)
         elif training and self.trainable:
             with kept_losses(self):
-                weights = relative_rate(rate, mask, self.synchronized)
+                weights = relative_rate(rate, psi.dtype, mask, self.synchronized)
                 total, weight = total_square(psi, *kind, mask, weights)
                 flaws = _number_of_flaws(amplitude, self.part, mask, total.dtype)
                 if self.synchronized:
@@ -269,7 +268,7 @@ class RateNormalization(AmplitudeLayer):
     def _recorded_mean_square(self, amplitude, psi, mask, rate):
         """Return the mean square of a batch (NaN if an entry is not finite) and its weight."""
         kind = self.normalization, self.part, mask
-        mean_square = mean_of(*total_square(psi, *kind, relative_rate(rate, mask)))
+        mean_square = mean_of(*total_square(psi, *kind, relative_rate(rate, psi.dtype, mask)))
         flaws = _number_of_flaws(amplitude, self.part, mask, mean_square.dtype)
         of_each = is_of_each_instance(rate)
         _, weight = total_square(psi, *kind, finite_rate(rate) * _UNIT if of_each else rate)

@@ -2,6 +2,7 @@
 
 import numbers
 
+import keras
 from keras import ops
 
 from keras_slashed.backend import sum_over_replicas
@@ -24,7 +25,7 @@ def amplitude_mean_square(psi, normalization, part="both", mask=None, rate=None)
     """
     if normalization == "instance":
         return ops.sum(_squares(psi, part), axis=-1, keepdims=True)
-    weights = relative_rate(rate, mask)
+    weights = relative_rate(rate, psi.dtype, mask)
     return mean_of(*total_square(psi, normalization, part, mask, weights))
 
 
@@ -68,7 +69,7 @@ def mean_of(total, weight):
     return total / ops.where(weight > 0.0, weight, 1.0)
 
 
-def relative_rate(rate, mask=None, synchronized=False):
+def relative_rate(rate, dtype, mask=None, synchronized=False):
     """Return the rates of instances relative to about their largest, and any other rate unchanged.
 
     Both weightings give the same mean square and the same gradients. Without this scaling, the
@@ -77,6 +78,7 @@ def relative_rate(rate, mask=None, synchronized=False):
 
     Args:
         rate: Number, float tensor or None.
+        dtype: String. Dtype of the amplitude. The weights are at least as precise.
         mask: Boolean tensor of the shape of the rates, or None. Where it is False, the rate
             does not count, and the result is 0.
         synchronized: Boolean. Whether all replicas use the same unit, which takes one
@@ -85,6 +87,8 @@ def relative_rate(rate, mask=None, synchronized=False):
     if not is_of_each_instance(rate):
         return rate
     weights = ops.abs(finite_rate(rate))
+    if keras.backend.standardize_dtype(dtype) == "float64":
+        weights = ops.cast(weights, "float64")  # before the division, which would round
     if mask is not None:
         weights = ops.where(ops.cast(mask, "bool"), weights, 0.0)
     # `initial` is the maximum of a batch without rows.

@@ -101,14 +101,13 @@ def scale_to_rate(psi, rate, mean_square, normalization, dtype):
 
     Its shape broadcasts to `(..., K)` for "feature", otherwise to `(..., 1)`.
     """
-    if normalization == "feature":
-        rate = rate / (psi.shape[-1] // 2)
+    parts = psi.shape[-1] // 2 if normalization == "feature" else 1
     dtype = keras.backend.standardize_dtype(dtype)
     # float16 cannot represent a smaller norm, nor its gradient, which is the reciprocal.
     smallest = 2.0**-20 if dtype == "float16" else 1e-20
     # Unlike that of sqrt(rate / x), the derivative of rsqrt of the clamped square does not
     # overflow at the clamp.
-    scale = _root(rate, psi.dtype) * ops.rsqrt(
+    scale = _root(rate, parts, psi.dtype) * ops.rsqrt(
         ops.where(mean_square < smallest, smallest, mean_square)
     )
     return ops.clip(scale, 0.0, _LARGEST_SCALE.get(dtype, _LARGEST_SCALE_ELSEWHERE))
@@ -136,12 +135,12 @@ _LARGEST_SCALE_ELSEWHERE = 2.0**75
 _SMALLEST_SLOPED_RATE = 1e-12
 
 
-def _root(rate, dtype):
-    """Return the square root of the rate, as a column if there is a rate for each instance."""
+def _root(rate, parts, dtype):
+    """Return the root of a part of the rate, as a column if there is a rate for each instance."""
     if isinstance(rate, numbers.Number):
-        return math.sqrt(rate)
-    # Cast first, since the root of a float32 rate is not exact enough for float64 amplitudes.
-    rate = ops.cast(finite_rate(rate), dtype)
+        return math.sqrt(rate / parts)
+    # Cast first, since a quotient in float32 is not exact enough for float64 amplitudes.
+    rate = ops.cast(finite_rate(rate), dtype) / parts
     is_small = ops.logical_not(rate >= _SMALLEST_SLOPED_RATE)
     small = ops.sqrt(ops.where(rate > 0.0, ops.stop_gradient(rate), 0.0))
     root = ops.where(is_small, small, ops.sqrt(ops.where(is_small, 1.0, rate)))

@@ -55,9 +55,8 @@ class FixedRate(HyperparameterLayer):
         super().__init__(**kwargs)
         check_rate("rate", rate)
         self._told = float(rate)
-        dtype = rate_dtype(self)
-        self.value = self.add_scalar("value", self._told, dtype)
-        self.warmup_factor = self.add_scalar("warmup_factor", 1.0, dtype)
+        self.value = self.add_scalar("value", self._told)
+        self.warmup_factor = self.add_scalar("warmup_factor", 1.0)
 
     def assign(self, rate):
         """Change the rate, in compiled functions too.
@@ -83,8 +82,3 @@ class FixedRate(HyperparameterLayer):
 
     def get_config(self):
         return {**super().get_config(), "rate": float(self)}
-
-
-def rate_dtype(layer):
-    """Return the dtype of a layer's rate: float32 or wider."""
-    return "float64" if layer.variable_dtype == "float64" else "float32"

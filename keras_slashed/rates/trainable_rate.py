@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_slashed.hyperparameters import constant
-from keras_slashed.rates.fixed_rate import rate_dtype
+from keras_slashed.hyperparameters import wide_dtype
 from keras_slashed.validation import check_rate
 
 
@@ -30,7 +30,7 @@ class TrainableRate(keras.layers.Layer):
         weight = self.add_weight(
             shape=(),
             initializer=constant(self.initial / self.scale),
-            dtype=rate_dtype(self),
+            dtype=wide_dtype(self),
             trainable=True,
             autocast=False,
             name=self.WEIGHT,

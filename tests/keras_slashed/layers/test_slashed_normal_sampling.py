@@ -9,6 +9,7 @@ from keras_slashed.layers import SlashedNormalSampling
 from keras_slashed.ops import amplitude_to_normal
 from keras_slashed.ops import householder_rotation
 from tests.support import BACKEND
+from tests.support import dtype_enabled
 from tests.support import gradient
 from tests.support import random_amplitude
 from tests.support import to_numpy
@@ -178,6 +179,24 @@ def test_loss(kl_weight, mask, training):
     assert keras.backend.standardize_dtype(loss.dtype) == "float32"
     assert tuple(loss.shape) == ()
     np.testing.assert_allclose(to_numpy(loss), expected, rtol=1e-6)
+
+
+@pytest.fixture
+def floatx64():
+    with dtype_enabled("float64"):
+        keras.config.set_floatx("float64")
+        yield
+        keras.config.set_floatx("float32")
+
+
+def test_loss_in_float64(floatx64):
+    """A weight of 0.1 in float32 is wrong in the eighth digit."""
+    amplitude = np.random.default_rng(0).normal(size=(8, 4))
+    layer = SlashedNormalSampling(0.1)
+    layer(amplitude, training=True)
+    (loss,) = layer.losses
+    assert keras.backend.standardize_dtype(loss.dtype) == "float64"
+    np.testing.assert_allclose(to_numpy(loss), 0.1 * np.sum(amplitude**2) / 8, rtol=1e-14)
 
 
 @pytest.mark.parametrize("arguments", [{"num_samples": 3}, {"inference": "mean"}])

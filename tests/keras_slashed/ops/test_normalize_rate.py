@@ -273,6 +273,24 @@ def test_a_rate_for_each_instance(part, dtype):
 
 
 @every_normalization
+@pytest.mark.parametrize("rate", [1.0, [1.0, 1.1, 2.2]], ids=["scalar", "each"])
+def test_a_float32_rate_is_exact_for_a_float64_amplitude(rate, normalization):
+    """With five latent dimensions, a fifth of it in float32 is wrong in the eighth digit."""
+    rate = np.float32(rate)
+    with dtype_enabled("float64"):
+        amplitude = tensor(np.random.default_rng(0).normal(size=(3, 10)), "float64")
+        scaled = normalize_rate(amplitude, tensor(rate, "float32"), normalization)
+    rates = rates_of_latents(to_numpy(scaled), "both")
+    expected = np.broadcast_to(np.float64(rate), 3)
+    rtol = TOLERANCE["float64"]
+    np.testing.assert_allclose(rates.sum(axis=1).mean(), expected.mean(), rtol=rtol)
+    if normalization == "instance":
+        np.testing.assert_allclose(rates.sum(axis=1), expected, rtol=rtol)
+    if normalization == "feature":
+        np.testing.assert_allclose(rates.mean(axis=0), expected.mean() / 5, rtol=rtol)
+
+
+@every_normalization
 def test_gradient_with_respect_to_a_scalar_rate(normalization):
     """The scaled amplitude goes with the root of the rate: d psi / d rate = psi / (2 rate)."""
     amplitude = random_amplitude(SHAPE)

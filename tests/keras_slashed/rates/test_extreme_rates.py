@@ -199,11 +199,10 @@ def test_relative_rate():
     """In units of the largest that counts; what is no rate for each instance stays."""
     rates = np.array([1e30, 2e30, 4e30, 3e38], "float32")
     mask = np.array([True, True, True, False])
-    np.testing.assert_allclose(
-        to_numpy(relative_rate(ops.convert_to_tensor(rates), mask)), [0.25, 0.5, 1.0, 0.0], 1e-6
-    )
-    assert relative_rate(None) is None
-    assert relative_rate(2.0) == 2.0
+    weights = to_numpy(relative_rate(ops.convert_to_tensor(rates), "float32", mask))
+    np.testing.assert_allclose(weights, [0.25, 0.5, 1.0, 0.0], 1e-6)
+    assert relative_rate(None, "float32") is None
+    assert relative_rate(2.0, "float32") == 2.0
     scalar = ops.convert_to_tensor(2.0)
-    assert relative_rate(scalar) is scalar
-    np.testing.assert_array_equal(to_numpy(relative_rate(ops.zeros(3))), 0.0)
+    assert relative_rate(scalar, "float32") is scalar
+    np.testing.assert_array_equal(to_numpy(relative_rate(ops.zeros(3), "float32")), 0.0)
