@@ -104,18 +104,17 @@ class CompiledClassifier:
         classifier: Model that maps images to logits, with one draw.
         model: Model that maps indices of images to logits, with training images before test images.
         rate_monitor: `RateMonitor` to pass to `model.fit` and `model.evaluate`.
-        steps_per_epoch: Integer. Training steps in an epoch.
     """
 
     def __init__(self, setting, data):
         self.shape = setting.shape()
         self._data = data
-        self.steps_per_epoch = math.ceil(len(data.x_train) / setting.batch_size)
         self.classifier = build_classifier(setting, data)
         store = ImageStore(np.concatenate([data.x_train, data.x_test]), name="images")
         number = keras.Input((), dtype="int32", name="number")
         self.model = keras.Model(number, self.classifier(store(number)))
-        compile_for_training(self.model, setting, self.steps_per_epoch)
+        steps_per_epoch = math.ceil(len(data.x_train) / setting.batch_size)
+        compile_for_training(self.model, setting, steps_per_epoch)
         optimizer = self.model.optimizer
         optimizer.build(self.model.trainable_variables)
         self._optimizer_start = [_copy(variable) for variable in optimizer.variables]
