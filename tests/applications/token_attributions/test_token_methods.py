@@ -161,7 +161,9 @@ def test_padding_has_no_nats(transformer):
     ids = np.where(MASK, rng.integers(1, 9, MASK.shape), 0)
     classifier = methods.Classifier(transformer)
     mean, noise = transformer.table.mean(axis=0), transformer.table.std(axis=0)
-    found = methods.methods(classifier, ids, mean, noise, 0.01, 2, 4, seed=0)
+    # Two steps may leave a short sentence at the start, which is 0.
+    steps = 4
+    found = methods.methods(classifier, ids, mean, noise, 0.01, steps, 4, seed=0)
     assert len(found) == 10
     for name, (function, _) in found.items():
         maps = function(transformer.table[ids], MASK, Y)
@@ -169,9 +171,7 @@ def test_padding_has_no_nats(transformer):
         assert np.all(np.isfinite(maps))
         if name.startswith("amplitude"):
             assert np.all(maps[~MASK] == 0)
-            # A short sentence may still be at the start after two steps, which is 0.
-            assert np.all(maps[MASK] >= 0)
-            assert np.sum(maps.sum(axis=1) > 0) >= len(maps) - 1
+            assert np.all(maps[MASK] > 0)
 
 
 def test_the_width_and_the_heads():
