@@ -59,6 +59,9 @@ def calibrate(model, x, batch_size=32, verbose=0, include_frozen=False):
     >>> keras_slashed.calibration.calibrate(model, x)
     >>> round(keras_slashed.metrics.rate(model, x), 4)
     2.0
+
+    Reference:
+        Slashed Normal, appendix E.1, on the running statistics, which this replaces by exact ones.
     """
     calibration = Calibration(model, include_frozen)
     if calibration.only_frozen:

@@ -54,6 +54,9 @@ class RateCalibration(keras.callbacks.Callback):
     ... )
     >>> round(history.history["val_bottleneck_rate"][0], 4)
     2.0
+
+    Reference:
+        Slashed Normal, appendix E.1, on the running statistics, which this replaces by exact ones.
     """
 
     def __init__(self, x, batch_size=32, verbose=0):

@@ -50,6 +50,9 @@ class AmplitudeDistribution:
             A tensor of shape `(..., D)`, or `(..., S, D)` with `num_samples=S`, in the dtype of the
             amplitude. Without a scale matrix, D is K. The gradients of the tensor reach the
             amplitude, the rotation and the prior.
+
+        Raises:
+            ValueError: If `num_samples` is neither None nor a positive integer.
         """
         check_num_samples(num_samples)
         # Draw for each entry of the batch, even if only the prior has its axes.
@@ -60,6 +63,9 @@ class AmplitudeDistribution:
 
     def log_prob(self, z):
         """Return the log-density of the posterior, on its own subspace if it is degenerate.
+
+        With independent dimensions it is
+        `-sum_k [((z_k - mean_k) / stddev_k)^2 / 2 + log stddev_k + log(2 pi) / 2]`.
 
         A z that is off the subspace by more than rounding has the log-density `-inf`, as in SciPy,
         and a gradient of 0. On the subspace the density and its gradients are finite. In divisions,
@@ -74,7 +80,10 @@ class AmplitudeDistribution:
                 matrix, D is K.
 
         Returns:
-            A tensor of shape `(...)` in float32 or wider.
+            A tensor of shape `(...)` in nats, in float32 or wider.
+
+        Raises:
+            ValueError: If the shape of z does not fit the distribution.
         """
         return self._log_prob(z, self._relative_mean, self._relative_log_stddev(), self._rotation)
 

@@ -110,7 +110,10 @@ class MultivariateSlashedNormal(AmplitudeDistribution):
         return scale @ ops.swapaxes(scale, -1, -2)
 
     def entropy(self):
-        """Return the differential entropy on the subspace of the distribution, (...), in nats."""
+        """Return the differential entropy on the subspace of the distribution, (...), in nats.
+
+        It is `log det(2 pi e C) / 2`, where C is the covariance on the subspace.
+        """
         log_stddev = self._relative_log_stddev()
         if self._prior_scale is None:
             rank, log_determinant = self._size, ops.sum(log_stddev, axis=-1)

@@ -75,7 +75,11 @@ class SlashedNormal(AmplitudeDistribution):
         return cast_in_range(stddev + ops.expand_dims(self._zeros, -1), self._amplitude.dtype)
 
     def entropy(self):
-        """Return the differential entropy on the subspace of the distribution, (...), in nats."""
+        """Return the differential entropy on the subspace of the distribution, (...), in nats.
+
+        It is `sum_k log stddev_k + r / 2 log(2 pi e)` over the r dimensions with a prior standard
+        deviation other than 0.
+        """
         log_stddev, is_kept = self._log_stddev(self._relative_log_stddev())
         return entropy_of(_sum(is_kept), _sum(log_stddev)) + self._zeros
 

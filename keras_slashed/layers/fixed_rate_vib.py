@@ -11,7 +11,8 @@ from keras_slashed.ops.floats import clip_amplitude
 
 def _read_only(part, name):
     """Return a property that reads an attribute of one of the layer's two sublayers."""
-    return property(lambda self: getattr(getattr(self, part), name))
+    text = f"The argument `{name}` of the layer."
+    return property(lambda self: getattr(getattr(self, part), name), doc=text)
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
@@ -19,13 +20,15 @@ class FixedRateVIB(AmplitudeLayer):
     """A variational information bottleneck with a fixed rate.
 
     `RateNormalization` scales the amplitude to the rate, then `SlashedNormalSampling`
-    draws from its posterior. Insert the layer where you would insert `Dropout`, in front
-    of the layer that reads the latent. You set the rate directly: the loss needs no KL
-    term, and there is no KL weight to tune.
+    draws from its posterior: `psi = sqrt(rate / s) (a + bi)`, where `s` is the mean square
+    that `normalization` selects, and `z = sqrt(2) Re(psi) + stdplus(sqrt(2) Im(psi)) eps`
+    with standard normal noise `eps`. Insert the layer where you would insert `Dropout`, in
+    front of the layer that reads the latent. You set the rate directly: the loss needs no
+    KL term, and there is no KL weight to tune.
 
-    During training the layer draws. At inference it returns the posterior mean, which is
-    deterministic, as `Dropout` is. With `inference="sample"` it also draws at inference,
-    for predictions that are averaged over several draws.
+    During training the layer draws. At inference it returns the posterior mean,
+    `sqrt(2) Re(psi)`, which is deterministic, as `Dropout` is. With `inference="sample"` it
+    also draws at inference, for predictions that are averaged over several draws.
 
     All instances have the same weight. The `sample_weight` and `class_weight` arguments of
     `fit()` affect neither the mean square, nor the mean rate in the loss, nor the rate that
@@ -76,6 +79,11 @@ class FixedRateVIB(AmplitudeLayer):
 
     Output shape:
         `(batch, ..., K)`, or `(batch, ..., S, K)` with `num_samples=S`.
+
+    Attributes:
+        rate_normalization: `RateNormalization`. Called on an amplitude, it returns the one from
+            which the layer draws.
+        sampling: `SlashedNormalSampling` without a prior, which draws and adds the loss.
 
     Raises:
         ValueError: If an argument is out of range, the last axis has an odd length, or the

@@ -43,9 +43,12 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
     layer sums the rate over all axes but the first, averages it over the batch, and passes
     `kl_weight` times the result to `add_loss`. With a mask, the average is over the rows that
     have an instance that counts. The `sample_weight` and `class_weight` arguments of `fit()` do
-    not reach any layer and do not weight this loss. Keras divides its own losses by the number
-    of entries that count. If your loss is one for each position of a sequence, a `kl_weight` of
-    1 over the mean number of positions gives the evidence lower bound of one position.
+    not reach any layer and do not weight this loss. Keras' own losses are means over the
+    features: for the evidence lower bound of an input, multiply them by the number of features,
+    as in `lambda x, mean: 784 * keras.losses.binary_crossentropy(x, mean)`. Keras also divides
+    its losses by the number of entries that count. If your loss is one for each position of a
+    sequence, a `kl_weight` of 1 over the mean number of positions gives the evidence lower bound
+    of one position.
 
     A prior and a rotation may come from other layers, for a hierarchy of latents or for a prior
     that a network computes. The loss of this layer never depends on them: they learn through z

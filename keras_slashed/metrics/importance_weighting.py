@@ -131,8 +131,9 @@ def importance_weighted_nll(
         verbose: 0, 1, 2 or "auto". Progress bar.
 
     Returns:
-        An `NLLEstimate` in nats, with `estimate`, `standard_error` (over instances, NaN for a
-        single one) and `values` (None unless `return_values=True`). Weights are added in float64.
+        An `NLLEstimate` in nats, with the floats `estimate` and `standard_error` (over instances,
+        NaN for a single one), and `values`, an array of shape `(N,)` (None unless
+        `return_values=True`). Weights are added in float64.
 
     Raises:
         ValueError: If a number is not a positive integer, the log-likelihood is not one number

@@ -33,6 +33,9 @@ class Rate(keras.metrics.Mean):
         sample_weight: Float or boolean tensor of shape `(batch, ...)`, or of the first axes of
             that shape. Weights or a mask. Values with a weight of 0 may be arbitrary.
 
+    Raises:
+        ValueError: If the last axis has an odd length, or `sample_weight` has another shape.
+
     Example:
 
     >>> metric = keras_slashed.metrics.Rate()

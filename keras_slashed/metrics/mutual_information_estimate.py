@@ -81,8 +81,8 @@ def mutual_information(
         verbose: 0, 1, 2 or "auto". Progress bars of the encoding and of the pairs.
 
     Returns:
-        A `MutualInformationEstimate` with `estimate`, `standard_error` (NaN for a single
-        instance) and `cap`.
+        A `MutualInformationEstimate` with three floats in nats: `estimate`, `standard_error` (NaN
+        for a single instance) and `cap`, the largest value that the estimate can have.
 
     Raises:
         ValueError: If a number is not a positive integer, the latent dimensions of a posterior

@@ -84,7 +84,8 @@ def stdplus(x):
 
     Returns:
         A tensor of the shape and dtype of `x`. `stdplus(-inf)` is 0, `stdplus(inf)` is inf, and
-        NaN stays NaN. It is differentiable to every order, on JAX in forward mode too.
+        NaN stays NaN. It is differentiable to every order, on JAX in forward mode too. The
+        derivative is `x y / (y^2 - 1)`, and `1 / sqrt(2)` at 0.
 
     Example:
 
@@ -92,13 +93,15 @@ def stdplus(x):
     [0.3982, 1.0, 1.7738]
 
     Reference:
-        Slashed Normal, Eq. 13 and appendix A.
+        Slashed Normal, Eq. 13 and 31 and appendix A.
     """
     return _apply(Stdplus, x)
 
 
 def log_stdplus(x):
     """Compute the natural logarithm of `stdplus(x)`, accurately near 0 and far to the left.
+
+    `r = 2 log_stdplus(x)` is the number of the sign of x with `expm1(r) - r = x^2`.
 
     Args:
         x: Float tensor of any shape. It may also be a Keras variable, `KerasTensor`, NumPy

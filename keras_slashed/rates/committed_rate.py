@@ -23,7 +23,7 @@ class CommittedRate(TrainableRate):
         inputs: None. Call the layer as `rate()`.
 
     Output shape:
-        A scalar.
+        A scalar, in nats.
 
     Raises:
         ValueError: If an argument is not a positive, finite number.
@@ -35,7 +35,7 @@ class CommittedRate(TrainableRate):
     6.5
 
     Reference:
-        Slashed Normal, section 4.2 and appendix F.
+        Slashed Normal, sections 4.2 and 6.2.
     """
 
     WEIGHT = "excess"

@@ -25,7 +25,7 @@ class FixedRate(HyperparameterLayer):
         inputs: None. Call the layer as `rate()`.
 
     Output shape:
-        A scalar.
+        A scalar, in nats.
 
     Attributes:
         value: Scalar variable. The rate in nats.

@@ -27,7 +27,7 @@ class LearnableRate(TrainableRate):
         inputs: None. Call the layer as `rate()`.
 
     Output shape:
-        A scalar.
+        A scalar, in nats.
 
     Raises:
         ValueError: If an argument is not a positive, finite number.
@@ -39,7 +39,7 @@ class LearnableRate(TrainableRate):
     (20.0, 1)
 
     Reference:
-        Slashed Normal, appendix F, "Decoupling KL divergence".
+        Slashed Normal, section 6.2, "Decoupling KL divergence with batch normalization".
     """
 
     def __init__(self, initial, scale=1.0, **kwargs):

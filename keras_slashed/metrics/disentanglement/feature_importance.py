@@ -96,8 +96,10 @@ def dci(
         verbose: 0, 1, 2 or "auto". Progress bar of the encoding.
 
     Returns:
-        A `DCI` with `disentanglement`, `completeness`, `informativeness`, `standard_errors`,
-        `importance` and `scores`.
+        A `DCI` with the floats `disentanglement`, `completeness` and `informativeness`, their
+        `standard_errors` of shape `(3,)`, `importance` of shape `(K, F)` (of each latent dimension
+        for the prediction of each factor) and `scores` of shape `(F,)` (how well each factor is
+        predicted).
 
     Raises:
         ValueError: If an argument is out of range, `factors` is not an integer array with a row

@@ -93,8 +93,9 @@ def mutual_information_gap(
         verbose: 0, 1, 2 or "auto". Progress bar of the encoding.
 
     Returns:
-        A `MutualInformationGap` with `estimate`, `standard_error`, `gaps`, `information` and
-        `entropies`.
+        A `MutualInformationGap` with `estimate` (a float, the mean of the gaps), its
+        `standard_error`, `gaps` of shape `(F,)`, `information` of shape `(K, F)` in nats (between
+        each latent dimension and each factor) and `entropies` of shape `(F,)` in nats.
 
     Raises:
         ValueError: If an argument is out of range, `factors` is not an integer array with a row

@@ -84,7 +84,9 @@ def factor_vae_score(
         verbose: 0, 1, 2 or "auto". Progress bar of the encoding.
 
     Returns:
-        A `FactorVAEScore` with `estimate`, `standard_error`, `votes` and `active`.
+        A `FactorVAEScore` with `estimate` (a float from 0 to 1), its `standard_error`, `votes` (an
+        integer array of shape `(K, F)`: how often dimension k varied least while factor f was
+        fixed) and `active` (a boolean array of shape `(K,)`: which dimensions could be voted for).
 
     Raises:
         ValueError: If an argument is out of range, `factors` is not an integer array with a row
