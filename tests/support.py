@@ -6,6 +6,7 @@ does not lean on the code it tests.
 
 import contextlib
 import importlib
+import itertools
 import os
 import pathlib
 import shutil
@@ -177,3 +178,18 @@ def random_amplitude(shape, dtype="float32", scale=1.0, seed=0):
 def total_loss(layer):
     """Return the sum of what a layer or model added to the loss in its last call."""
     return sum(float(to_numpy(loss)) for loss in layer.losses)
+
+
+def assert_some_inputs_may_be_symbolic(function, *arguments):
+    """Check a function whose arguments are symbolic one at a time, and all but one."""
+    expected = function(*arguments)
+    for index in range(len(arguments)):
+        for chosen in ({index}, set(range(len(arguments))) - {index}):
+            inputs = {i: keras.Input(batch_shape=tuple(arguments[i].shape)) for i in sorted(chosen)}
+            outputs = function(*(inputs.get(i, x) for i, x in enumerate(arguments)))
+            # Outputs that depend on none of the chosen arguments have values already.
+            symbolic = [isinstance(output, keras.KerasTensor) for output in outputs]
+            outputs, values = (list(itertools.compress(x, symbolic)) for x in (outputs, expected))
+            computed = keras.Model(list(inputs.values()), outputs)([arguments[i] for i in inputs])
+            for one, other in zip(keras.tree.flatten(computed), values, strict=True):
+                np.testing.assert_allclose(to_numpy(one), to_numpy(other), rtol=1e-4, atol=1e-5)

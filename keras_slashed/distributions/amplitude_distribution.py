@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_slashed.keras_faults.symbolic_operands import alike
 from keras_slashed.ops.amplitude import rate_of
 from keras_slashed.ops.amplitude import relative_log_stddev
 from keras_slashed.ops.amplitude import relative_normal
@@ -20,14 +21,26 @@ class AmplitudeDistribution:
     A subclass sets `_prior`: the prior mean, the prior standard deviation and S0, where only one
     of the last two is not None. It also sets `_size`, `_batch`, `_zeros` (zeros of the batch
     shape) and, if it has a P, `_rotation`. It defines `_log_prob` and `entropy`.
+
+    Args:
+        amplitude: Float tensor of shape `(..., 2K)`.
+        **others: Float tensors or None. The other arguments of the subclass. Each becomes an
+            attribute with an underscore before its name, in the dtype of the computation.
     """
 
     _rotation = None
 
-    def __init__(self, amplitude):
-        self._amplitude = to_amplitude(amplitude)
+    def __init__(self, amplitude, **others):
+        given = [None if x is None else to_float_tensor(x) for x in others.values()]
+        self._amplitude, *given = alike(to_amplitude(amplitude), *given)
         self._psi = widen_amplitude(self._amplitude)
         self._relative_mean, self._relative_stddev = relative_normal(self._psi)
+        self._others = {
+            name: None if x is None else ops.cast(x, self._relative_mean.dtype)
+            for name, x in zip(others, given)
+        }
+        for name, value in self._others.items():
+            setattr(self, f"_{name}", value)
 
     @property
     def mean(self):
@@ -85,12 +98,15 @@ class AmplitudeDistribution:
         Raises:
             ValueError: If the shape of z does not fit the distribution.
         """
-        return self._log_prob(z, self._relative_mean, self._relative_log_stddev(), self._rotation)
+        z, posterior = self._with(z)
+        log_stddev = posterior._relative_log_stddev()
+        return posterior._log_prob(z, posterior._relative_mean, log_stddev, posterior._rotation)
 
     def prior_log_prob(self, z):
         """Return the log-density of the prior. See `log_prob` for z and the result."""
-        zeros = ops.zeros_like(self._relative_mean)
-        return self._log_prob(z, zeros, zeros, None)
+        z, posterior = self._with(z)
+        zeros = ops.zeros_like(posterior._relative_mean)
+        return posterior._log_prob(z, zeros, zeros, None)
 
     def kl_divergence(self):
         """Return the rate `|psi|^2` in nats, of shape (...), in float32 or wider.
@@ -108,5 +124,9 @@ class AmplitudeDistribution:
     def _relative_log_stddev(self):
         return relative_log_stddev(self._psi)
 
-    def _widened(self, x):
-        return None if x is None else ops.cast(to_float_tensor(x), self._relative_mean.dtype)
+    def _with(self, z):
+        """Return z as a float tensor and the distribution, both symbolic if one of them is."""
+        z, amplitude = alike(to_float_tensor(z), self._amplitude)
+        if amplitude is self._amplitude:
+            return z, self
+        return z, type(self)(amplitude, **self._others)

@@ -11,7 +11,6 @@ from keras_slashed.distributions.density import standardized
 from keras_slashed.distributions.scale_matrix import ScaleMatrix
 from keras_slashed.distributions.scale_matrix import unrotated
 from keras_slashed.ops.floats import epsilon
-from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.validation import check_batches
 from keras_slashed.validation import check_matrix_shape
 from keras_slashed.validation import check_vector_shape
@@ -69,11 +68,13 @@ class MultivariateSlashedNormal(AmplitudeDistribution):
     """
 
     def __init__(self, amplitude, rotation=None, prior_mean=None, prior_scale=None):
-        super().__init__(amplitude)
+        super().__init__(
+            amplitude,
+            rotation=rotation,
+            prior_mean=0.0 if prior_mean is None else prior_mean,
+            prior_scale=prior_scale,
+        )
         shape = self._amplitude.shape
-        self._rotation = self._widened(rotation)
-        self._prior_mean = self._widened(0.0 if prior_mean is None else prior_mean)
-        self._prior_scale = self._widened(prior_scale)
         self._prior = self._prior_mean, None, self._prior_scale
         self._size = shape[-1] // 2
         leading = {"amplitude": shape[:-1], "prior_mean": self._prior_mean.shape[:-1]}
@@ -100,7 +101,7 @@ class MultivariateSlashedNormal(AmplitudeDistribution):
         factors = [x for x in (self._prior_scale, self._rotation) if x is not None]
         factors = factors or [ops.eye(self._size, dtype=self._relative_mean.dtype)]
         factor = factors[0] @ factors[1] if len(factors) == 2 else factors[0]
-        factor = factor * ops.expand_dims(self._relative_stddev, -2)
+        factor = ops.expand_dims(self._relative_stddev, -2) * factor
         return factor + ops.expand_dims(ops.expand_dims(self._zeros, -1), -1)
 
     @property
@@ -126,7 +127,6 @@ class MultivariateSlashedNormal(AmplitudeDistribution):
         return entropy_of(rank, log_determinant) + self._zeros
 
     def _log_prob(self, z, mean, log_stddev, rotation):
-        z = to_float_tensor(z)
         count = axes_for_draws(tuple(z.shape), self._batch, self._size)
         rounding = epsilon(z, self._amplitude)
         z = ops.cast(z, mean.dtype)

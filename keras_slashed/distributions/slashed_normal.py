@@ -10,7 +10,6 @@ from keras_slashed.distributions.density import log_density
 from keras_slashed.distributions.density import standardized
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import epsilon
-from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.reparameterize import on_prior
 from keras_slashed.validation import check_batches
 from keras_slashed.validation import check_vector_shape
@@ -54,10 +53,12 @@ class SlashedNormal(AmplitudeDistribution):
     """
 
     def __init__(self, amplitude, prior_mean=None, prior_stddev=None):
-        super().__init__(amplitude)
+        super().__init__(
+            amplitude,
+            prior_mean=0.0 if prior_mean is None else prior_mean,
+            prior_stddev=1.0 if prior_stddev is None else prior_stddev,
+        )
         self._size = self._amplitude.shape[-1] // 2
-        self._prior_mean = self._widened(0.0 if prior_mean is None else prior_mean)
-        self._prior_stddev = self._widened(1.0 if prior_stddev is None else prior_stddev)
         check_vector_shape("prior_mean", self._prior_mean.shape, self._size)
         check_vector_shape("prior_stddev", self._prior_stddev.shape, self._size)
         self._prior = self._prior_mean, self._prior_stddev
@@ -94,7 +95,6 @@ class SlashedNormal(AmplitudeDistribution):
     def _log_prob(self, z, relative_mean, relative_log_stddev, rotation):
         del rotation  # independent normals have none
         mean = self._mean_of(relative_mean)
-        z = to_float_tensor(z)
         count = axes_for_draws(tuple(z.shape), self._batch, self._size)
         rounding = epsilon(z, self._amplitude)
         z = ops.cast(z, mean.dtype)

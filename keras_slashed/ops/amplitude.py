@@ -4,6 +4,7 @@ import math
 
 from keras import ops
 
+from keras_slashed.keras_faults.symbolic_operands import alike
 from keras_slashed.one_tensor import check_one_tensor
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import cast_in_range
@@ -53,14 +54,17 @@ def amplitude_to_normal(amplitude, prior_mean=None, prior_stddev=None):
         Slashed Normal, Eq. 15.
     """
     amplitude = to_amplitude(amplitude)
+    prior_mean = _prior("prior_mean", prior_mean, amplitude.shape)
+    prior_stddev = _prior("prior_stddev", prior_stddev, amplitude.shape)
+    amplitude, prior_mean, prior_stddev = alike(amplitude, prior_mean, prior_stddev)
     dtype = amplitude.dtype
     mean, stddev = relative_normal(widen_amplitude(amplitude))
     if prior_stddev is not None:
-        prior_stddev = _prior("prior_stddev", prior_stddev, amplitude.shape, mean.dtype)
+        prior_stddev = ops.cast(prior_stddev, mean.dtype)
         mean = prior_stddev * mean
         stddev = ops.abs(prior_stddev) * stddev
     if prior_mean is not None:
-        mean = _prior("prior_mean", prior_mean, amplitude.shape, mean.dtype) + mean
+        mean = ops.cast(prior_mean, mean.dtype) + mean
     return cast_in_range(mean, dtype), cast_in_range(stddev, dtype)
 
 
@@ -113,14 +117,17 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
     check_one_tensor("stddev", stddev)
     mean, stddev = to_float_tensor(mean), to_float_tensor(stddev)
     _check_same_latents(mean.shape, stddev.shape)
+    amplitude_shape = (*mean.shape[:-1], 2 * mean.shape[-1])
+    prior_mean = _prior("prior_mean", prior_mean, amplitude_shape)
+    prior_stddev = _prior("prior_stddev", prior_stddev, amplitude_shape)
+    mean, stddev, prior_mean, prior_stddev = alike(mean, stddev, prior_mean, prior_stddev)
     dtype = mean.dtype
     real = at_least_float32(mean)
     stddev = ops.cast(stddev, real.dtype)
-    amplitude_shape = (*mean.shape[:-1], 2 * mean.shape[-1])
     if prior_mean is not None:
-        real = real - _prior("prior_mean", prior_mean, amplitude_shape, real.dtype)
+        real = real - ops.cast(prior_mean, real.dtype)
     if prior_stddev is not None:
-        prior_stddev = _prior("prior_stddev", prior_stddev, amplitude_shape, real.dtype)
+        prior_stddev = ops.cast(prior_stddev, real.dtype)
         real = real / prior_stddev
         stddev = stddev / ops.abs(prior_stddev)
     real = real / _SQRT_2
@@ -195,10 +202,13 @@ def rate_of(psi):
     return ops.sum(ops.square(psi), axis=-1)
 
 
-def _prior(name, value, amplitude_shape, dtype):
+def _prior(name, value, amplitude_shape):
+    """Return a parameter of the prior as a float tensor whose shape fits, or None."""
+    if value is None:
+        return None
     value = to_float_tensor(value)
     check_prior_shape(name, value.shape, amplitude_shape)
-    return ops.cast(value, dtype)
+    return value
 
 
 def _check_same_latents(mean_shape, stddev_shape):

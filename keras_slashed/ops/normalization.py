@@ -6,6 +6,7 @@ import numbers
 import keras
 from keras import ops
 
+from keras_slashed.keras_faults.symbolic_operands import alike
 from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import finite_rate
 from keras_slashed.ops.floats import to_amplitude
@@ -81,17 +82,19 @@ def normalize_rate(
         if not isinstance(mask, keras.KerasTensor):
             mask = ops.convert_to_tensor(mask, "bool")
         check_mask_shape(mask.shape, amplitude.shape)
+    if mean_square is not None:
+        mean_square = _given_mean_square(mean_square, normalization, amplitude.shape[-1] // 2)
     if isinstance(rate, numbers.Number):
         check_rate("rate", rate)
+        amplitude, mean_square = alike(amplitude, mean_square)
     else:
         rate = to_float_tensor(rate)
         check_rate_shape(rate.shape, amplitude.shape)
+        amplitude, mean_square, rate = alike(amplitude, mean_square, rate)
     psi = unmasked(widen_amplitude(amplitude), mask)
     if mean_square is None:
         mean_square = amplitude_mean_square(psi, normalization, part, mask, rate)
-    else:
-        mean_square = _given_mean_square(mean_square, normalization, amplitude.shape[-1] // 2)
-        mean_square = ops.cast(mean_square, psi.dtype)
+    mean_square = ops.cast(mean_square, psi.dtype)
     scale = scale_to_rate(psi, rate, mean_square, normalization, amplitude.dtype)
     return cast_in_range(scaled(psi, scale, normalization, part, mask), amplitude.dtype)
 

@@ -11,6 +11,7 @@ from keras_slashed.layers import SlashedNormalSampling
 from keras_slashed.ops import householder_rotation
 from keras_slashed.ops.replica_seed import ReplicaSeedGenerator
 from tests.support import FLOAT_DTYPES
+from tests.support import assert_some_inputs_may_be_symbolic
 from tests.support import at_once
 from tests.support import compiled
 from tests.support import dtype_enabled
@@ -455,6 +456,19 @@ def test_functional_model():
     computed = at_once(lambda *values: model(list(values)))(*values)
     for one, other in zip(computed, at_once(function)(*values), strict=True):
         np.testing.assert_allclose(to_numpy(one), to_numpy(other), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("has_scale", [True, False])
+def test_some_inputs_are_symbolic(has_scale):
+    amplitude, rotation, prior_mean, scale = (tensor(x, "float32") for x in arrays(3, 3, 2))
+    amplitude, z = amplitude[None], prior_mean[None]  # the prior mean is on the range of S0
+
+    def function(amplitude, rotation, z, *scale):
+        posterior = MultivariateSlashedNormal(amplitude, rotation, prior_mean, *scale)
+        values = posterior.mean, posterior.covariance, posterior.entropy(), posterior.log_prob(z)
+        return *values, posterior.kl_divergence()
+
+    assert_some_inputs_may_be_symbolic(function, amplitude, rotation, z, *[scale][:has_scale])
 
 
 def test_draws_are_those_of_the_layer():

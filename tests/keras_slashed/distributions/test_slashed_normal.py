@@ -11,6 +11,7 @@ from keras_slashed.layers import SlashedNormalSampling
 from keras_slashed.ops import normal_to_amplitude
 from keras_slashed.ops.replica_seed import ReplicaSeedGenerator
 from tests.support import FLOAT_DTYPES
+from tests.support import assert_some_inputs_may_be_symbolic
 from tests.support import at_once
 from tests.support import compiled
 from tests.support import dtype_enabled
@@ -293,6 +294,18 @@ def test_functional_model():
     expected = [posterior.mean, posterior.stddev, posterior.log_prob(mean), posterior.entropy()]
     for one, other in zip(model([psi, stddev, mean]), [*expected, posterior.kl_divergence()]):
         np.testing.assert_allclose(to_numpy(one), to_numpy(other), rtol=1e-5, atol=1e-6)
+
+
+def test_some_inputs_are_symbolic():
+    amplitude, prior_mean, prior_stddev = example()
+
+    def function(amplitude, prior_mean, prior_stddev, z):
+        posterior = SlashedNormal(amplitude, prior_mean, prior_stddev)
+        values = posterior.mean, posterior.stddev, posterior.entropy(), posterior.kl_divergence()
+        # The posterior alone can be symbolic, or z.
+        return *values, posterior.log_prob(z), SlashedNormal(amplitude).prior_log_prob(z)
+
+    assert_some_inputs_may_be_symbolic(function, amplitude, prior_mean, prior_stddev, prior_mean)
 
 
 def test_an_encoder_of_mean_and_log_variance_keeps_its_posterior(dtype):

@@ -11,6 +11,7 @@ from keras_slashed.ops import amplitude_to_normal
 from keras_slashed.ops import normal_to_amplitude
 from keras_slashed.ops import rate
 from tests.support import FLOAT_DTYPES
+from tests.support import assert_some_inputs_may_be_symbolic
 from tests.support import compiled
 from tests.support import dtype_enabled
 from tests.support import gradient
@@ -288,6 +289,29 @@ def test_functional_model():
     expected = [*amplitude_to_normal(psi, prior_value, prior_value), rate(psi)]
     for computed, value in zip(model([psi, prior_value]), expected):
         np.testing.assert_allclose(to_numpy(computed), to_numpy(value), rtol=1e-6)
+
+
+def test_some_inputs_are_symbolic():
+    amplitude, _, prior_mean, prior_stddev = example("float32")
+    arguments = amplitude, prior_mean, prior_stddev
+    assert_some_inputs_may_be_symbolic(amplitude_to_normal, *arguments)
+    mean, stddev = amplitude_to_normal(*arguments)
+
+    def back(*arguments):
+        return [normal_to_amplitude(*arguments)]
+
+    assert_some_inputs_may_be_symbolic(back, mean, stddev, *arguments[1:])
+
+
+def test_constant_priors_in_a_file(tmp_path):
+    """As numbers, which the saved graph contains."""
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, amplitude_to_normal(inputs, prior_mean=1.0, prior_stddev=2.0))
+    model.save(tmp_path / "model.keras")
+    amplitude = example("float32")[0]
+    expected = amplitude_to_normal(amplitude, 1.0, 2.0)
+    for one, other in zip(keras.saving.load_model(tmp_path / "model.keras")(amplitude), expected):
+        np.testing.assert_allclose(to_numpy(one), to_numpy(other), rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

@@ -7,6 +7,7 @@ import pytest
 
 from keras_slashed.ops import normalize_rate
 from tests.support import FLOAT_DTYPES
+from tests.support import assert_some_inputs_may_be_symbolic
 from tests.support import compiled
 from tests.support import dtype_enabled
 from tests.support import gradient
@@ -452,6 +453,19 @@ def test_functional_model():
     inputs = [psi, keras.ops.convert_to_tensor(MASK), rates]
     for computed, value in zip(model(inputs), expected):
         np.testing.assert_allclose(to_numpy(computed), to_numpy(value), rtol=1e-6)
+
+
+def test_some_inputs_are_symbolic():
+    psi, rates = random_amplitude(SHAPE), tensor(RATES, "float32")
+
+    def function(amplitude, rate):
+        return [
+            normalize_rate(amplitude, rate, "batch"),
+            normalize_rate(amplitude, rate, "instance", "mean", mask=MASK),
+            normalize_rate(amplitude, rate, "feature", mean_square=np.arange(1.0, 5.0)),
+        ]
+
+    assert_some_inputs_may_be_symbolic(function, psi, rates)
 
 
 # --- Errors
