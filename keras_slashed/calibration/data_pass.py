@@ -60,7 +60,8 @@ class DataPass:
 
     def _squares_of_batch(self, inputs):
         if not all(layer.built for layer in self._model._flatten_layers()):
-            self._model(inputs, training=False)  # builds it, so that no symbolic call is recorded
+            with recording():  # these records of symbolic calls are dropped
+                self._model(inputs, training=False)
         with recording() as records:
             self._model(inputs, training=False)
             self.num_calls = sum(len(records[layer]) for layer in self._layers)

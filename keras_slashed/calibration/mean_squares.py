@@ -48,7 +48,8 @@ def calibrate(model, x, batch_size=32, verbose=0, include_frozen=False):
 
     Raises:
         ValueError: If the model has no layer to calibrate, no instance of x counts, or a mean
-            square is not finite. The statistics of all layers are then unchanged.
+            square is not finite. The statistics of all layers are then unchanged. On TensorFlow
+            and JAX, also if a layer is called in a loop over time that is not unrolled.
 
     Example:
 
@@ -135,7 +136,8 @@ class Calibration:
         if all(value is None for value in found):
             raise ValueError(
                 "Argument `x` must have at least one instance that counts for a layer with a "
-                f"moving mean square. Received: none in {len(found)} layers"
+                "moving mean square. A layer that the model never calls, or always with "
+                f"`training=True`, has none. Received: none in {len(found)} layers"
             )
         for layer, value in zip(self._layers, found):
             if value is not None and not _is_finite(layer, value):

@@ -41,12 +41,27 @@ def check_recurrent_call(layer, training, draw):
     # A seed generator is a variable. Without an error, each step would have the same noise.
     fails = training or loss_is_used or (draw and _BACKEND == "jax")
     if kind == "traced" and fails:
-        raise ValueError(
-            f"Layer {layer.path!r} is called in the loop over time of a recurrent layer, which "
-            "discards its loss and the state of its noise on this backend. Expected: a recurrent "
-            "layer whose loop is unrolled, `keras.layers.RNN(cell, unroll=True)`. "
-            "Received: unroll=False"
-        )
+        raise _not_unrolled(layer, "its loss and the state of its noise")
+
+
+def check_recurrent_statistics(layer, leave_as_tensors):
+    """Raise a ValueError if a recurrent layer calls in a way that loses statistics of the call.
+
+    Args:
+        layer: Keras layer. The layer that is called.
+        leave_as_tensors: Boolean. Whether the statistics leave the call as tensors. Otherwise
+            the layer assigns them to variables, which only JAX loses.
+    """
+    if (leave_as_tensors or _BACKEND == "jax") and recurrent_call() == "traced":
+        raise _not_unrolled(layer, "its statistics")
+
+
+def _not_unrolled(layer, lost):
+    return ValueError(
+        f"Layer {layer.path!r} is called in the loop over time of a recurrent layer, which "
+        f"discards {lost} on this backend. Expected: a recurrent layer whose loop is unrolled, "
+        "`keras.layers.RNN(cell, unroll=True)`. Received: unroll=False"
+    )
 
 
 def _callers():

@@ -24,6 +24,9 @@ class AmplitudeLayer(HyperparameterLayer):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
+        # Keras would also cast rates, priors and rotations to the compute dtype, which rounds
+        # them before they are used in float32. `checked` casts only the amplitude.
+        self._casts_amplitude, self.autocast = self.autocast, False
         self.rate_tracker = RateTracker()
         self.supports_masking = True
 
@@ -42,8 +45,10 @@ class AmplitudeLayer(HyperparameterLayer):
             raise (error.__context__ or error) from None
 
     def checked(self, amplitude, mask, amplitude_mask):
-        """Return the amplitude of a call as a float tensor, and its mask as booleans or None."""
+        """Return the amplitude of a call in the compute dtype, and its mask as booleans or None."""
         amplitude = to_float_tensor(amplitude)
+        if self._casts_amplitude and keras.backend.is_float_dtype(self.compute_dtype):
+            amplitude = ops.cast(amplitude, self.compute_dtype)
         check_amplitude_shape(amplitude.shape)
         # Keras passes the amplitude's mask under this name if the call has other tensors.
         mask = amplitude_mask if mask is None else mask

@@ -6,6 +6,7 @@ from keras_slashed.keras_faults.shared_layer import deserialized_layer
 from keras_slashed.layers.amplitude_layer import AmplitudeLayer
 from keras_slashed.layers.rate_normalization import RateNormalization
 from keras_slashed.layers.slashed_normal_sampling import SlashedNormalSampling
+from keras_slashed.ops.floats import cast_in_range
 from keras_slashed.ops.floats import clip_amplitude
 
 
@@ -65,9 +66,9 @@ class FixedRateVIB(AmplitudeLayer):
 
     Call arguments:
         amplitude: Float tensor of shape `(batch, ..., 2K)`.
-        rate: Float tensor. Rates that replace the rate of the layer for this call. Either a
-            scalar, or a tensor of shape `(batch, ...)` with one rate for each instance. See
-            `RateNormalization`.
+        rate: Float or float tensor. Rates that replace the rate of the layer for this call.
+            Either a scalar, or a tensor of shape `(batch, ...)` with one rate for each
+            instance. See `RateNormalization`.
         mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False do not
             affect the mean square or the loss, and the layer draws them from the prior.
         training: Boolean. Whether the layer runs in training mode or in inference mode.
@@ -87,7 +88,8 @@ class FixedRateVIB(AmplitudeLayer):
 
     Raises:
         ValueError: If an argument is out of range, the last axis has an odd length, or the
-            rates of a call do not have the required shape.
+            rates of a call do not have the required shape. On TensorFlow and JAX, also if the
+            layer is called during training in a loop over time that is not unrolled.
 
     Example:
 
@@ -183,7 +185,11 @@ class FixedRateVIB(AmplitudeLayer):
         # The scaled amplitude may be out of range again.
         psi = clip_amplitude(psi, amplitude.dtype)
         with keras.name_scope(self.sampling.name):
-            return self.sampling.sampled(psi, mask, training)
+            z = self.sampling.sampled(psi, mask, training)
+        return cast_in_range(z, self.compute_dtype)
+
+    def compute_mask(self, amplitude, mask=None):
+        return self.sampling.compute_mask(amplitude, mask)
 
     def compute_output_shape(self, amplitude_shape, rate_shape=None):
         return self.sampling.compute_output_shape(amplitude_shape)

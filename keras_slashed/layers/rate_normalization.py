@@ -1,14 +1,19 @@
 """RateNormalization: scale amplitudes to a rate, with a moving mean square for inference."""
 
+import numbers
+
 import keras
 from keras import ops
 
 from keras_slashed.backend import kept_losses
 from keras_slashed.hyperparameters import wide_dtype
+from keras_slashed.keras_faults.recurrent_call import check_recurrent_statistics
+from keras_slashed.keras_faults.recurrent_call import recurrent_call
 from keras_slashed.keras_faults.shared_layer import count_owner
 from keras_slashed.keras_faults.shared_layer import deserialized_layer
 from keras_slashed.keras_faults.shared_layer import serialized_layer
 from keras_slashed.layers.amplitude_layer import AmplitudeLayer
+from keras_slashed.layers.recording import is_recording
 from keras_slashed.layers.recording import record
 from keras_slashed.ops.amplitude import rate_of
 from keras_slashed.ops.floats import cast_in_range
@@ -107,10 +112,10 @@ class RateNormalization(AmplitudeLayer):
 
     Call arguments:
         amplitude: Float tensor of shape `(batch, ..., 2K)`.
-        rate: Float tensor. Rates that replace the rate of the layer for this call, none of them
-            negative. Either a scalar, or a tensor of shape `(batch, ...)` with one rate `r_i` for
-            each instance. With "instance", instance i has the rate `r_i`. With "batch" and
-            "feature", the mean square `s` weights instance i by `r_i`, the layer scales its
+        rate: Float or float tensor. Rates that replace the rate of the layer for this call, none
+            of them negative. Either a scalar, or a tensor of shape `(batch, ...)` with one rate
+            `r_i` for each instance. With "instance", instance i has the rate `r_i`. With "batch"
+            and "feature", the mean square `s` weights instance i by `r_i`, the layer scales its
             amplitude by `sqrt(r_i / s)`, and the mean rate is the mean of the `r_i`.
         mask: Boolean tensor of shape `(batch, ...)`. Positions where it is False do not affect
             the mean square. Their output is a zero amplitude, which is the prior.
@@ -127,7 +132,8 @@ class RateNormalization(AmplitudeLayer):
 
     Raises:
         ValueError: If an argument is out of range, the last axis has an odd length, or the
-            rates of a call do not have the required shape.
+            rates of a call do not have the required shape. On JAX, also if the layer is called
+            during training in a loop over time that is not unrolled.
 
     Example:
 
@@ -211,6 +217,8 @@ class RateNormalization(AmplitudeLayer):
 
     def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):
         amplitude, mask = self.checked(amplitude, mask, amplitude_mask)
+        if training or self.rate_tracker.at_inference:
+            check_recurrent_statistics(self, leave_as_tensors=False)
         psi = self.normalized(amplitude, rate, mask, training)
         amplitude = cast_in_range(psi, amplitude.dtype)
         with kept_losses(self):
@@ -221,6 +229,8 @@ class RateNormalization(AmplitudeLayer):
         """Return a checked amplitude scaled to the rate, in float32 or float64 and not rounded."""
         if rate is None:
             rate = self.rate()
+        elif isinstance(rate, numbers.Number):
+            check_number("rate", rate, minimum=0, of_what="of nats")
         else:
             rate = to_float_tensor(rate)
             check_rate_shape(rate.shape, amplitude.shape)
@@ -251,6 +261,8 @@ class RateNormalization(AmplitudeLayer):
 
     def _update_moving_mean_square(self, mean_square, counts):
         """Update the moving mean square, unless no instance counts or the batch is not finite."""
+        if is_recording() or recurrent_call() == "shape":
+            return
         mean_square = ops.cast(mean_square, self.moving_mean_square.dtype)
         # Latent dimensions share the weight, so that either all of them count or none.
         counts = ops.logical_and(counts, ops.all(ops.isfinite(mean_square)))

@@ -50,9 +50,9 @@ class RateTracker:
 
     def update(self, rates, mask, training):
         """Include a batch of rates of any shape, except those that the mask excludes."""
-        if not training and (not self.at_inference or is_recording()):
+        if is_recording() or recurrent_call() == "shape":
             return
-        if recurrent_call() == "shape":
+        if not training and not self.at_inference:
             return
         rates = ops.cast(rates, "float32")
         counts = ops.ones_like(rates)

@@ -4,6 +4,9 @@ import collections
 import contextlib
 import threading
 
+from keras_slashed.keras_faults.recurrent_call import check_recurrent_statistics
+from keras_slashed.keras_faults.recurrent_call import recurrent_call
+
 # One for each thread, since TensorFlow traces the replicas of a step in alternating threads.
 _thread = threading.local()
 
@@ -32,6 +35,13 @@ def is_recording():
 
 
 def record(layer, function):
-    """Store `function()` as a record of a layer. Outside of `recording`, do nothing."""
-    if is_recording():
+    """Store `function()` as a record of a layer. Outside of `recording`, do nothing.
+
+    The call in which a recurrent layer only finds the shape of the outputs does not count.
+
+    Raises:
+        ValueError: If the call is in a loop that the record cannot leave.
+    """
+    if is_recording() and recurrent_call() != "shape":
+        check_recurrent_statistics(layer, leave_as_tensors=True)
         _thread.records[layer].append(function())

@@ -115,7 +115,7 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
 
     Output shape:
         `(batch, ..., K)`, or `(batch, ..., S, K)` with `num_samples=S`. With a prior scale, D
-        replaces K.
+        replaces K. A mask that Keras propagates has the shape without the last axis.
 
     Raises:
         ValueError: If an argument is out of range, the last axis has an odd length, the shape of
@@ -208,7 +208,8 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
         check_posterior_shapes(
             amplitude.shape, *(None if x is None else tuple(x.shape) for x in given)
         )
-        return self.sampled(widen_amplitude(amplitude), mask, training, *given)
+        z = self.sampled(widen_amplitude(amplitude), mask, training, *given)
+        return cast_in_range(z, self.compute_dtype)  # a float16 sample is rounded once
 
     def sampled(
         self,
@@ -220,7 +221,7 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
         prior_scale=None,
         rotation=None,
     ):
-        """Return the output of `call` for a wide amplitude and other inputs that fit it."""
+        """Return the output of `call`, not rounded, for a wide amplitude and inputs that fit it."""
         draw = training or self.inference == "sample"
         if draw and not training:
             self._check_export_draws()
@@ -240,8 +241,7 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
 
         z = relative_sample(psi, rotation, self.num_samples, self.seed_generator, draw=draw)
         samples = self.num_samples is not None
-        z = on_prior(z, prior_mean, prior_stddev, prior_scale, samples)
-        return cast_in_range(z, self.compute_dtype)  # a float16 sample is rounded once
+        return on_prior(z, prior_mean, prior_stddev, prior_scale, samples)
 
     def _check_export_draws(self):
         # Only a SavedModel keeps the state of the noise. Without this check, other formats
@@ -265,6 +265,12 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
     def load_own_variables(self, store):
         super().load_own_variables(store)
         self.geco_factor = float(store["geco_factor"][()]) if "geco_factor" in store.keys() else 1.0
+
+    def compute_mask(self, amplitude, mask=None):
+        if mask is None or self.num_samples is None:
+            return mask
+        mask = ops.expand_dims(ops.convert_to_tensor(mask), -1)
+        return ops.repeat(mask, self.num_samples, axis=-1)  # the draws of a position share its mask
 
     def compute_output_shape(
         self,

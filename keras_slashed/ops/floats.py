@@ -77,8 +77,7 @@ def clip_amplitude(amplitude, dtype):
 def finite_rate(rate):
     """Return a tensor of rates in float32 or float64, with infinity replaced by the largest number.
 
-    With a float16 policy, Keras casts the rates that a layer receives. Rates from 65,520 nats on
-    then become infinite.
+    Rates from 65,520 nats on are infinite if another layer computes them in float16.
     """
     rate = at_least_float32(rate)
     largest = float(np.finfo(keras.backend.standardize_dtype(rate.dtype)).max)

@@ -356,6 +356,45 @@ def test_data_that_count_nowhere():
     assert float(to_numpy(layer.moving_weight)) == 0.0
 
 
+class _AlwaysTraining(keras.Model):
+    """A model that draws at inference by calling its bottleneck in training mode."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.first = layers
+        self.bottleneck = FixedRateVIB(RATE)
+
+    def call(self, x, training=None):
+        for layer in self.first:
+            x = layer(x, training=training)
+        return self.bottleneck(x, training=True)
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_a_layer_that_is_always_in_training_mode(built):
+    """It never uses a moving mean square, and calibration changes nothing of it."""
+    x = np.random.default_rng(0).normal(size=(32, 2 * LATENTS)).astype("float32")
+    model = _AlwaysTraining()
+    if built:
+        model(x)
+    before = values(model)
+    with pytest.raises(ValueError, match=r"always with `training=True`, has none.*none in 1 lay"):
+        calibrate(model, x)
+    if built:
+        assert_same(before, values(model))
+    else:
+        assert float(to_numpy(model.bottleneck.rate_normalization.moving_weight)) == 0.0
+
+    first = RateNormalization(RATE)
+    model = _AlwaysTraining(first)
+    model(x)
+    before = values(model.bottleneck)
+    calibrate(model, x)
+    expected = np.square(x).sum(-1).mean()
+    np.testing.assert_allclose(to_numpy(first.moving_mean_square), expected, rtol=1e-6)
+    assert_same(before, values(model.bottleneck))
+
+
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_data_of_no_rows():
     with pytest.raises(ValueError, match="`x` must have at least one instance"):

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from keras_slashed.calibration import calibrate
 from keras_slashed.callbacks import RateMonitor
 from keras_slashed.layers import FixedRateVIB
+from keras_slashed.layers import RateNormalization
 from keras_slashed.layers import SlashedNormalSampling
 from tests.support import BACKEND
 from tests.support import to_numpy
@@ -119,3 +121,59 @@ def test_noise_in_a_loop_is_refused():
     for call in (model, lambda x: model.predict(x, verbose=0)):
         with pytest.raises(ValueError, match="discards its loss"):
             call(X)
+
+
+# --- The statistics of a normalization in a cell
+
+# The mean square of the amplitudes of each step, of which the first differs.
+SQUARES = np.square(X).sum(-1).mean(0)
+
+
+def normalizing(layer, **arguments):
+    model = recurrent(_Normalizing(layer), **arguments)
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    return model
+
+
+class _Normalizing(_Cell):
+    def call(self, inputs, states, training=None):
+        z = self.latent(inputs + 0.0 * states[0], training=training)
+        return keras.ops.concatenate([z] * (SIZE // z.shape[-1]), axis=-1), [states[0]]
+
+
+@pytest.mark.parametrize("make", [RateNormalization, FixedRateVIB])
+@pytest.mark.parametrize("unroll", [False, True])
+def test_every_step_enters_the_statistics_once(unroll, make):
+    """Keras calls the cell once more before a loop, which used to count the first step twice."""
+    if not unroll and (BACKEND == "jax" or (BACKEND, make) == ("tensorflow", FixedRateVIB)):
+        pytest.skip("this backend refuses such a loop")
+    layer = make(2.0, name="latent")
+    normalization = getattr(layer, "rate_normalization", layer)
+    model = normalizing(layer, unroll=unroll)
+    model.fit(X, np.zeros((ROWS, SIZE)), batch_size=ROWS, verbose=0)
+    expected, weight = 0.0, 0.0
+    for square in SQUARES:
+        expected, weight = 0.9 * expected + 0.1 * square, 0.9 * weight + 0.1
+    np.testing.assert_allclose(to_numpy(normalization.moving_weight), weight, rtol=1e-5)
+    np.testing.assert_allclose(to_numpy(normalization.moving_mean_square), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+def test_calibration_counts_every_step_once(unroll):
+    layer = RateNormalization(2.0, name="latent")
+    model = normalizing(layer, unroll=unroll)
+    if not unroll and BACKEND != "torch":
+        with pytest.raises(ValueError, match=r"'.*latent' is called .*statistics.*unroll=True"):
+            calibrate(model, X)
+        return
+    calibrate(model, X)
+    np.testing.assert_allclose(to_numpy(layer.moving_mean_square), SQUARES.mean(), rtol=1e-6)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="elsewhere a variable can be assigned in a loop")
+@pytest.mark.parametrize("normalization", ["batch", "instance"])
+def test_statistics_in_a_loop_are_refused(normalization):
+    """JAX itself says that a tracer leaked."""
+    model = normalizing(RateNormalization(2.0, normalization, name="latent"))
+    with pytest.raises(ValueError, match=r"'.*latent' is called .*statistics.*unroll=True"):
+        model.fit(X, np.zeros((ROWS, SIZE)), verbose=0)

@@ -464,7 +464,10 @@ def test_automatic_mask(config):
     embedded = embedding(tokens)
     layer, explicit = make(config), make(config)
     z = layer(embedded, training=True)
-    np.testing.assert_array_equal(to_numpy(get_keras_mask(z)), tokens != 0)
+    samples = getattr(layer, "num_samples", None)
+    expected_mask = tokens != 0 if samples is None else np.stack([tokens != 0] * samples, axis=-1)
+    assert expected_mask.shape == z.shape[:-1]
+    np.testing.assert_array_equal(to_numpy(get_keras_mask(z)), expected_mask)
     expected = explicit(to_numpy(embedded), mask=tokens != 0, training=True)
     np.testing.assert_allclose(to_numpy(z), to_numpy(expected), rtol=1e-6)
     np.testing.assert_allclose(total_loss(layer), total_loss(explicit), rtol=1e-6)
@@ -474,7 +477,23 @@ def test_automatic_mask(config):
     outputs = make(config)(keras.layers.Masking()(inputs))
     x = np.where((tokens != 0)[..., None], to_numpy(embedded), 0.0)
     mask = get_keras_mask(keras.Model(inputs, outputs)(x))
-    np.testing.assert_array_equal(to_numpy(mask), tokens != 0)
+    np.testing.assert_array_equal(to_numpy(mask), expected_mask)
+
+
+@pytest.mark.parametrize("make_layer", [SlashedNormalSampling, lambda **a: FixedRateVIB(2.0, **a)])
+@pytest.mark.parametrize(("rows", "steps", "samples"), [(8, 4, 3), (4, 4, 4)])
+def test_a_masked_loss_of_several_draws(rows, steps, samples, make_layer):
+    """Keras divides by the draws of the positions that count, whatever the lengths of the axes."""
+    tokens = np.random.default_rng(0).integers(0, 5, (rows, steps))
+    inputs = keras.Input((steps,), dtype="int32")
+    embedded = keras.layers.Embedding(5, 6, mask_zero=True)(inputs)
+    z = make_layer(num_samples=samples, kl_weight=0.0, inference="mean")(embedded)
+    model = keras.Model(inputs, keras.layers.Dense(2)(z))
+    model.compile("sgd", "mse")
+    y = np.random.default_rng(1).normal(size=(rows, steps, samples, 2)).astype("float32")
+    predicted = model.predict(tokens, verbose=0)
+    expected = np.square(predicted - y).mean(-1)[tokens != 0].mean()
+    np.testing.assert_allclose(model.evaluate(tokens, y, verbose=0), expected, rtol=1e-5)
 
 
 def assert_same_predictions(one, other):

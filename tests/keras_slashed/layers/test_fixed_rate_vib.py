@@ -10,7 +10,9 @@ import pytest
 from keras_slashed.layers import FixedRateVIB
 from keras_slashed.layers import RateNormalization
 from keras_slashed.layers import SlashedNormalSampling
+from tests.support import float64_enabled
 from tests.support import gradient
+from tests.support import random_amplitude
 from tests.support import to_numpy
 from tests.support import total_loss
 
@@ -213,3 +215,44 @@ def test_arguments_are_checked(name, value):
 def test_build_needs_an_even_last_axis():
     with pytest.raises(ValueError, match=r"An amplitude must have the shape \(\.\.\., 2K\)"):
         FixedRateVIB(1.0)(np.ones((8, 3), "float32"))
+
+
+@pytest.mark.parametrize("normalization", ["batch", "instance", "feature"])
+@pytest.mark.parametrize("policy", ["float32", "float16", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("rate", [2.3, np.float32(2.3), "each", "each, float64"])
+def test_a_given_rate_is_not_rounded(rate, policy, normalization):
+    """Keras would cast a tensor to the compute dtype, of which 2.3 is 2.296875 in bfloat16."""
+    if isinstance(rate, str):
+        rate = np.full(8, 2.3, "float64" if "float64" in rate else "float32")
+    layer = FixedRateVIB(1.0, normalization, kl_weight=1.0, dtype=policy)
+    z = layer(random_amplitude((8, 6)), rate=rate, training=True)
+    assert keras.backend.standardize_dtype(z.dtype) == layer.compute_dtype
+    np.testing.assert_allclose(total_loss(layer), 2.3, rtol=2e-6)
+
+
+def test_a_given_rate_beyond_float16():
+    layer = FixedRateVIB(1.0, "instance", kl_weight=1.0, dtype="mixed_float16")
+    layer(random_amplitude((8, 6)), rate=np.full(8, 1e5, "float32"), training=True)
+    np.testing.assert_allclose(total_loss(layer), 1e5, rtol=2e-6)
+
+
+def test_a_given_number_in_float64():
+    """It has all its digits, which a tensor in the default dtype would not have."""
+    with float64_enabled():
+        layer = RateNormalization(1.0, "instance", dtype="float64")
+        scaled = to_numpy(layer(random_amplitude((8, 6), "float64"), rate=2.3))
+    np.testing.assert_allclose(np.square(scaled).sum(-1), 2.3, rtol=1e-14)
+
+
+@pytest.mark.parametrize("make_layer", [FixedRateVIB, RateNormalization])
+@pytest.mark.parametrize("rate", [-1.0, float("nan"), float("inf"), True])
+def test_a_given_number_out_of_range(rate, make_layer):
+    with pytest.raises(ValueError, match=r"`rate` must be a finite number of nats, 0 or more"):
+        make_layer(2.0)(random_amplitude((8, 6)), rate=rate)
+
+
+def test_a_new_dtype_policy():
+    layer = FixedRateVIB(2.0)
+    layer.dtype_policy = "mixed_bfloat16"
+    z = layer(random_amplitude((8, 6)), training=True)
+    assert keras.backend.standardize_dtype(z.dtype) == layer.compute_dtype == "bfloat16"
