@@ -35,12 +35,7 @@ _STYLES = {
 
 
 def draw(rows, path):
-    """Plot the clean error in one panel and the error under attack in another.
-
-    Args:
-        rows: List of dicts of strings. Rows of the beta-VIB and of FixedRateVIB.
-        path: String or path. File of the picture.
-    """
+    """Plot the error of the beta-VIB and of FixedRateVIB, clean in a panel, attacked in another."""
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
     for panel, eps in zip(panels, _ATTACKS):
         for name, (style, color, label) in _STYLES.items():

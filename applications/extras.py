@@ -30,6 +30,12 @@ def pyplot():
 
 
 def save(figure, path, dpi=130):
-    """Write a figure of `pyplot` into a file, and close it."""
+    """Write a figure of `pyplot` into a file, and close it.
+
+    Args:
+        figure: Figure of `pyplot`.
+        path: String or path. File of the figure. The functions that draw take the same `path`.
+        dpi: Integer. Dots per inch.
+    """
     figure.savefig(path, dpi=dpi)
     pyplot().close(figure)

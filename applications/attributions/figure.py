@@ -17,7 +17,6 @@ def draw_curves(curves, path):
     Args:
         curves: Dict `{"deletion": {map: array}, "insertion": {map: array}}` with arrays of shape
             `(N, steps + 1)`.
-        path: String or path. File of the figure.
     """
     figure, panels = plt.subplots(1, 2, figsize=(12, 4.6), sharey=True, layout="constrained")
     for panel, (kind, by_name) in zip(panels, curves.items()):
@@ -44,7 +43,6 @@ def draw_maps(x, maps, path):
     Args:
         x: NumPy array of images in [-1, 1].
         maps: Dict from the name of each map to an array of the images' shape.
-        path: String or path. File of the figure.
     """
     maps = {name: values for name, values in maps.items() if not name.endswith(_TIMES)}
     shown = min(_SHOWN, len(x))

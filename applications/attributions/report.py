@@ -24,12 +24,7 @@ _COLUMNS = ("map", "deletion", "insertion", "random last layer", "all random", "
 
 
 def markdown(rows, table):
-    """Return the text of the Markdown file.
-
-    Args:
-        rows: List of dicts of strings, one for each map.
-        table: String. Name of the CSV file.
-    """
+    """Return the Markdown of rows, one for each map. `table` names their CSV file."""
     cells = [
         [
             row["map"],

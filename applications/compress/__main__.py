@@ -13,7 +13,7 @@ group 4). For CIFAR-10, every position of a convolutional latent map is a block.
 
 The command writes DATASET.csv and .md, DATASET_curves.png, DATASET_images.png, and below models/
 the file of codes and its decoder, which `python -m applications.compress.decode` reads in a new
-process. `python -m applications.compress.cost` measures the time.
+process. `python -m benchmarks.code_cost` measures the time.
 """
 
 import dataclasses

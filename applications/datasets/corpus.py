@@ -58,20 +58,12 @@ def _tokens(line, number, name):
 
 @dataclasses.dataclass
 class Corpus:
-    """Documents as numbers, one after another in one array.
+    """Documents as numbers, one after another in one array."""
 
-    Attributes:
-        numbers: int32 array. The numbers of the tokens.
-        offsets: Integer array. Where each document begins in `numbers`, and where the last
-            one ends.
-        empty: Integer. Number of documents without tokens, which are left out.
-        too_long: Integer. Number of documents longer than the limit, which are left out.
-    """
-
-    numbers: np.ndarray
-    offsets: np.ndarray
-    empty: int = 0
-    too_long: int = 0
+    numbers: np.ndarray  # int32, the numbers of the tokens
+    offsets: np.ndarray  # integers: where each document begins in `numbers`, and the last one ends
+    empty: int = 0  # number of documents without tokens, which are left out
+    too_long: int = 0  # number of documents longer than the limit, which are left out
 
     @classmethod
     def encode(cls, documents, vocabulary, max_length=None):

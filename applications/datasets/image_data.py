@@ -10,31 +10,22 @@ PIXEL_RANGE = (-1.0, 1.0)
 
 @dataclasses.dataclass
 class ImageData:
-    """Images as floats in [-1, 1], integer labels, and where they come from.
+    """Images as floats in [-1, 1], integer labels, and where they come from."""
 
-    Attributes:
-        name: String. Name of the data set.
-        source: String. Where its files come from, and what in them is not original.
-        x_train: float32 array of shape `(number, height, width)` or
-            `(number, height, width, channels)`. The training images.
-        y_train: int32 array of shape `(number,)`. The training labels.
-        x_test: float32 array like `x_train`. The test images.
-        y_test: int32 array like `y_train`. The test labels.
-        sha256: String. Checksum of the pixels and labels as bytes, in the order training
-            images, training labels, test images, test labels.
-        num_classes: Integer. Number of classes.
-        first: Tuple of two integers or Nones. The number of first training images and first
-            test images that were taken from the whole data set. None means all.
-    """
-
-    name: str
-    source: str
+    name: str  # of the data set
+    source: str  # where its files come from, and what in them is not original
+    # The training images, float32 of shape `(number, height, width)` or
+    # `(number, height, width, channels)`.
     x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
+    y_train: np.ndarray  # the training labels, int32 of shape `(number,)`
+    x_test: np.ndarray  # the test images, like `x_train`
+    y_test: np.ndarray  # the test labels, like `y_train`
+    # Checksum of the pixels and labels as bytes, in the order training images, training labels,
+    # test images, test labels.
     sha256: str
-    num_classes: int = 10
+    num_classes: int = 10  # number of classes
+    # Two integers or Nones. The number of first training images and first test images that were
+    # taken from the whole data set. None means all.
     first: tuple = (None, None)
 
     @classmethod

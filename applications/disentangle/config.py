@@ -27,39 +27,22 @@ _ONLY = {
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The options that identify a row.
+    """The options that identify a row."""
 
-    Attributes:
-        dataset: String. Name of the data set.
-        row: String. One of `ROWS`.
-        epochs: Integer. Number of epochs. The schedules change the rate between epochs.
-        steps: Integer. Number of training steps in an epoch.
-        batch_size: Integer. Number of images in a batch.
-        latent_dim: Integer. Number of latent dimensions.
-        width: Integer. Number of channels of the first convolutions.
-        learning_rate: Float. Learning rate of Adam.
-        beta: Float. Weight of the KL in a beta-VAE.
-        gamma: Float. Weight of the penalty |KL - C|.
-        capacity: Float. The last C, the last rate of a schedule, or the committed rate, in nats.
-        initial: Float. The first C, and the first rate of a schedule, in nats.
-        warmup: Float. Share of the epochs after which a schedule is at its end.
-        seed: Integer. Seed of weights, order, noise and measures.
-    """
-
-    dataset: str = "sprites"
-    row: str = "vae"
-    epochs: int = 24
-    steps: int = 50
-    batch_size: int = 32
-    latent_dim: int = 10
-    width: int = 16
-    learning_rate: float = 1e-3
-    beta: float = 4.0
-    gamma: float = 1000.0
-    capacity: float = 12.0
-    initial: float = 0.5
-    warmup: float = 0.75
-    seed: int = 0
+    dataset: str = "sprites"  # name of the data set
+    row: str = "vae"  # one of `ROWS`
+    epochs: int = 24  # number of epochs; the schedules change the rate between epochs
+    steps: int = 50  # number of training steps in an epoch
+    batch_size: int = 32  # number of images in a batch
+    latent_dim: int = 10  # number of latent dimensions
+    width: int = 16  # number of channels of the first convolutions
+    learning_rate: float = 1e-3  # of Adam
+    beta: float = 4.0  # weight of the KL in a beta-VAE
+    gamma: float = 1000.0  # weight of the penalty |KL - C|
+    capacity: float = 12.0  # last C, last rate of a schedule, or committed rate, in nats
+    initial: float = 0.5  # first C, and first rate of a schedule, in nats
+    warmup: float = 0.75  # share of the epochs after which a schedule is at its end
+    seed: int = 0  # of weights, order, noise and measures
 
     @property
     def warmup_epochs(self):

@@ -14,27 +14,16 @@ DATASETS = ("sprites", "dsprites")
 
 @dataclasses.dataclass(frozen=True)
 class FactorData:
-    """Images and their factors.
+    """Images and their factors."""
 
-    Attributes:
-        name: String. Name of the data set.
-        source: String. Where the images come from.
-        factors: Tuple of strings. Names of the factors.
-        x_train: Array (N, 32, 32, 1) of 0 and 1 in float32.
-        x_test: Array (M, 32, 32, 1), images that are not in `x_train`.
-        factors_train: Integer array (N, 5).
-        factors_test: Integer array (M, 5).
-        sha256: String. Checksum of all of it.
-    """
-
-    name: str
-    source: str
-    factors: tuple
-    x_train: Any
-    x_test: Any
-    factors_train: Any
-    factors_test: Any
-    sha256: str
+    name: str  # of the data set
+    source: str  # where the images come from
+    factors: tuple  # names of the factors
+    x_train: Any  # array (N, 32, 32, 1) of 0 and 1 in float32
+    x_test: Any  # array (M, 32, 32, 1), images that are not in `x_train`
+    factors_train: Any  # integer array (N, 5)
+    factors_test: Any  # integer array (M, 5)
+    sha256: str  # checksum of all of it
 
 
 def load(dataset, train_images=None, test_images=2000):

@@ -17,7 +17,6 @@ def draw_capacity(histories, path):
 
     Args:
         histories: Dict from the title of a scheduled row to a list of histories, one for each seed.
-        path: String or path. File of the figure.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     last = 0.0
@@ -46,7 +45,6 @@ def draw_wake(rows, names, path):
         rows: Dict from the title of a row to a tuple of its history, its measures (a dict of
             lists), and the number of steps in an epoch.
         names: Sequence of strings. Names of the factors.
-        path: String or path. File of the figure.
     """
     figure, panels = plt.subplots(
         2, -(-len(rows) // 2), figsize=(12, 6.4), sharex=True, layout="constrained", squeeze=False
@@ -82,7 +80,6 @@ def draw_traversals(images, measures, names, path):
         images: Array (K, steps, 32, 32) of pixels from 0 to 1.
         measures: Dict of lists. Measures of the row.
         names: Sequence of strings. Names of the factors.
-        path: String or path. File of the figure.
     """
     rates = np.array(measures["unit_rates"])
     best = _factors_of(measures)

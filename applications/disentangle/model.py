@@ -43,21 +43,13 @@ class CapacityPenalty(layers.Layer):
 
 
 class VAE(NamedTuple):
-    """The models of a row.
+    """The models of a row."""
 
-    Attributes:
-        model: Model from images to logits of pixels. It draws, in training and at inference.
-        encoder: Model from images to the amplitudes that it draws from.
-        decoder: Model from latents to logits of pixels.
-        bottleneck: The layer that draws, `SlashedNormalSampling` or `FixedRateVIB`.
-        penalty: The `CapacityPenalty`, or None.
-    """
-
-    model: Any
-    encoder: Any
-    decoder: Any
-    bottleneck: Any
-    penalty: Any
+    model: Any  # model from images to logits of pixels; it draws, in training and at inference
+    encoder: Any  # model from images to the amplitudes that `model` draws from
+    decoder: Any  # model from latents to logits of pixels
+    bottleneck: Any  # the layer that draws, `SlashedNormalSampling` or `FixedRateVIB`
+    penalty: Any  # the `CapacityPenalty`, or None
 
 
 def build(setting):

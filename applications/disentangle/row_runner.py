@@ -54,7 +54,7 @@ class RowRunner(RowTrainer):
     """
 
     def __call__(self, setting, report=lambda epoch, logs: None):
-        """Run a row, and return it as a dict of strings."""
+        """Run the row of a `Setting`, as `RowTrainer` describes."""
         files = self.files(setting)
         vae, history = self.train(setting, report)
         start = time.monotonic()

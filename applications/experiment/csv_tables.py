@@ -13,7 +13,9 @@ class TableError(ValueError):
 
 
 def read_rows(path, added=None, columns=None):
-    """Return the rows of a CSV file as dicts of strings, or no rows if the file is missing.
+    """Return the rows of a CSV file, or no rows if the file is missing.
+
+    Rows are a list of dicts of strings, here and in all functions that take `rows` of a table.
 
     Args:
         path: String or path. The file.

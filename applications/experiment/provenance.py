@@ -82,12 +82,7 @@ def made_by(rows):
 
 
 def made_at_once(rows, table):
-    """Return the end of the Markdown of rows that one command made.
-
-    Args:
-        rows: List of dicts of strings.
-        table: String. Name of the CSV file.
-    """
+    """Return the end of the Markdown of rows made by one command. `table` names their CSV file."""
     first = rows[0]
     return (
         f"Made by `{first['command']}`, data sha256 {first['data_sha256'][:12]}. "
@@ -101,7 +96,6 @@ def groups_of_seeds(rows, deciding):
     Rows of different backends are in different groups.
 
     Args:
-        rows: List of dicts of strings.
         deciding: Sequence of strings. Names of the columns that identify a row, including
             its seed.
 

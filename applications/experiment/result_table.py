@@ -19,21 +19,13 @@ class ResultTable:
 
     The deciding columns and the backend identify a row, whatever the backend's version. The
     commit does not: the rows of a long queue are made at many commits.
-
-    Attributes:
-        path: Path of the file, which may be missing.
-        columns: Tuple of strings. Names of all columns of a row.
-        deciding: Tuple of strings. Names of the columns that identify a row, next to the
-            backend.
-        naming: Tuple of strings. Names of the columns by which messages name a row.
-        added: Dict or None, as in `csv_tables.read_rows`.
     """
 
-    path: pathlib.Path
-    columns: tuple
-    deciding: tuple
-    naming: tuple
-    added: dict | None = None
+    path: pathlib.Path  # of the file, which may be missing
+    columns: tuple  # names of all columns of a row
+    deciding: tuple  # names of the columns that identify a row, next to the backend
+    naming: tuple  # names of the columns by which messages name a row
+    added: dict | None = None  # as in `csv_tables.read_rows`
 
     def rows(self):
         """Return the rows as dicts of strings.

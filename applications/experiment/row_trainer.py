@@ -15,6 +15,9 @@ class RowTrainer:
     `models/<label>.weights.h5`. A row that was killed continues from its last checkpoint, and
     ends with the same numbers as an undisturbed one.
 
+    A runner is called with the setting of a row and the `report` of `train_row`. It returns the
+    row of the table, a dict of strings: measures, setting, then what made the row.
+
     Args:
         data: Data to train and test on, with the attributes `source` and `sha256`.
         output: String or path. The output folder.

@@ -76,33 +76,21 @@ def duration(seconds):
 
 @dataclasses.dataclass
 class Table:
-    """A table whose rows are trained, with the functions that are particular to it.
+    """A table whose rows are trained, with the functions that are particular to it."""
 
-    Attributes:
-        file: `ResultTable` of the rows.
-        data_sha256: String. Checksum of the data.
-        make_runner: Function at the top level of a module. A worker calls
-            `run = make_runner(*arguments)`, and then `run(setting, report)` for each row.
-            `run` calls `report(epochs, logs)` and returns the row.
-        arguments: Tuple. Arguments of `make_runner`, which must be picklable.
-        name: Function of a setting. It returns the name that the progress shows.
-        logged: Tuple of strings. Names of the logs of an epoch that the progress shows.
-        summary: Function of a finished row. It returns a text about it.
-        markdown: Function of all rows of the table, or None. It returns the Markdown text.
-        unit: String. Name of what the progress counts.
-        units: Function of a setting. It returns how many units the setting takes.
-    """
-
-    file: ResultTable
-    data_sha256: str
+    file: ResultTable  # of the rows
+    data_sha256: str  # checksum of the data
+    # Function at the top level of a module. A worker calls `run = make_runner(*arguments)`, and
+    # then `run(setting, report)` for each row. `run` calls `report(epochs, logs)` and returns the
+    # row.
     make_runner: Callable
-    arguments: tuple
-    name: Callable
-    logged: tuple
-    summary: Callable
-    markdown: Callable | None = None
-    unit: str = "epoch"
-    units: Callable = operator.attrgetter("epochs")
+    arguments: tuple  # arguments of `make_runner`, which must be picklable
+    name: Callable  # function of a setting; it returns the name that the progress shows
+    logged: tuple  # names of the logs of an epoch that the progress shows
+    summary: Callable  # function of a finished row; it returns a text about it
+    markdown: Callable | None = None  # function of all rows of the table; it returns Markdown
+    unit: str = "epoch"  # name of what the progress counts
+    units: Callable = operator.attrgetter("epochs")  # how many units a setting takes
 
 
 def run_rows(table, settings, jobs=1, quiet=False):

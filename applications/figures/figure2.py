@@ -35,11 +35,7 @@ def curves(x):
 
 
 def draw(path):
-    """Plot the figure.
-
-    Args:
-        path: String or path. File of the figure.
-    """
+    """Plot the figure."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     k = -(np.linspace(0.0, 2.0, 400) ** 2)  # dense where the slope is infinite
     for values, name, color in zip(roots(k), ("M_0", "M_1"), ("tab:blue", "tab:orange")):

@@ -75,12 +75,7 @@ def measure(points=2000):
 
 
 def draw(rows, path):
-    """Plot the figure.
-
-    Args:
-        rows: List of dicts that `measure` returned.
-        path: String or path. File of the figure.
-    """
+    """Plot the figure from the list of dicts that `measure` returned."""
     figure, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
     for dtype, color in zip(_DTYPES, ("tab:blue", "tab:orange")):
         chosen = [row for row in rows if row["dtype"] == dtype]

@@ -71,7 +71,7 @@ def what_to_tell(name, target, rows):
     Args:
         name: String. One of `SCHEDULES`.
         target: Float. The rate in nats.
-        rows: List of dicts of strings. The sweeps over beta and rate, for one seed.
+        rows: Rows of the sweeps over beta and rate, for one seed.
     """
     if name == "geco":
         return float(csv_tables.find_row(rows, tuned="rate", value=target)["cross_entropy"])

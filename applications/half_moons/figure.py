@@ -1,4 +1,4 @@
-"""The pictures of `applications.half_moons`.
+"""The pictures of `applications.half_moons`, from rows of half_moons.csv.
 
 Figure 1 of the paper with a panel of schedules, and the same in words, for the README.
 """
@@ -22,9 +22,7 @@ def draw(rows, threshold, path):
     """Plot accuracy and achieved rate against beta and against the set rate, and target rates.
 
     Args:
-        rows: List of dicts of strings. Rows of half_moons.csv.
         threshold: Float. beta_0, above which the beta-VIB collapses.
-        path: String or path. File of the figure.
     """
     targets = {row["value"] for row in rows if row["tuned"] in ("warmup", "cyclic", "geco")}
     height, count = (9.2, 3) if targets else (6.4, 2)
@@ -56,12 +54,7 @@ def draw(rows, threshold, path):
 
 
 def draw_in_words(rows, path):
-    """Draw what a reader sets against what the bottleneck then carries: a weight, and a rate.
-
-    Args:
-        rows: Rows of half_moons.csv, dicts of strings.
-        path: Where to write the picture.
-    """
+    """Draw what a reader sets against what the bottleneck then carries: a weight, and a rate."""
     settings = {"font.size": 13, "axes.titlesize": 14, "axes.spines.top": False}
     with plt.rc_context({**settings, "axes.spines.right": False}):
         figure, panels = plt.subplots(1, 2, figsize=(9, 4.2), sharey=True, layout="constrained")

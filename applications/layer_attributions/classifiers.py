@@ -18,19 +18,12 @@ _EPOCHS = 20  # of the small network, which trains in seconds
 
 
 class Classifier(NamedTuple):
-    """A trained classifier.
+    """A trained classifier."""
 
-    Attributes:
-        model: `keras.Model` from images to logits.
-        build: Function of an input shape that returns the same model with initial weights.
-        layers: Tuple of names of the layers to compare by default.
-        columns: Dict of strings that describe the training.
-    """
-
-    model: keras.Model
-    build: Callable
-    layers: tuple
-    columns: dict
+    model: keras.Model  # from images to logits
+    build: Callable  # function of an input shape that returns the same model with initial weights
+    layers: tuple  # names of the layers to compare by default
+    columns: dict  # strings that describe the training
 
 
 def with_channels(data):

@@ -17,12 +17,7 @@ _SHOWN = 2  # mosaics
 
 
 def draw_criteria(rows, path):
-    """Plot each criterion against the layer, with standard errors.
-
-    Args:
-        rows: List of dicts of strings, one for each layer and map.
-        path: String or path. File of the figure.
-    """
+    """Plot each criterion and its standard error against the layer, for rows of layers and maps."""
     layers = list(dict.fromkeys(row["layer"] for row in rows))
     by_map = grouped(rows, "map")
     figure, panels = plt.subplots(1, len(_PANELS), figsize=(13, 4), layout="constrained")
@@ -51,7 +46,6 @@ def draw_mosaics(mosaics, maps, path):
     Args:
         mosaics: `Mosaics`. A frame marks the quarter that is asked for.
         maps: Dict from `(layer, method)` to an array of shape `(N, height, width)`.
-        path: String or path. File of the figure.
     """
     layers, methods = (list(dict.fromkeys(names)) for names in zip(*maps))
     shown = min(_SHOWN, len(mosaics.x))

@@ -21,17 +21,12 @@ _SMALLEST = 1e-3  # standard deviation of a channel, as a share of the largest o
 
 
 class Maps(NamedTuple):
-    """The maps of one method.
+    """The maps of one method."""
 
-    Attributes:
-        values: NumPy array of shape `(N, height, width)`.
-        nats: NumPy array of shape `(N,)`, the information of each image, or None.
-        residual: NumPy array of shape `(N,)`, the distance of each image from stationarity
-            (see `keras_slashed.attribution.Attribution`), or None.
-    """
-
-    values: np.ndarray
-    nats: np.ndarray | None = None
+    values: np.ndarray  # of shape `(N, height, width)`
+    nats: np.ndarray | None = None  # of shape `(N,)`, the information of each image
+    # Of shape `(N,)`, the distance of each image from stationarity (see
+    # `keras_slashed.attribution.Attribution`).
     residual: np.ndarray | None = None
 
 

@@ -14,17 +14,12 @@ _SIDE = 2
 
 
 class Mosaics(NamedTuple):
-    """Mosaics of 2 x 2 images of different classes.
+    """Mosaics of 2 x 2 images of different classes."""
 
-    Attributes:
-        x: Array of shape `(N, 2 height, 2 width, channels)`.
-        y: Integer array of shape `(N,)`. The class that the classifier is asked for.
-        quarter: Integer array of shape `(N,)`. The quarter of that class: 0 and 1 are above, 2
-            and 3 below, from left to right.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
+    x: np.ndarray  # of shape `(N, 2 height, 2 width, channels)`
+    y: np.ndarray  # integers of shape `(N,)`, the class that the classifier is asked for
+    # Integers of shape `(N,)`, the quarter of that class. 0 and 1 are above, 2 and 3 below, from
+    # left to right.
     quarter: np.ndarray
 
 

@@ -34,12 +34,7 @@ _COLUMNS = (
 
 
 def markdown(rows, table):
-    """Return the text of the Markdown file.
-
-    Args:
-        rows: List of dicts of strings, one for each layer and map.
-        table: String. Name of the CSV file.
-    """
+    """Return the Markdown of rows, one for each layer and map. `table` names their CSV file."""
     cells = [
         [
             f"{row['layer']} ({row['positions']})",

@@ -46,13 +46,15 @@ def add_head(
         x: Symbolic tensor of shape `(batch, units)`. The features.
         num_classes: Integer. Number of classes.
         bottleneck: String. One of `BOTTLENECKS`.
-        bottleneck_units: Integer or None. Width of the layer before the bottleneck. With None
-            there is no such layer, and the features take its place.
+        bottleneck_units: Integer or None. Width of the layer before the bottleneck, which is
+            even for a VIB. With None there is no such layer, and the features take its place.
         dropout: Float. Rate of the dropout layer.
         num_samples: Integer or None. Number of posterior draws whose class probabilities are
-            averaged.
-        vib_options: Dict. Arguments of the VIB layer.
-        relu_amplitude: Boolean. Whether the amplitude goes through a ReLU too.
+            averaged, which requires a VIB. With None there is one draw.
+        vib_options: Dict. Arguments of the VIB layer: `rate` (required for "vib"),
+            `normalization`, `kl_weight`, `inference`, `seed`, ...
+        relu_amplitude: Boolean. Whether the amplitude goes through a ReLU too. Without a VIB
+            that layer always has a ReLU.
         initializer: String, "keras" or "torch". Initial values of both linear layers, as in
             `applications.models.linear`.
 

@@ -20,22 +20,14 @@ from keras_slashed.layers import SlashedNormalSampling
 
 @dataclasses.dataclass
 class LSTMVAE:
-    """The models of an LSTM VAE, which share their layers.
+    """The models of an LSTM VAE, which share their layers."""
 
-    Attributes:
-        training: Model that maps rows of tokens to the reconstruction loss of each row, the
-            negative log-likelihood in nats at one draw of z. Its `losses` contain the KL.
-        encoder: Model that maps rows to amplitudes of shape `(batch, 2 * latent_dim)`, or None
-            without z.
-        decoder: `LSTMDecoder`, whose `logits` maps `[tokens, z]` to logits.
-        log_likelihood: Model whose call `log_likelihood(rows, z)` returns log p(rows | z) in
-            nats, of shape `(batch,)`.
-    """
-
+    # Maps rows of tokens to the reconstruction loss of each row, the negative log-likelihood in
+    # nats at one draw of z. Its `losses` contain the KL.
     training: keras.Model
-    encoder: keras.Model | None
-    decoder: LSTMDecoder
-    log_likelihood: keras.Model
+    encoder: keras.Model | None  # from rows to amplitudes `(batch, 2 * latent_dim)`; None without z
+    decoder: LSTMDecoder  # its `logits` maps `[tokens, z]` to logits
+    log_likelihood: keras.Model  # `log_likelihood(rows, z)` is log p(rows | z) in nats, `(batch,)`
 
     def compile(self, optimizer, **options):
         """Compile `training` for the evidence lower bound of a document.

@@ -27,29 +27,19 @@ def build(
     amplitude of half as many latent dimensions, and `FixedRateVIB` follows it, before the last
     linear layer. With "beta_vib", `SlashedNormalSampling` takes that place, and its `kl_weight`
     is the beta of Alemi et al. (2017). With "dropout" a `Dropout` follows each hidden layer.
-    With "none" there is no such layer.
+    With "none" there is no such layer. For the arguments that are not below see `add_head`.
 
     Args:
         input_shape: Tuple of integers. Shape of one input, which is flattened.
-        num_classes: Integer. Number of classes.
         hidden_units: Sequence of integers. Widths of the ReLU layers.
-        bottleneck: String, "none", "dropout", "vib" or "beta_vib".
-        bottleneck_units: Integer. Width of the last hidden layer, which is even for a VIB.
-        relu_amplitude: Boolean. Whether the amplitude goes through a ReLU too. Without a VIB
-            that layer always has a ReLU.
-        initializer: String, "keras" or "torch". Initial values of all linear layers, as in
-            `applications.models.linear`.
+        initializer: String. As in `add_head`, for all linear layers.
         dropout: Float. Rate of the dropout layers after the hidden layers.
-        num_samples: Integer or None. Number of posterior draws whose class probabilities are
-            averaged, which requires a VIB. With None there is one draw.
         name: String. Name of the model.
-        **vib_options: Keyword arguments of the VIB layer: `rate` (required for "vib"),
-            `normalization`, `kl_weight`, `inference`, `seed`, ...
+        **vib_options: Keyword arguments of the VIB layer, the `vib_options` of `add_head`.
 
     Returns:
         `keras.Model` that maps inputs of shape `(batch, *input_shape)` to logits of shape
-        `(batch, num_classes)`. If they are averaged over draws, they are the logarithms of the
-        mean class probabilities, up to a constant.
+        `(batch, num_classes)`, as `add_head` returns them.
 
     Raises:
         ValueError: If `bottleneck` or `initializer` is unknown, or if options of a VIB are

@@ -46,33 +46,23 @@ def build(
     `initializer="torch"` also the linear layer. The only difference is the moving variance:
     Keras updates it with the batch variance without Bessel's correction.
 
+    For the arguments that are not below see `add_head`, whose features are the pooled ones.
+
     Args:
         input_shape: Tuple of integers. Height, width and channels of one image.
-        num_classes: Integer. Number of classes.
         stem: String. "cifar" is a 3x3 convolution that keeps the size, for small images.
             "imagenet" is a 7x7 convolution of stride 2 and max pooling.
         width: Integer. Channels of the first stage. torchvision has 64.
         augment: Boolean. Whether `RandomCropAndFlip` crops and mirrors images at random in
             training. It expects images in [-1, 1].
-        bottleneck: String, "none", "dropout", "vib" or "beta_vib".
-        bottleneck_units: Integer or None. Width of the layer before the bottleneck, which is
-            even for a VIB. With None there is no such layer, and the pooled features take its
-            place.
-        relu_amplitude: Boolean. Whether the amplitude goes through a ReLU too.
-        initializer: String, "keras" or "torch". Initial values of the linear layers after the
-            blocks, as in `applications.models.linear`. Convolutions are always initialized as
-            in torchvision.
-        dropout: Float. Rate of the dropout layer.
-        num_samples: Integer or None. Number of posterior draws whose class probabilities are
-            averaged, which requires a VIB. With None there is one draw.
+        initializer: String. As in `add_head`. Convolutions are always initialized as in
+            torchvision.
         name: String. Name of the model.
-        **vib_options: Keyword arguments of the VIB layer: `rate` (required for "vib"),
-            `normalization`, `kl_weight`, `inference`, `seed`, ...
+        **vib_options: Keyword arguments of the VIB layer, the `vib_options` of `add_head`.
 
     Returns:
         `keras.Model` that maps images of shape `(batch, *input_shape)` to logits of shape
-        `(batch, num_classes)`. If they are averaged over draws, they are the logarithms of the
-        mean class probabilities, up to a constant.
+        `(batch, num_classes)`, as `add_head` returns them.
 
     Raises:
         ValueError: If `stem`, `bottleneck` or `initializer` is unknown, if `width` is not a

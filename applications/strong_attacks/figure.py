@@ -27,12 +27,7 @@ _STYLES = {
 
 
 def draw(rows, path):
-    """Plot a panel for each row.
-
-    Args:
-        rows: List of dicts of strings. Rows of the table.
-        path: String or path. File of the figure.
-    """
+    """Plot a panel for each row of the table."""
     rows = in_order(rows)
     columns = min(len(rows), _MOST_COLUMNS)
     lines = -(-len(rows) // columns)

@@ -17,63 +17,33 @@ ADDED_COLUMNS = {"initializer": "keras", "adam_epsilon": "1e-07"}
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The options that identify a row. If the paper names a value for MNIST, it is the default.
+    """The options that identify a row. If the paper names a value for MNIST, it is the default."""
 
-    Attributes:
-        dataset: String. Name of the data set.
-        model: String, "mlp" or "resnet18".
-        bottleneck: String, "none", "dropout", "vib", or "beta_vib", which the paper's table
-            lacks.
-        normalization: String. Normalization of the VIB.
-        rate_multiplier: Float. r, which sets the rate to `r log(number of classes)` nats.
-        beta: Float. Weight of the rate in the loss of a "beta_vib" (Alemi et al. 2017).
-        part: String. Part of the amplitude to normalize, "both" or "mean".
-        epochs: Integer. Number of epochs. The paper uses 400.
-        batch_size: Integer. Not in the paper.
-        seed: Integer. Seed of weights, shuffling and noise.
-        learning_rate: Float. Initial learning rate of Adam.
-        learning_rate_decay: Float. Factor of the learning rate every 2 epochs.
-        weight_decay: Float. Strength of the weight decay. The paper does not state its kind.
-        weight_decay_kind: String. "coupled" as in PyTorch's Adam, or "decoupled".
-        adam_epsilon: Float. Keras' default is 1e-7, PyTorch's is 1e-8. Not in the paper.
-        initializer: String, "keras" or "torch". Initial values of linear layers. Not in the
-            paper.
-        relu_amplitude: Boolean. Whether the amplitude goes through a ReLU. Not in the paper.
-        momentum: Float in [0, 1). Momentum of the moving mean square. Not in the paper.
-        num_samples: Integer. Number of posterior draws that the evaluation averages.
-        attack_samples: Integer. Number of draws that the attacked loss averages. Not in the
-            paper.
-        stem: String. Stem of the ResNet18, "cifar" or "imagenet". Not in the paper.
-        width: Integer. Width of the ResNet18's first stage. torchvision has 64.
-        augment: Boolean. Whether the ResNet18 trains on shifted and mirrored images. Not in
-            the paper.
-        dtype_policy: String. Dtype policy of the layers.
-    """
-
-    dataset: str = "mnist"
-    model: str = "mlp"
-    bottleneck: str = "vib"
-    normalization: str = "batch"
-    rate_multiplier: float = 1.0
-    beta: float = 0.0
-    part: str = "both"
-    epochs: int = 400
-    batch_size: int = 100
-    seed: int = 0
-    learning_rate: float = 1e-4
-    learning_rate_decay: float = 0.99
-    weight_decay: float = 1e-4
-    weight_decay_kind: str = "coupled"
-    adam_epsilon: float = 1e-7
-    initializer: str = "keras"
-    relu_amplitude: bool = False
-    momentum: float = 0.99
-    num_samples: int = 12
-    attack_samples: int = 12
-    stem: str = "cifar"
-    width: int = 64
+    dataset: str = "mnist"  # name of the data set
+    model: str = "mlp"  # "mlp" or "resnet18"
+    bottleneck: str = "vib"  # "none", "dropout", "vib" or "beta_vib", which the paper's table lacks
+    normalization: str = "batch"  # of the VIB
+    rate_multiplier: float = 1.0  # r, which sets the rate to `r log(number of classes)` nats
+    beta: float = 0.0  # weight of the rate in the loss of a "beta_vib" (Alemi et al. 2017)
+    part: str = "both"  # part of the amplitude to normalize, "both" or "mean"
+    epochs: int = 400  # number of epochs; the paper uses 400
+    batch_size: int = 100  # not in the paper
+    seed: int = 0  # of weights, shuffling and noise
+    learning_rate: float = 1e-4  # initial learning rate of Adam
+    learning_rate_decay: float = 0.99  # factor of the learning rate every 2 epochs
+    weight_decay: float = 1e-4  # strength of the weight decay; the paper does not state its kind
+    weight_decay_kind: str = "coupled"  # "coupled" as in PyTorch's Adam, or "decoupled"
+    adam_epsilon: float = 1e-7  # Keras' default is 1e-7, PyTorch's is 1e-8; not in the paper
+    initializer: str = "keras"  # of linear layers, "keras" or "torch"; not in the paper
+    relu_amplitude: bool = False  # whether the amplitude goes through a ReLU; not in the paper
+    momentum: float = 0.99  # of the moving mean square, in [0, 1); not in the paper
+    num_samples: int = 12  # number of posterior draws that the evaluation averages
+    attack_samples: int = 12  # number of draws that the attacked loss averages; not in the paper
+    stem: str = "cifar"  # of the ResNet18, "cifar" or "imagenet"; not in the paper
+    width: int = 64  # of the ResNet18's first stage; torchvision has 64
+    # Whether the ResNet18 trains on shifted and mirrored images. Not in the paper.
     augment: bool = True
-    dtype_policy: str = "float32"
+    dtype_policy: str = "float32"  # of the layers
 
     @property
     def row_name(self):

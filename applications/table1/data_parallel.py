@@ -115,18 +115,10 @@ def test_error(setting, data, weights):
 def run_rows(module, settings, options):
     """Train each setting on `options.devices` devices, and print and write the rows.
 
-    Rows that are in the table, or that another command is training, are not trained again.
-
-    Args:
-        module: String. Name of the module that `python -m` runs.
-        settings: List of `Setting`. The settings of the rows.
-        options: Namespace of the command line's options, from `command_line.Parser`.
-
-    Returns:
-        List of dicts of strings. The rows.
+    Rows that are in the table, or that another command is training, are not trained again. For
+    the arguments, the returned rows and the `TableError` see `row_runner.run_rows`.
 
     Raises:
-        TableError: If the table is damaged, or has rows of another backend.
         SystemExit: If the data is not available or has too few images for a batch, or if
             there are too few devices.
     """

@@ -16,12 +16,7 @@ _WITHOUT_VIB = {"base": ("black", "s"), "dropout": ("0.5", "D")}
 
 
 def draw(rows, path):
-    """Plot a panel for each normalization. All panels contain base and dropout.
-
-    Args:
-        rows: List of dicts of strings. Rows of one scale.
-        path: String or path. File of the figure.
-    """
+    """Plot a panel for each normalization, from rows of one scale. All contain base and dropout."""
     found = groups(rows)
     multipliers = sorted({float(group[0]["r"]) for group in found if group[0]["r"]})
     colors = plt.colormaps["viridis"](np.linspace(0.0, 0.9, max(len(multipliers), 1)))

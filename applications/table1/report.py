@@ -19,7 +19,6 @@ def groups(rows, more=()):
     """Return groups of rows in the paper's order. The rows of a group differ only in their seed.
 
     Args:
-        rows: List of dicts of strings. Rows of the table.
         more: Sequence of strings. Names of further columns that identify a row.
 
     Returns:

@@ -97,16 +97,7 @@ class RowRunner(RowTrainer):
     _compiled = None  # the `CompiledClassifier` of the last row's shape
 
     def __call__(self, setting, report=lambda epoch, logs: None):
-        """Run a row.
-
-        Args:
-            setting: `Setting` of the row.
-            report: Function of the number of finished epochs and the logs of the last one. It
-                is called once at the start and after every epoch.
-
-        Returns:
-            Dict of strings. The row of the table: errors in percent, then what made the row.
-        """
+        """Run the row of a `Setting`, as `RowTrainer` describes. Errors are in percent."""
         compiled = self.compiled(setting)
         history = self.train(setting, report)
         start = time.monotonic()

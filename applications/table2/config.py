@@ -42,41 +42,23 @@ def preset_of(setting):
 
 @dataclasses.dataclass(frozen=True)
 class TextSetting:
-    """The options that identify a row. If the paper names a value, it is the default.
+    """The options that identify a row. If the paper names a value, it is the default."""
 
-    Attributes:
-        dataset: String. Name of the text.
-        row: String. Name of the row in `variants.VARIANTS`.
-        num_layers: Integer. Number of LSTM layers in the encoder and in the decoder.
-        units: Integer. Width of the LSTM layers.
-        embedding_dim: Integer. Width of the tokens' embeddings.
-        latent_dim: Integer. Number of latent dimensions.
-        dropout: Float. Rate of the dropout between the decoder's layers.
-        epochs: Integer. Number of epochs. The paper uses 400.
-        batch_size: Integer. Not in the paper.
-        learning_rate: Float. Peak learning rate of Adam. Not in the paper.
-        warmup: Float. Fraction of the training steps in which the learning rate rises.
-        rate_scale: Float. Scale of a learnable rate, as in `keras_slashed.rates.LearnableRate`.
-        seed: Integer. Seed of weights, order, noise and evaluation.
-        num_samples: Integer. Draws of z per document in the NLL.
-        test_documents: Integer. Number of test documents to evaluate, 0 for all.
-    """
-
-    dataset: str = "ptb"
-    row: str = "vae"
-    num_layers: int = 3
-    units: int = 512
-    embedding_dim: int = 512
-    latent_dim: int = 32
-    dropout: float = 0.2
-    epochs: int = 400
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    warmup: float = 0.1
-    rate_scale: float = 1.0
-    seed: int = 0
-    num_samples: int = 100
-    test_documents: int = 0
+    dataset: str = "ptb"  # name of the text
+    row: str = "vae"  # name of the row in `variants.VARIANTS`
+    num_layers: int = 3  # number of LSTM layers in the encoder and in the decoder
+    units: int = 512  # width of the LSTM layers
+    embedding_dim: int = 512  # width of the tokens' embeddings
+    latent_dim: int = 32  # number of latent dimensions
+    dropout: float = 0.2  # rate of the dropout between the decoder's layers
+    epochs: int = 400  # number of epochs; the paper uses 400
+    batch_size: int = 32  # not in the paper
+    learning_rate: float = 1e-3  # peak learning rate of Adam; not in the paper
+    warmup: float = 0.1  # fraction of the training steps in which the learning rate rises
+    rate_scale: float = 1.0  # scale of a learnable rate, as in `keras_slashed.rates.LearnableRate`
+    seed: int = 0  # of weights, order, noise and evaluation
+    num_samples: int = 100  # draws of z per document in the NLL
+    test_documents: int = 0  # number of test documents to evaluate, 0 for all
 
     @property
     def variant(self):

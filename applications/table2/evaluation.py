@@ -14,32 +14,18 @@ _MOST_DOCUMENTS = 8  # in an importance-weighted batch of documents of similar l
 
 @dataclasses.dataclass
 class TextEvaluation:
-    """Measures over documents, in nats. Without z, `kl` and all attributes after it are None.
+    """Measures over documents, in nats. Without z, `kl` and all attributes after it are None."""
 
-    Attributes:
-        nll: Float. Mean importance-weighted negative log-likelihood per document.
-        nll_error: Float. Its standard error, with the documents as a sample.
-        nll_of_documents: Float array. The negative log-likelihood of each document, in the
-            order of the corpus.
-        perplexity: Float. exp of the mean NLL per token, including end tokens.
-        kl: Float or None. Mean rate per document.
-        unit_rates: Float array or None. The part of each latent dimension in the mean rate.
-        unit_variances: Float array or None. Variance of each dimension's posterior mean.
-        active_units: Integer or None. Number of dimensions with a variance above 0.01.
-        mutual_information: Float or None. Estimated mutual information of document and z.
-        mutual_information_error: Float or None. Its standard error.
-    """
-
-    nll: float
-    nll_error: float
-    nll_of_documents: np.ndarray
-    perplexity: float
-    kl: float | None = None
-    unit_rates: np.ndarray | None = None
-    unit_variances: np.ndarray | None = None
-    active_units: int | None = None
-    mutual_information: float | None = None
-    mutual_information_error: float | None = None
+    nll: float  # mean importance-weighted negative log-likelihood per document
+    nll_error: float  # its standard error, with the documents as a sample
+    nll_of_documents: np.ndarray  # the NLL of each document, in the order of the corpus
+    perplexity: float  # exp of the mean NLL per token, including end tokens
+    kl: float | None = None  # mean rate per document
+    unit_rates: np.ndarray | None = None  # the part of each latent dimension in the mean rate
+    unit_variances: np.ndarray | None = None  # variance of each dimension's posterior mean
+    active_units: int | None = None  # number of dimensions with a variance above 0.01
+    mutual_information: float | None = None  # of document and z, estimated
+    mutual_information_error: float | None = None  # its standard error
 
 
 def evaluate(model, corpus, vocabulary, num_samples=100, lengths=None, seed=0):

@@ -20,7 +20,6 @@ def draw(rows, folder, name):
     """Plot both figures for rows of one scale. Of several seeds, only the first is plotted.
 
     Args:
-        rows: List of dicts of strings. The rows.
         folder: Path of the folder that holds `history` and `measures`, and gets the figures.
         name: String. Name of the text.
 

@@ -24,14 +24,7 @@ def read_measures(folder, row):
 
 
 def groups(rows):
-    """Return groups of rows in the paper's order. The rows of a group differ only in their seed.
-
-    Args:
-        rows: List of dicts of strings. Rows of the table.
-
-    Returns:
-        List of lists of rows.
-    """
+    """Return groups of rows in the paper's order. The rows of a group differ only in their seed."""
     found = provenance.groups_of_seeds(rows, [*TextSetting().columns(), "data_sha256"])
     order = list(VARIANTS)
     return sorted(found, key=lambda group: order.index(group[0]["row"]))
@@ -41,7 +34,6 @@ def markdown(rows, folder, file_name):
     """Return the text of the table's Markdown file.
 
     Args:
-        rows: List of dicts of strings. Rows of the table.
         folder: Path of the folder that holds `measures`.
         file_name: String. Name of the table's file.
     """

@@ -41,16 +41,7 @@ class TextRowRunner(RowTrainer):
     """
 
     def __call__(self, setting, report=lambda epoch, logs: None):
-        """Run a row.
-
-        Args:
-            setting: `TextSetting` of the row.
-            report: Function of the number of finished epochs and the logs of the last one. It
-                is called once at the start and after every epoch.
-
-        Returns:
-            Dict of strings. The row of the table, then what made it.
-        """
+        """Run the row of a `TextSetting`, as `RowTrainer` describes."""
         files = self.files(setting)
         model, history = self.train(setting, report)
         start = time.monotonic()

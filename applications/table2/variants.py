@@ -41,21 +41,13 @@ BATCH_NORM_GAMMA = 0.6
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """A row of Table 2.
+    """A row of Table 2."""
 
-    Attributes:
-        title: String. The row's name in the paper.
-        fixed: Dict. Options of `lstm_vae.build`.
-        committed: Float or None. Committed rate in nats.
-        learnable: Float or None. Initial value of a learnable rate in nats.
-        annealing: String or None. Schedule of the KL weight, "warmup" or "cyclic".
-    """
-
-    title: str
-    fixed: dict = dataclasses.field(default_factory=dict)
-    committed: float | None = None
-    learnable: float | None = None
-    annealing: str | None = None
+    title: str  # the row's name in the paper
+    fixed: dict = dataclasses.field(default_factory=dict)  # options of `lstm_vae.build`
+    committed: float | None = None  # committed rate in nats
+    learnable: float | None = None  # initial value of a learnable rate in nats
+    annealing: str | None = None  # schedule of the KL weight, "warmup" or "cyclic"
 
     def build_options(self, rate_scale=1.0):
         """Return the options of `lstm_vae.build`, with a new rate layer.

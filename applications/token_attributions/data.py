@@ -40,15 +40,11 @@ class Part:
 
 @dataclasses.dataclass
 class Sentences:
-    """The three parts of two texts, their vocabulary, and where they come from.
-
-    Attributes:
-        preparation: String. Sentences that say how the texts were normalized.
-    """
+    """The three parts of two texts, their vocabulary, and where they come from."""
 
     name: str
     source: str
-    preparation: str
+    preparation: str  # sentences that say how the texts were normalized
     classes: tuple
     vocabulary: Vocabulary
     train: Part

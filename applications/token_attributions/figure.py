@@ -19,7 +19,6 @@ def draw_curves(curves, shares, path):
     Args:
         curves: Dict `{kind: {map: array}}` with arrays of shape `(N, len(shares))`.
         shares: Array. Shares of the tokens of a sentence.
-        path: String or path. File of the figure.
     """
     figure, panels = plt.subplots(1, len(curves), figsize=(14, 4.4), sharey=True,
                                   layout="constrained")  # fmt: skip

@@ -27,19 +27,15 @@ class PositionEmbedding(keras.layers.Layer):
 
 @dataclasses.dataclass
 class Transformer:
-    """A classifier of sentences, and the parts of it that a comparison of maps needs.
+    """A classifier of sentences, and the parts of it that a comparison of maps needs."""
 
-    Attributes:
-        model: `keras.Model` from token numbers, `(batch, length)`, to the logit of class 1,
-            `(batch, 1)`. The number 0 is padding.
-        tail: `keras.Model` from the outputs of the embedding, `(batch, length, width)`, and a
-            mask, `(batch, length)`, to the logit.
-        attention: `keras.Model` from the same inputs to the attention weights, a list with an
-            array of shape `(batch, heads, length, length)` for each block.
-    """
-
+    # From token numbers, `(batch, length)`, 0 being padding, to the logit of class 1, `(batch, 1)`.
     model: keras.Model
+    # From the outputs of the embedding, `(batch, length, width)`, and a mask, `(batch, length)`, to
+    # the logit.
     tail: keras.Model
+    # From the same inputs to the attention weights, a list with an array of shape
+    # `(batch, heads, length, length)` for each block.
     attention: keras.Model
 
     @property

@@ -38,8 +38,8 @@ def markdown(rows, words, classes, table):
     """Return the text of the Markdown file.
 
     Args:
-        rows: List of dicts of strings, one for each map.
-        words: List of dicts of strings, one for each word and class.
+        rows: Rows, one for each map.
+        words: Rows, one for each word and class.
         classes: Tuple of two strings.
         table: String. Name of the CSV file.
     """

@@ -15,17 +15,11 @@ DIRECTIONS = ("mean", "narrow", "mean and narrow", "mean and wide")
 
 @dataclasses.dataclass(frozen=True)
 class Posterior:
-    """A normal distribution relative to a standard normal prior.
+    """A normal distribution relative to a standard normal prior."""
 
-    Attributes:
-        amplitude: float32 array (2k,).
-        mean: Array (k,).
-        log_stddev: Array (k,).
-    """
-
-    amplitude: np.ndarray
-    mean: np.ndarray
-    log_stddev: np.ndarray
+    amplitude: np.ndarray  # float32 array (2k,)
+    mean: np.ndarray  # array (k,)
+    log_stddev: np.ndarray  # array (k,)
 
 
 def posterior(direction, latent_dim, rate, number):

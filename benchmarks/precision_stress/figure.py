@@ -24,12 +24,7 @@ _STYLES = dict(
 
 
 def draw(rows, path):
-    """Plot the share of bad steps and the final loss against the learning rate.
-
-    Args:
-        rows: List of dicts of strings. Rows of the stress test.
-        path: String or path. File of the figure.
-    """
+    """Plot shares of bad steps and final losses of the stress test against the learning rate."""
     conditions = grouped(rows, "policy", "loss_scaling")
     figure, panels = plt.subplots(
         2,

@@ -65,12 +65,7 @@ def final_loss(rows):
 
 
 def markdown(stress, policies):
-    """Return all tables as Markdown.
-
-    Args:
-        stress: List of dicts of strings. Rows of the stress test.
-        policies: List of dicts of strings. Rows of the training by policy.
-    """
+    """Return all tables as Markdown, from rows of the stress test and of the training by policy."""
     text = _TITLE
     if stress:
         settings = {**_settings(stress), "spike": SPIKE, "window": WINDOW}

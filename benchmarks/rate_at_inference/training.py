@@ -22,25 +22,15 @@ _UNITS = {"digits": ((128, 128), 64), "mnist": ((1024, 1024), 512)}
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """The options of a training.
+    """The options of a training."""
 
-    Attributes:
-        dataset: String, "digits" or "mnist".
-        normalization: String, "batch" or "feature".
-        learning_rate: Float. Learning rate of Adam.
-        decay: Float. Factor of the learning rate every two epochs.
-        weight_decay: Float. Strength of an L2 penalty.
-        batch_size: Integer. Number of images in a batch.
-        seed: Integer. Seed of weights, batches and noise.
-    """
-
-    dataset: str
-    normalization: str
-    learning_rate: float
-    decay: float
-    weight_decay: float
-    batch_size: int
-    seed: int
+    dataset: str  # "digits" or "mnist"
+    normalization: str  # "batch" or "feature"
+    learning_rate: float  # of Adam
+    decay: float  # factor of the learning rate every two epochs
+    weight_decay: float  # strength of an L2 penalty
+    batch_size: int  # number of images in a batch
+    seed: int  # of weights, batches and noise
 
 
 class BatchMeanSquares(keras.callbacks.Callback):

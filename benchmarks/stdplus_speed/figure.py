@@ -18,12 +18,7 @@ _GOAL = {"marker": "D", "ms": 6, "mfc": "white", "mec": "black", "ls": "none", "
 
 
 def draw(rows, path):
-    """Plot the ratios to softplus, with a row of panels for each size and a panel for each pass.
-
-    Args:
-        rows: List of dicts of strings. Rows of the table.
-        path: String or path. File of the figure.
-    """
+    """Plot the ratios to softplus, with a row of panels for each size and a panel for each pass."""
     sizes = sorted({int(row["elements"]) for row in rows})
     passes = list(dict.fromkeys(row["pass"] for row in rows))
     groups = list(dict.fromkeys(_group(row) for row in rows))
