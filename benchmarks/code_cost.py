@@ -10,9 +10,7 @@ together spent on a processor. The time does not depend on the rate. The command
 code_cost_BACKEND_DEVICE.csv and .md.
 """
 
-import concurrent.futures
 import math
-import multiprocessing
 import os
 import time
 
@@ -28,6 +26,7 @@ from applications.training.backends import processors
 from applications.training.backends import threads
 from benchmarks.harness import command_line
 from benchmarks.harness import tables
+from benchmarks.harness.processes import in_new_process
 from keras_slashed.coding import BlockCode
 from keras_slashed.ops import normalize_rate
 
@@ -84,9 +83,7 @@ def _on_cores(number, function, *arguments):
     mine = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(mine)[:number])  # the new process inherits it
     try:
-        context = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
-            return pool.submit(function, *arguments).result()
+        return in_new_process(function, *arguments)
     finally:
         os.sched_setaffinity(0, mine)
 

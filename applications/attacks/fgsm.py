@@ -12,23 +12,6 @@ EPSILONS = (0.0, 0.1, 0.2, 0.3, 0.4)
 LOSSES = ("crossentropy", "margin")
 
 
-def fgsm_errors(
-    model,
-    x,
-    y,
-    epsilons=EPSILONS,
-    attacked_model=None,
-    pixel_range=None,
-    batch_size=500,
-    loss="crossentropy",
-):
-    """Return the error rate of a classifier at each strength of the attack.
-
-    This calls the result of `compile_fgsm` once.
-    """
-    return compile_fgsm(model, epsilons, attacked_model, pixel_range, loss)(x, y, batch_size)
-
-
 def compile_fgsm(
     model, epsilons=EPSILONS, attacked_model=None, pixel_range=None, loss="crossentropy"
 ):

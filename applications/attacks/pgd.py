@@ -1,11 +1,10 @@
-"""Errors under projected gradient descent in the max norm (Madry et al. 2018)."""
+"""Projected gradient descent in the max norm (Madry et al. 2018)."""
 
 import numpy as np
 from keras import ops
 
 from applications.attacks.fgsm import EPSILONS
 from applications.attacks.fgsm import LOSSES
-from applications.attacks.fgsm import filled_batch
 from applications.attacks.fgsm import loss_gradient
 from applications.attacks.fgsm import margin
 from applications.checks import check_choice
@@ -13,49 +12,6 @@ from applications.checks import check_positive
 from applications.checks import check_positive_integer
 from applications.checks import check_seed
 from applications.training.backends import compile_with_state
-
-
-def compile_pgd(model, epsilons=EPSILONS, attacked_model=None, pixel_range=None, **options):
-    """Return a function that attacks a classifier by PGD, compiled at its first call.
-
-    For each input, `model` classifies only the one image that `PgdSearch` keeps, and only once.
-    A deterministic classifier misclassifies this image if it misclassifies any of the images
-    that the search compared. For a classifier that draws, chance must not count as an attack.
-    If each image were classified, some would be misclassified by a chance draw alone, even at
-    eps = 0, and more often the more images there are.
-
-    Args:
-        model: `keras.Model` that maps inputs to logits.
-        epsilons: Sequence of floats. Strengths, on the scale of the inputs.
-        attacked_model: `keras.Model` or None. The model whose loss the attack follows, by
-            default `model`.
-        pixel_range: Tuple of two floats or None. The smallest and the largest value of a pixel.
-        **options: Further keyword arguments of `PgdSearch`.
-
-    Returns:
-        Function of the inputs x and the integer labels y, both NumPy arrays, and of
-        `batch_size`, the number of inputs per batch. It returns a NumPy array with the fraction
-        of misclassified inputs for each epsilon.
-    """
-    search = PgdSearch(attacked_model or model, epsilons, pixel_range, **options)
-
-    def count_errors(images, labels, weights):
-        flat = ops.reshape(images, (-1, *images.shape[2:]))
-        predictions = ops.argmax(model(flat, training=False), axis=-1)
-        wrong = ops.reshape(predictions, images.shape[:2]) != ops.expand_dims(labels, 0)
-        return ops.sum(ops.cast(wrong, "float32") * weights, axis=-1)
-
-    count_errors = compile_with_state(count_errors, model.variables)
-
-    def errors(x, y, batch_size=500):
-        total = np.zeros(len(search.epsilons))
-        for start in range(0, len(x), batch_size):
-            inputs, labels, weights = filled_batch(x, y, start, min(batch_size, len(x)))
-            images = search(inputs, labels, start)
-            total += ops.convert_to_numpy(count_errors(images, labels, weights))
-        return total / len(x)
-
-    return errors
 
 
 class PgdSearch:
@@ -68,6 +24,12 @@ class PgdSearch:
     where `project` clips each pixel to [x - eps, x + eps] and to the pixel range. The search
     compares the final images of all restarts and x itself. It keeps the image that most of the
     `estimates` misclassify, and among ties the one with the largest margin.
+
+    For an error rate, classify only this image, and only once. A deterministic classifier
+    misclassifies it if it misclassifies any of the images that the search compared. For a
+    classifier that draws, chance must not count as an attack. If each image were classified, some
+    would be misclassified by a chance draw alone, even at eps = 0, and more often the more images
+    there are.
 
     A classifier that draws uses new draws in every step (expectation over transformation,
     Athalye et al. 2018). The attack then follows the gradient of the loss of probabilities

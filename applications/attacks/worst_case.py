@@ -19,28 +19,22 @@ PGD = {"pgd_crossentropy": "crossentropy", "pgd_margin": "margin"}
 
 @dataclasses.dataclass
 class Findings:
-    """The results of attacks on N inputs at E strengths.
+    """The results of attacks on N inputs at E strengths."""
 
-    Attributes:
-        clean: Boolean array of shape `(N,)`. Whether the input itself is misclassified.
-        wrong: Dict from the name of each attack to a boolean array of shape `(E, N)`. Whether
-            the attacked image is misclassified.
-        worst: Boolean array of shape `(E, N)`. Whether the worst image of all attacks is
-            misclassified.
-        zero_gradient: Boolean array of shape `(N,)`. Whether the gradient of the cross-entropy
-            that FGSM uses is exactly 0 in every pixel.
-        certain: Boolean array of shape `(N,)`. Whether the cross-entropy itself is exactly 0,
-            because p_y is 1 in float32. Then the true class contributes nothing to the
-            gradient.
-        zero_pixels: Float array of shape `(N,)`. The fraction of pixels in which that gradient
-            is 0.
-    """
-
+    # Whether each input itself is misclassified: booleans of shape `(N,)`.
     clean: np.ndarray
+    # Whether each attacked image is misclassified: booleans of shape `(E, N)`, in a dict by the
+    # name of the attack.
     wrong: dict
+    # Whether the worst image of all attacks is misclassified: booleans of shape `(E, N)`.
     worst: np.ndarray
+    # Whether the gradient of the cross-entropy that FGSM uses is exactly 0 in every pixel:
+    # booleans of shape `(N,)`.
     zero_gradient: np.ndarray
+    # Whether the cross-entropy itself is exactly 0, because p_y is 1 in float32: booleans of shape
+    # `(N,)`. Then the true class contributes nothing to the gradient.
     certain: np.ndarray
+    # The fraction of pixels in which that gradient is 0: floats of shape `(N,)`.
     zero_pixels: np.ndarray
 
 
@@ -57,46 +51,22 @@ class StrongAttacks:
         model: `keras.Model` that maps inputs to logits.
         epsilons: Sequence of positive floats. Strengths of the attacks.
         pixel_range: Tuple of two floats. The smallest and the largest value of a pixel.
-        steps: Integer. Steps of PGD.
-        restarts: Integer. Random starts of PGD.
-        step_size: Float. Step size of PGD, in units of `eps / steps`.
         estimates: Integer. How often to evaluate the model to compare images.
-        seed: Integer. Seed of PGD's random starts.
         surrogates: Dict of `keras.Model` or None. For each of them there is another attack of its
             name: FGSM along the gradient of the cross-entropy of that model, which has the same
             inputs and outputs. An example is the classifier with fewer draws.
+        **options: Further keyword arguments of `PgdSearch`, like `steps` and `seed`.
 
     Attributes:
         names: Tuple of strings. Names of the attacks.
     """
 
-    def __init__(
-        self,
-        model,
-        epsilons,
-        pixel_range,
-        steps=20,
-        restarts=10,
-        step_size=2.5,
-        estimates=1,
-        seed=0,
-        surrogates=None,
-    ):
+    def __init__(self, model, epsilons, pixel_range, estimates=1, surrogates=None, **options):
         surrogates = surrogates or {}
         self.names = (*FGSM, *surrogates, *PGD)
         self._epsilons = epsilons
         self._searches = {
-            name: PgdSearch(
-                model,
-                epsilons,
-                pixel_range,
-                steps=steps,
-                restarts=restarts,
-                step_size=step_size,
-                loss=loss,
-                estimates=estimates,
-                seed=seed,
-            )
+            name: PgdSearch(model, epsilons, pixel_range, loss=loss, estimates=estimates, **options)
             for name, loss in PGD.items()
         }
 

@@ -98,10 +98,7 @@ def ranks(maps):
     """Return each pixel's rank in its map, of shape (N, height, width). The largest has 0."""
     values = maps.sum(axis=-1) if maps.ndim == 4 else maps
     flat = values.reshape(len(values), -1)
-    order = np.argsort(-flat, axis=1, kind="stable")
-    places = np.empty_like(order)
-    np.put_along_axis(places, order, np.arange(flat.shape[1])[None], axis=1)
-    return places.reshape(values.shape)
+    return stats.rankdata(-flat, "ordinal", axis=1).reshape(values.shape) - 1
 
 
 def blurred(images, sigma):

@@ -44,7 +44,6 @@ from keras_slashed.coding import bits_for
 
 _MODULE = "applications.compress"
 _DATASETS = ("digits", "mnist", "cifar10")
-_OF_PRESET = ("rate", "bits", "rates", "betas", "units", "epochs", "images")
 _QUALITIES = (0, 10, 25, 50)
 _SHOWN = 10  # images in the picture
 
@@ -79,13 +78,13 @@ def parse_arguments(arguments=None):
     add("--seed", command_line.seed, 0, metavar="S")
     add("--checkpoint-seconds", command_line.nonnegative_number, 20.0, metavar="S",
         help="minimum time between two checkpoints of a model")  # fmt: skip
+    parser.set_defaults(blocks=None, block_dim=None)  # the preset has them
     options = parser.parse_args(arguments)
     options.pixels = options.pixels or USUAL_PIXELS[options.dataset]
     preset = PRESETS.get((options.dataset, options.pixels))
     if preset is None:
         parser.error(f"--pixels: {options.dataset} is not available as {options.pixels}")
-    command_line.fill(options, {name: getattr(preset, name) for name in _OF_PRESET})
-    options.blocks, options.block_dim = preset.blocks, preset.block_dim
+    command_line.fill(options, preset)
     try:
         code_file.bytes_per_image(options.blocks, options.bits)
     except ValueError as error:

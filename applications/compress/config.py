@@ -7,42 +7,25 @@ from applications.experiment import result_table
 PIXELS = ("binary", "shades")
 
 
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """What a data set and its pixels call for by default.
-
-    Attributes:
-        blocks: Integer. Blocks of an image's latent. For CIFAR-10 it is the number of positions
-            of the latent map.
-        block_dim: Integer. Latent dimensions of a block.
-        rate: Float. Rate of a block in nats of the model whose codes are written to the file.
-        bits: Integer. Bits of a block in the file.
-        rates: Tuple of floats. Rates of a block of all models with a fixed rate.
-        betas: Tuple of floats. KL weights of the beta-VAEs.
-        units: Integer. Width of the hidden layers, or of the widest convolution.
-        epochs: Integer. Number of epochs.
-        images: Integer. Number of first test images to encode.
-    """
-
-    blocks: int
-    block_dim: int
-    rate: float
-    bits: int
-    rates: tuple
-    betas: tuple
-    units: int
-    epochs: int
-    images: int
-
-
-_DIGITS = Preset(8, 2, 4.0, 8, (1.0, 2.0, 3.0, 4.0, 5.0), (0.3, 1.0), 256, 60, 360)
-_MNIST = Preset(8, 4, 8.0, 14, (2.0, 4.0, 6.0, 8.0, 10.0), (0.15, 0.3), 256, 12, 200)
+# Values of the options of `applications.compress` that are not given, and the shape of a latent.
+_DIGITS = dict(
+    blocks=8, block_dim=2, rate=4.0, bits=8, rates=(1.0, 2.0, 3.0, 4.0, 5.0), betas=(0.3, 1.0),
+    units=256, epochs=60, images=360,
+)  # fmt: skip
+_MNIST = dict(
+    blocks=8, block_dim=4, rate=8.0, bits=14, rates=(2.0, 4.0, 6.0, 8.0, 10.0), betas=(0.15, 0.3),
+    units=256, epochs=12, images=200,
+)  # fmt: skip
+_CIFAR10 = dict(
+    blocks=64, block_dim=4, rate=6.0, bits=11, rates=(2.0, 4.0, 6.0, 7.0), betas=(2.0, 6.0),
+    units=32, epochs=10, images=100,
+)  # fmt: skip
 PRESETS = {
     ("digits", "shades"): _DIGITS,
     ("digits", "binary"): _DIGITS,
     ("mnist", "binary"): _MNIST,
     ("mnist", "shades"): _MNIST,
-    ("cifar10", "shades"): Preset(64, 4, 6.0, 11, (2.0, 4.0, 6.0, 7.0), (2.0, 6.0), 32, 10, 100),
+    ("cifar10", "shades"): _CIFAR10,
 }
 USUAL_PIXELS = {"digits": "shades", "mnist": "binary", "cifar10": "shades"}
 
@@ -59,39 +42,25 @@ def table_name(dataset, pixels):
 
 @dataclasses.dataclass(frozen=True)
 class CoderSetting:
-    """The options that identify a trained model.
-
-    Attributes:
-        dataset: String. Name of the data set.
-        pixels: String. "binary" for pixels that are 0 or 1 and a Bernoulli likelihood, or
-            "shades" for pixels in [0, 1] and a normal likelihood.
-        rate: Float. Rate of a block in nats, or 0 for a beta-VAE.
-        beta: Float. KL weight of a beta-VAE, or 0 for a fixed rate.
-        folded: Boolean. Whether the imaginary parts of amplitudes are folded to `-|b|`, so that
-            no posterior is wider than the prior.
-        blocks: Integer. Blocks of an image.
-        block_dim: Integer. Latent dimensions of a block.
-        units: Integer. Width of the hidden layers, or of the widest convolution.
-        noise: Float. Standard deviation of the normal likelihood, for pixels in [0, 1].
-        epochs: Integer. Number of epochs.
-        batch_size: Integer. Images per training step.
-        learning_rate: Float. Peak learning rate of Adam.
-        seed: Integer. Seed of weights, order and noise.
-    """
+    """The options that identify a trained model."""
 
     dataset: str
+    # "binary" for pixels that are 0 or 1 and a Bernoulli likelihood, or "shades" for pixels in
+    # [0, 1] and a normal likelihood.
     pixels: str
-    rate: float = 0.0
-    beta: float = 0.0
+    rate: float = 0.0  # of a block in nats, or 0 for a beta-VAE
+    beta: float = 0.0  # KL weight of a beta-VAE, or 0 for a fixed rate
+    # Whether the imaginary parts of amplitudes are folded to `-|b|`, so that no posterior is
+    # wider than the prior.
     folded: bool = False
-    blocks: int = 8
-    block_dim: int = 4
-    units: int = 256
-    noise: float = 0.1
+    blocks: int = 8  # of an image's latent; for CIFAR-10, the positions of the latent map
+    block_dim: int = 4  # latent dimensions of a block
+    units: int = 256  # width of the hidden layers, or of the widest convolution
+    noise: float = 0.1  # standard deviation of the normal likelihood, for pixels in [0, 1]
     epochs: int = 10
-    batch_size: int = 100
-    learning_rate: float = 2e-3
-    seed: int = 0
+    batch_size: int = 100  # images per training step
+    learning_rate: float = 2e-3  # peak learning rate of Adam
+    seed: int = 0  # of weights, order and noise
 
     @property
     def name(self):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from applications import extras
+from applications.experiment.csv_tables import numbers
 
 plt = extras.pyplot()
 ticker = extras.load("matplotlib.ticker")
@@ -69,19 +70,19 @@ def _draw_models(panel, rows, coded, posterior):
     chosen = [row for row in fixed if row["bits_chosen_by"] == "margin"]
     chosen = [row for row in chosen if row[coded]]
     chosen.sort(key=lambda row: float(row["rate"]))
-    panel.plot(_floats(chosen, "bytes"), _floats(chosen, coded), "o-", color=_OURS,
+    panel.plot(numbers(chosen, "bytes"), numbers(chosen, coded), "o-", color=_OURS,
                label="fixed rate, decoded, bits_for(rate, margin)")  # fmt: skip
-    panel.plot(_floats(chosen, "bound_bytes"), _floats(chosen, posterior), "o:", color=_OURS,
+    panel.plot(numbers(chosen, "bound_bytes"), numbers(chosen, posterior), "o:", color=_OURS,
                markerfacecolor="white", label="posterior draws at rate / log 2 bits")  # fmt: skip
     swept = [row for row in fixed if row["bits_chosen_by"] == "sweep"]
     swept.sort(key=lambda row: float(row["bytes"]))
-    panel.plot(_floats(swept, "bytes"), _floats(swept, coded), ".-", color="tab:cyan",
+    panel.plot(numbers(swept, "bytes"), numbers(swept, coded), ".-", color="tab:cyan",
                label="the same rate at several bits a block")  # fmt: skip
     beta = [row for row in rows if row["method"] == "beta-VAE"]
     bounds = [row for row in beta if row["bits_chosen_by"] == "equal"]
     bounds.sort(key=lambda row: float(row["bound_bytes"]))
     if bounds:
-        x, y = _floats(bounds, "bound_bytes"), _floats(bounds, posterior)
+        x, y = numbers(bounds, "bound_bytes"), numbers(bounds, posterior)
         panel.plot(x, y, "s:", color=_BETA, markerfacecolor="white",
                    label="beta-VAE, posterior draws at mean KL")  # fmt: skip
     for choice, marker, text in (
@@ -90,7 +91,7 @@ def _draw_models(panel, rows, coded, posterior):
     ):
         some = [row for row in beta if row["bits_chosen_by"] == choice and row[coded]]
         if some:
-            x, y = _floats(some, "bytes"), _floats(some, coded)
+            x, y = numbers(some, "bytes"), numbers(some, coded)
             panel.plot(x, y, marker, color=_BETA, label=text)
 
 
@@ -110,10 +111,6 @@ def _draw_codec(panel, rows, name, color):
 
 def _limits(rows):
     """Return limits of the PSNR that show all of the models."""
-    found = _floats([row for row in rows if row["psnr"] not in ("", "inf")], "psnr")
-    models = _floats([row for row in rows if row["method"] == "fixed rate"], "psnr")
+    found = numbers([row for row in rows if row["psnr"] not in ("", "inf")], "psnr")
+    models = numbers([row for row in rows if row["method"] == "fixed rate"], "psnr")
     return min(models) - 4, min(max(found), max(models) + 8)
-
-
-def _floats(rows, name):
-    return np.array([float(row[name]) for row in rows])

@@ -1,5 +1,6 @@
 """What a code costs and how close to the image it gets, next to draws from the posterior."""
 
+import copy
 import warnings
 
 import keras
@@ -45,9 +46,7 @@ class Measures:
 
     def folded(self):
         """Return the same measures of the amplitudes `a - |b| i`, which have the same rates."""
-        other = object.__new__(Measures)
-        other._vae, other._images, other._seed = self._vae, self._images, self._seed
-        other._nats = self._nats
+        other = copy.copy(self)
         other.amplitude = keras.ops.convert_to_numpy(narrow_amplitude(self.amplitude))
         return other
 

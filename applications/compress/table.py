@@ -16,20 +16,11 @@ from keras_slashed.coding import bits_for
 _QUANTILE = 0.99
 _BITS_IN_A_BYTE = 8 * math.log(2)  # nats
 _MEASURED = (
-    *("method", "model", "bits_chosen_by", "bits", "bytes", "bytes_alone", "bytes_without_header"),
-    *("bound_bytes", "nats", "nats_error", "posterior_nats", "excess", "excess_error"),
-    *(
-        "excess_of_tenth",
-        "psnr",
-        "posterior_psnr",
-        "kl_mean",
-        "kl_99",
-        "kl_largest",
-        "block_kl_99",
-        "wider_than_prior",
-    ),
-    *("widest", "folded_posterior_nats", "lossless_bytes"),
-)
+    "method", "model", "bits_chosen_by", "bits", "bytes", "bytes_alone", "bytes_without_header",
+    "bound_bytes", "nats", "nats_error", "posterior_nats", "excess", "excess_error",
+    "excess_of_tenth", "psnr", "posterior_psnr", "kl_mean", "kl_99", "kl_largest", "block_kl_99",
+    "wider_than_prior", "widest", "folded_posterior_nats", "lossless_bytes",
+)  # fmt: skip
 _SETTING = tuple(field.name for field in dataclasses.fields(CoderSetting))
 COLUMNS = (*_MEASURED, *_SETTING, "images", "data", "data_sha256", *provenance.COLUMNS)
 

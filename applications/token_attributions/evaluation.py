@@ -6,15 +6,14 @@ measure, as Petsiuk et al. (2018) have it for the pixels of an image.
 
 import numpy as np
 
+from applications.attributions import evaluation
+
 MEASURES = ("deletion", "masking", "insertion")
 
 
 def ranks(maps, mask):
     """Return each token's rank in its sentence. The largest has 0, and padding is last."""
-    order = np.argsort(np.where(mask, -maps, np.inf), axis=1, kind="stable")
-    places = np.empty_like(order)
-    np.put_along_axis(places, order, np.arange(maps.shape[1])[None], axis=1)
-    return places
+    return evaluation.ranks(np.where(mask, maps, -np.inf))
 
 
 def curves(probabilities, x, mask, y, maps, replacement):

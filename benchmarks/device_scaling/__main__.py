@@ -11,9 +11,6 @@ tree. The images are random, since the times do not depend on them. The command 
 device_scaling_BACKEND_DEVICE.csv and .md.
 """
 
-import concurrent.futures
-import multiprocessing
-
 from applications.experiment import csv_tables
 from applications.experiment.command_line import nonnegative_number
 from applications.experiment.command_line import positive_number
@@ -26,6 +23,7 @@ from benchmarks.device_scaling import measurement
 from benchmarks.harness import command_line
 from benchmarks.harness import frameworks
 from benchmarks.harness import tables
+from benchmarks.harness.processes import in_new_process
 
 _PREDICTED = (8, 1024)
 _TITLE = "# A training step on several devices\n"
@@ -150,13 +148,6 @@ def _cases(options):
                 }
 
 
-def _in_new_process(function, *arguments):
-    # One process per number of devices, since TensorFlow's collectives allow only one number.
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
-        return pool.submit(function, *arguments).result()
-
-
 @table_command(tables.GOES_ON)
 def main(arguments=None):
     """Measure every case that the command line asks for."""
@@ -165,7 +156,8 @@ def main(arguments=None):
     table = tables.table_path(options.output, "device_scaling", run)
     for case in _cases(options):
         if not tables.measured_rows(table, case, run):
-            row = {**_in_new_process(measurement.measure_case, case, options), **run}
+            # TensorFlow's collectives allow only one number of devices in a process.
+            row = {**in_new_process(measurement.measure_case, case, options), **run}
             tables.replace_rows(table, case, [row])
             title = "{normalization}, batch {batch_size}, {devices} devices"
             print(f"{title.format(**case)}: {row['milliseconds']} ms per step", flush=True)

@@ -12,12 +12,12 @@ import json
 import multiprocessing
 import os
 import pathlib
-import sys
 import time
 
 import numpy as np
 
 from applications.experiment.provenance import describe_run
+from applications.experiment.table_runner import Progress
 from benchmarks.harness import frameworks
 from benchmarks.harness import tables
 from benchmarks.stdplus_accuracy import methods
@@ -60,7 +60,7 @@ def run(dtype, mode, output, jobs=1, limit=None, chunk=CHUNK):
     order = np.random.default_rng(0).permutation(total).tolist()
     done = set(state["done"])
     todo = [index for index in order if index not in done][:limit]
-    progress = _Progress(f"{dtype} {mode}", total * chunk, len(done) * chunk)
+    progress = Progress(total - len(done), seconds=30.0)
     before = time.monotonic()
     for index, measured in _measured(todo, dtype, mode, chunk, jobs):
         for key, tally in measured.items():
@@ -70,8 +70,7 @@ def run(dtype, mode, output, jobs=1, limit=None, chunk=CHUNK):
         before = time.monotonic()
         state["tallies"] = [[*key, dataclasses.asdict(t)] for key, t in tallies.items()]
         _write(path, state)
-        progress.show(len(state["done"]) * chunk)
-    progress.close()
+        progress.step(f"{dtype} {mode}: {len(state['done'])} of {total} chunks")
     if len(state["done"]) < total:
         return None
     rows = [
@@ -202,30 +201,3 @@ def _in_order(tallies, dtype):
         names += [*regions.regions(inverse, dtype)[1], regions.NOT_A_NUMBER]
     quantities = list(methods.NAMES)
     return sorted(tallies.items(), key=lambda i: (quantities.index(i[0][0]), names.index(i[0][1])))
-
-
-class _Progress:
-    """A progress line, which is updated in place on a terminal, or printed from time to time."""
-
-    def __init__(self, title, total, done):
-        self.title, self.total, self.first = title, total, done
-        self.start = self.shown = time.monotonic()
-        self.terminal = sys.stdout.isatty()
-
-    def show(self, done):
-        now = time.monotonic()
-        if now - self.shown < (1 if self.terminal else 30) and done < self.total:
-            return
-        self.shown = now
-        speed = (done - self.first) / (now - self.start)
-        left = (self.total - done) / speed / 60
-        print(
-            f"{self.title}: {done / self.total:6.1%}, {speed / 1e6:.2f} million per second, "
-            f"{left:.1f} min left",
-            end="\r" if self.terminal else "\n",
-            flush=True,
-        )
-
-    def close(self):
-        if self.terminal:
-            print()

@@ -27,6 +27,7 @@ import functools
 import math
 
 import numpy as np
+from numpy.polynomial.polynomial import polyval
 
 from applications import extras
 
@@ -114,20 +115,13 @@ def _with_limits(result, limits, left, right):
     return result
 
 
-def _polynomial(coefficients, x):
-    total = coefficients[-1]
-    for coefficient in reversed(coefficients[:-1]):
-        total = total * x + coefficient
-    return total
-
-
 # The first omitted term is below 1e-14 at |x| = 1/8 and at |s| = 1/8.
 _E2 = [1 / math.factorial(k + 2) for k in range(10)]
 _C = [2 * n / math.factorial(2 * n + 1) for n in range(1, 7)]
 
 
 def _e2(r):
-    return _polynomial(_E2, r)
+    return polyval(r, _E2)
 
 
 def _solve_near(x):
@@ -162,7 +156,7 @@ def _slope_and_bend(s, x, near):
     def series(s, x):
         e2 = _e2(2.0 * s)
         e1 = 1.0 + 2.0 * s * e2
-        return np.sqrt(e2) / e1, 0.5 * np.exp(s) * _polynomial(_C, s * s) / e1**3
+        return np.sqrt(e2) / e1, 0.5 * np.exp(s) * polyval(s * s, _C) / e1**3
 
     if near.all() or not near.any():
         return (series if near.all() else closed)(s, x)

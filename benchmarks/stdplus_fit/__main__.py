@@ -64,20 +64,6 @@ def point_at_square(t):
     return point_at(-mpmath.sqrt(-1 - mpmath.log(t)))
 
 
-def _second_derivative(x, y, s):
-    d = y * y - 1
-    return y * (4 * s * s + 2 * x * x * (s - 1)) / d**3
-
-
-def _second_log_derivative(x, y, s):
-    d = y * y - 1
-    return (d * d - 2 * x * x * y * y) / d**3
-
-
-def _second_inverse_derivative(x, y, s):
-    return 2 * (1 - s - (1 + s) / y**2) / x**3
-
-
 class Block(typing.NamedTuple):
     """A function of a point on [start, end] that one rational approximates.
 
@@ -95,8 +81,19 @@ class Block(typing.NamedTuple):
     degrees: dict
 
 
-def _relative(function):
-    return lambda x, y, s: 1 / abs(function(x, y, s))
+def _center(name, formula, offset, function, start, end, degrees, variable="x", point=point_at):
+    """Return the block of `function - offset`, whose error is relative to `function`."""
+    return Block(
+        name,
+        formula,
+        variable,
+        point,
+        mpf(start),
+        mpf(end),
+        lambda x, y, s: function(x, y, s) - offset,
+        lambda x, y, s: 1 / abs(function(x, y, s)),
+        degrees,
+    )
 
 
 _RIGHT = {
@@ -134,82 +131,72 @@ BLOCKS = (
         lambda x, y, s: mpmath.exp(-x * x - 1) / (2 * abs(s)),
         {"float32": (2, 2), "float64": (5, 5)},
     ),
-    Block(
+    _center(
         "LOG_CENTRE",
         "log stdplus(x) = x (9/16 + q)",
-        "x",
-        point_at,
+        mpf(9) / 16,
+        lambda x, y, s: s / x,
         _LOG_LEFT,
-        mpf(2),
-        lambda x, y, s: s / x - mpf(9) / 16,
-        _relative(lambda x, y, s: s / x),
+        2,
         {"float32": (5, 5), "float64": (9, 9)},
     ),
-    Block(
+    _center(
         "DERIVATIVE_CENTRE",
         "stdplus'(x) = 5/8 + q",
-        "x",
-        point_at,
+        mpf(5) / 8,
+        lambda x, y, s: x * y / (y * y - 1),
         mpf(-5) / 4,
-        mpf(2),
-        lambda x, y, s: x * y / (y * y - 1) - mpf(5) / 8,
-        _relative(lambda x, y, s: x * y / (y * y - 1)),
+        2,
         {"float32": (4, 4), "float64": (9, 9)},
     ),
-    Block(
+    _center(
         "SECOND_DERIVATIVE_CENTRE",
         "stdplus''(x) = q",
-        "x",
-        point_at,
+        0,
+        lambda x, y, s: y * (4 * s * s + 2 * x * x * (s - 1)) / (y * y - 1) ** 3,
         mpf(-5) / 4,
-        mpf(2),
-        _second_derivative,
-        _relative(_second_derivative),
+        2,
         {"float32": (4, 4), "float64": (9, 9)},
     ),
-    Block(
+    _center(
         "LOG_DERIVATIVE_CENTRE",
         "(log stdplus)'(x) = 3/4 + q",
-        "x",
-        point_at,
-        mpf(-1),
-        mpf(1),
-        lambda x, y, s: x / (y * y - 1) - mpf(3) / 4,
-        _relative(lambda x, y, s: x / (y * y - 1)),
+        mpf(3) / 4,
+        lambda x, y, s: x / (y * y - 1),
+        -1,
+        1,
         {"float32": (4, 4), "float64": (8, 8)},
     ),
-    Block(
+    _center(
         "LOG_SECOND_DERIVATIVE_CENTRE",
         "(log stdplus)''(x) = q",
-        "x",
-        point_at,
-        mpf(-1),
-        mpf(1),
-        _second_log_derivative,
-        _relative(_second_log_derivative),
+        0,
+        lambda x, y, s: ((y * y - 1) ** 2 - 2 * x * x * y * y) / (y * y - 1) ** 3,
+        -1,
+        1,
         {"float32": (4, 4), "float64": (8, 8)},
     ),
-    Block(
+    _center(
         "INVERSE_CENTRE",
         "stdplus_inverse(y) = (y - 1) (5/4 + q)",
+        mpf(5) / 4,
+        lambda x, y, s: x / (y - 1),
+        mpf(1) / 2,
+        2,
+        {"float32": (4, 4), "float64": (8, 8)},
         "y",
         point_at_stdplus,
-        mpf(1) / 2,
-        mpf(2),
-        lambda x, y, s: x / (y - 1) - mpf(5) / 4,
-        _relative(lambda x, y, s: x / (y - 1)),
-        {"float32": (4, 4), "float64": (8, 8)},
     ),
-    Block(
+    _center(
         "INVERSE_SECOND_DERIVATIVE_CENTRE",
         "stdplus_inverse''(y) = q",
+        0,
+        lambda x, y, s: 2 * (1 - s - (1 + s) / y**2) / x**3,
+        mpf(1) / 2,
+        2,
+        {"float32": (4, 3), "float64": (8, 8)},
         "y",
         point_at_stdplus,
-        mpf(1) / 2,
-        mpf(2),
-        _second_inverse_derivative,
-        _relative(_second_inverse_derivative),
-        {"float32": (4, 3), "float64": (8, 8)},
     ),
 )
 

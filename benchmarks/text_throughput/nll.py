@@ -1,24 +1,19 @@
 """The cost of the negative log-likelihood of documents, measured in a separate process.
 
-    python -m benchmarks.text_throughput.nll CASE
-
-The peak memory of a process covers its whole lifetime, so `in_own_process` starts a new process
-for each number of samples. The case and the result are JSON.
+The peak memory of a process covers its whole lifetime, so that each number of samples has a new
+process.
 """
 
-import json
 import pathlib
 import re
-import subprocess
 import sys
 import time
 
 import numpy as np
 
 from applications.models import lstm_vae
+from benchmarks.harness.processes import in_new_process
 from keras_slashed.metrics import importance_weighted_nll
-
-_ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def measure(case, samples):
@@ -32,7 +27,7 @@ def measure(case, samples):
     """
     rows = []
     for number in samples:
-        found = in_own_process({**case, "num_samples": number})
+        found = in_new_process(cost, {**case, "num_samples": number})
         first = float(rows[0]["mib_peak"]) if rows else found["peak"]
         rows.append(
             {
@@ -106,23 +101,3 @@ def _resident(name):
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / 2 ** (20 if sys.platform == "darwin" else 10)
-
-
-def in_own_process(case):
-    """Return the result of `cost` in a new process.
-
-    Raises:
-        subprocess.CalledProcessError: If the process failed. It prints the reason itself.
-    """
-    process = subprocess.run(
-        [sys.executable, "-m", __name__, json.dumps(case)],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=_ROOT,
-    )
-    return json.loads(process.stdout.splitlines()[-1])
-
-
-if __name__ == "__main__":
-    print(json.dumps(cost(json.loads(sys.argv[1]))))

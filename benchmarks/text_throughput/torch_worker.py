@@ -1,36 +1,24 @@
 """A process that trains the model written in PyTorch, kept alive between timings.
 
-    python -m benchmarks.text_throughput.torch_worker THREADS
-
 Two frameworks in one process would compete for threads and memory. This process imports PyTorch
-and not Keras. `TorchWorker` starts it and exchanges messages with it. While one of the two
-processes computes, the other waits for a message.
+and not Keras. `TorchWorker` starts it and sends it batches. While one of the two processes
+computes, the other waits for a message.
 """
 
-import contextlib
 import importlib.util
 import os
-import pathlib
-import pickle
-import subprocess
-import sys
 import time
 import typing
+from concurrent.futures.process import BrokenProcessPool
 
-_ROOT = pathlib.Path(__file__).resolve().parents[2]
+from benchmarks.harness import processes
 
 
 class Timed(typing.NamedTuple):
-    """The seconds that a call took, and its result.
+    """The time that a call took, and its result."""
 
-    Attributes:
-        wall: Float. Seconds of wall time.
-        processor: Float. Seconds of processor time of this process, summed over processors.
-        result: Any object. The result of the call.
-    """
-
-    wall: float
-    processor: float
+    wall: float  # seconds
+    processor: float  # seconds of processor time of this process, summed over processors
     result: object
 
 
@@ -58,71 +46,40 @@ class TorchWorker:
     """
 
     def __init__(self, threads, **options):
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=_ROOT,
-            # Otherwise PyTorch's threads wait for one another in a busy loop, which doubles the
-            # processor time if other work keeps one of them from running.
-            env={"OMP_WAIT_POLICY": "PASSIVE"} | os.environ,
-        )
-        self._ask(options)  # until it is ready
+        self._process = processes.new_process(_start, threads, options)
+        self._call(bool)  # until it is ready
 
     def train(self, batches):
         """Train on a list of arrays, and return a `Timed` of the mean loss."""
-        return Timed(*self._ask(batches))
+        return self._call(_train, batches)
 
-    def _ask(self, message):
+    def _call(self, function, *arguments):
         try:
-            pickle.dump(message, self._process.stdin)
-            self._process.stdin.flush()
-            return pickle.load(self._process.stdout)
-        except (EOFError, BrokenPipeError):
-            self.close()
+            return self._process.submit(function, *arguments).result()
+        except BrokenProcessPool:
             raise RuntimeError("The process that trains with PyTorch ended early") from None
-
-    def close(self):
-        """End the process, and wait for its end."""
-        with contextlib.suppress(BrokenPipeError):  # the process did not read the last message
-            self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        self.close()
+        self._process.shutdown()
 
 
-def serve(threads, requests, replies):
-    """Answer a message of options, and then messages of batches until the pipe is closed."""
+_worker = {}
+
+
+def _start(threads, options):
+    # Otherwise PyTorch's threads wait for one another in a busy loop, which doubles the processor
+    # time if other work keeps one of them from running.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
     from benchmarks.text_throughput.hand_written_torch import HandWrittenTraining
 
-    def reply(answer):
-        pickle.dump(answer, replies)
-        replies.flush()
-
     torch.set_num_threads(threads)
-    training = HandWrittenTraining(**pickle.load(requests))
-    reply(None)
-    while True:
-        try:
-            batches = pickle.load(requests)
-        except EOFError:
-            return
-        reply(tuple(timed(training.train, batches)))
+    _worker["training"] = HandWrittenTraining(**options)
 
 
-def main():
-    """Serve the process that started this one."""
-    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # printed text must not mix with replies
-    serve(int(sys.argv[1]), sys.stdin.buffer, replies)
-
-
-if __name__ == "__main__":
-    main()
+def _train(batches):
+    return timed(_worker["training"].train, batches)

@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 
 from applications.attacks.fgsm import compile_fgsm
-from applications.attacks.fgsm import fgsm_errors
 from applications.attacks.fgsm import loss_gradient
 from applications.attacks.fgsm import margin
 from applications.attacks.fgsm import step_along
 from applications.models import mlp
 from tests.applications.attacks import foolbox_oracle
+from tests.applications.attacks.error_rates import fgsm_errors
 from tests.support import to_numpy
 
 

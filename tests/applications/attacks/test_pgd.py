@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from applications.attacks.fgsm import fgsm_errors
 from applications.attacks.pgd import PgdSearch
-from applications.attacks.pgd import compile_pgd
 from applications.models import mlp
 from tests.applications.attacks import foolbox_oracle
+from tests.applications.attacks.error_rates import compile_pgd
+from tests.applications.attacks.error_rates import fgsm_errors
 from tests.support import to_numpy
 
 EPSILONS = (0.0, 0.1, 0.3, 0.8)

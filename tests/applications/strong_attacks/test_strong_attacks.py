@@ -240,7 +240,8 @@ def test_shares_of_a_classifier_that_is_not_sure():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, use_bias=False)])
     model.set_weights([np.array([[1.0, -1.0], [0.0, 0.0], [50.0, -50.0]], "float32")])
     x = np.array([[0.5, 0.5, 0.0], [0.5, 0.5, 0.4], [0.5, 0.5, -0.4]], "float32")
-    found = StrongAttacks(model, (0.1,), (-1.0, 1.0), 1, 1)(x, np.array([0, 0, 0]), 3)
+    attacks = StrongAttacks(model, (0.1,), (-1.0, 1.0), steps=1, restarts=1)
+    found = attacks(x, np.array([0, 0, 0]), 3)
     # By 1 nat, by 41 (p is 1 in float32, but the other class's e^-41 is not 0), wrong by 39.
     np.testing.assert_array_equal(found.certain, [False, True, False])
     assert not found.zero_gradient.any()
