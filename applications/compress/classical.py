@@ -23,26 +23,15 @@ LOSSY = ("JPEG", "WebP")
 
 @dataclasses.dataclass
 class Stored:
-    """What a codec makes of images.
+    """What a codec makes of images."""
 
-    Attributes:
-        codec: String. Name of the codec.
-        quality: Integer or None. Quality of a lossy codec.
-        bytes: Float. Mean bytes of a file with one image.
-        payload_bytes: Float. The same without container and header, which all images of one
-            shape could share.
-        mosaic_bytes: Float. Bytes of one file with all images side by side, per image.
-        images: Array of the decoded images of the files with one image, in [0, 1].
-        mosaic_images: The same of the file with all images.
-    """
-
-    codec: str
-    quality: int | None
-    bytes: float
-    payload_bytes: float
-    mosaic_bytes: float
-    images: np.ndarray
-    mosaic_images: np.ndarray
+    codec: str  # name of the codec
+    quality: int | None  # of a lossy codec
+    bytes: float  # mean bytes of a file with one image
+    payload_bytes: float  # without container and header, which all images of one shape could share
+    mosaic_bytes: float  # bytes of one file with all images side by side, per image
+    images: np.ndarray  # the decoded images of the files with one image, in [0, 1]
+    mosaic_images: np.ndarray  # the same of the file with all images
 
 
 def codecs_for(shades, shape):

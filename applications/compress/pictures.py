@@ -7,21 +7,13 @@ import numpy as np
 
 @dataclasses.dataclass
 class Pictures:
-    """Training and test images of one shape, as float32 in [0, 1].
+    """Training and test images of one shape, as float32 in [0, 1]."""
 
-    Attributes:
-        train: Array of shape `(number, height, width)` or `(number, height, width, channels)`.
-        test: Array like `train`.
-        shades: Integer. Number of values of a pixel.
-        source: String. Where the images come from.
-        sha256: String. Checksum of the data set.
-    """
-
-    train: np.ndarray
-    test: np.ndarray
-    shades: int
-    source: str
-    sha256: str
+    train: np.ndarray  # `(number, height, width)` or `(number, height, width, channels)`
+    test: np.ndarray  # like `train`
+    shades: int  # number of values of a pixel
+    source: str  # where the images come from
+    sha256: str  # checksum of the data set
 
     @classmethod
     def of(cls, data, pixels):

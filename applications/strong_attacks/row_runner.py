@@ -55,33 +55,20 @@ _CALIBRATION_BATCH = 200
 
 @dataclasses.dataclass(frozen=True)
 class AttackSetting:
-    """The options that identify a row.
+    """The options that identify a row."""
 
-    Attributes:
-        classifier: `Setting` with which the classifier was trained.
-        weights_sha256: String. Checksum of the file of its weights.
-        trained_errors: Tuple of strings. Its errors in the table of the training, in percent at
-            `EPSILONS`.
-        images: Integer. Number of first test images to attack.
-        steps: Integer. Steps of PGD.
-        restarts: Integer. Random starts of PGD.
-        step_size: Float. Step size of PGD, in units of `eps / steps`.
-        attack_seed: Integer. Seed of PGD's random starts.
-        calibrated: Boolean. Whether the moving mean square is first set to that of the training
-            images, so that the rate of the attacked classifier is the one that was set.
-        rate_factor: Float. By how much the moving mean square is then divided, which
-            multiplies the rate of the attacked classifier.
-    """
-
-    classifier: Setting
-    weights_sha256: str
-    trained_errors: tuple
-    images: int = 1000
-    steps: int = 20
-    restarts: int = 10
-    step_size: float = 5.0
-    attack_seed: int = 0
+    classifier: Setting  # with which the classifier was trained
+    weights_sha256: str  # checksum of the file of its weights
+    trained_errors: tuple  # its errors in the table of the training, in percent at `EPSILONS`
+    images: int = 1000  # number of first test images to attack
+    steps: int = 20  # of PGD
+    restarts: int = 10  # random starts of PGD
+    step_size: float = 5.0  # of PGD, in units of `eps / steps`
+    attack_seed: int = 0  # of PGD's random starts
+    # Whether the moving mean square is first set to that of the training images, so that the rate
+    # of the attacked classifier is the one that was set.
     calibrated: bool = False
+    # By how much the moving mean square is then divided, which multiplies the rate.
     rate_factor: float = 1.0
 
     @property
