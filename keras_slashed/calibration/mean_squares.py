@@ -86,7 +86,6 @@ class Calibration:
         include_frozen: Boolean, as for `calibrate`.
 
     Attributes:
-        model: The model.
         only_frozen: Boolean. Whether all layers with a moving mean square are frozen, and there
             is at least one.
 
@@ -95,12 +94,18 @@ class Calibration:
     """
 
     def __init__(self, model, include_frozen=False):
-        layers = _normalizations(model)
-        layers = [layer for layer in layers if layer.normalization != "instance"]
-        self.model = model
-        self._layers = [layer for layer in layers if layer.trainable or include_frozen]
+        self._model = model
+        self._include_frozen = include_frozen
+        layers, self._layers = _layers_to_calibrate(model, include_frozen)
         self.only_frozen = bool(layers) and not self._layers
         self._data_pass = DataPass(model, self._layers) if self._layers else None
+
+    def fits(self, model):
+        """Return whether a new calibration of a model would calibrate the same layers."""
+        if model is not self._model:
+            return False
+        _, layers = _layers_to_calibrate(model, self._include_frozen)
+        return layers == self._layers
 
     def run(self, x, batch_size=32, verbose=0):
         """Set the moving mean squares to those of x.
@@ -145,6 +150,12 @@ class Calibration:
                     f"The mean square of the amplitudes of layer {layer.path!r} must be finite. "
                     f"Received: {value}"
                 )
+
+
+def _layers_to_calibrate(model, include_frozen):
+    """Return the layers of a model that have a moving mean square, and those to calibrate."""
+    layers = [layer for layer in _normalizations(model) if layer.normalization != "instance"]
+    return layers, [layer for layer in layers if layer.trainable or include_frozen]
 
 
 def _normalizations(model):

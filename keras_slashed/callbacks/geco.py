@@ -33,10 +33,11 @@ class GECO(keras.callbacks.Callback):
     the error of the step. (If the last batch has fewer instances, this understates the
     difference between its error and the mean.) M restarts with each epoch, at C. Only `lambda`
     continues from one epoch to the next. The layers save it with their weights, so that a run
-    resumed from a checkpoint continues as if it had not been interrupted. Another `fit` with
-    this callback also continues from it. After each epoch `history.history` contains
-    `<layer name>_kl_weight`, the weight in the last training step. The callback works in compiled
-    training on every backend.
+    resumed from a checkpoint of the end of an epoch continues as if it had not been interrupted,
+    whether `BackupAndRestore` or `ModelCheckpoint` comes before this callback or after it.
+    Another `fit` with this callback also continues from it. After each epoch `history.history`
+    contains `<layer name>_kl_weight`, the weight in the last training step. The callback works in
+    compiled training on every backend.
 
     Args:
         monitor: String. Name of the error in the training logs.
@@ -95,15 +96,26 @@ class GECO(keras.callbacks.Callback):
     def _begin_epoch(self):
         self._mean_constraint = None
         self._steps, self._mean_error = 0, 0.0
+        self._factors = {}  # of the layers at the beginning of the epoch
 
     def on_epoch_begin(self, epoch, logs=None):
         self._begin_epoch()
         # `on_train_begin` is too early, since other callbacks restore a backup in it.
-        for layer in layers_with_a_weight(self.model).values():
-            layer.kl_annealing_factor.assign(layer.geco_factor)
+        self._apply_factors()
+        layers = layers_with_a_weight(self.model).values()
+        self._factors = {layer: layer.geco_factor for layer in layers}
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.by == "step":
+            self._apply_factors()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.by != "step":
+        if self.by == "epoch":
+            # `on_epoch_end` would be too late for callbacks that come earlier in the list and save
+            # the model in it. If the number of steps is not known, any step may be the last.
+            steps = (self.params or {}).get("steps")
+            if self.monitor in (logs or {}) and (steps is None or batch + 1 >= steps):
+                self._update(self._factors, self._monitored(logs) - self.target)
             return
         # Mean times number of steps, minus the same product at the previous step.
         mean, steps = self._monitored(logs), batch + 1
@@ -114,11 +126,16 @@ class GECO(keras.callbacks.Callback):
         if self._mean_constraint is None:
             self._mean_constraint = constraint
         self._mean_constraint += (1.0 - self.momentum) * (constraint - self._mean_constraint)
-        self._update(self._mean_constraint)
+        factors = {layer: layer.geco_factor for layer in self._weighted_layers()}
+        self._update(factors, self._mean_constraint)
 
     def on_epoch_end(self, epoch, logs=None):
         if self.by == "epoch":
-            self._update(self._monitored(logs) - self.target)
+            factors = {
+                layer: self._factors.get(layer, layer.geco_factor)
+                for layer in self._weighted_layers()
+            }
+            self._update(factors, self._monitored(logs) - self.target)
         if logs is not None:
             log_weights(layers_with_a_weight(self.model), logs)
 
@@ -133,22 +150,33 @@ class GECO(keras.callbacks.Callback):
             )
         return float(logs[self.monitor])
 
-    def _update(self, constraint):
-        """Change the weights according to the constraint."""
-        if not math.isfinite(constraint):
-            return  # keep the multiplier if a single step is not finite
-        # A larger change would have the same effect, but exp() could overflow.
-        largest = 2.0 * math.log(self.max_multiplier)
-        change = min(max(self.step_size * constraint, -largest), largest)
+    def _apply_factors(self):
+        """Have the next step use the present factors.
+
+        They are not applied earlier, so that at the end of an epoch the layers still have the
+        weights that its last step used.
+        """
         # Accessing `self.model` makes `fit` on JAX read the values that are assigned here.
+        for layer in layers_with_a_weight(self.model).values():
+            layer.kl_annealing_factor.assign(layer.geco_factor)
+
+    def _weighted_layers(self):
+        """Return the layers with a weight, of which at least one is not 0."""
         layers = layers_with_a_weight(self.model)
         if not any(layer.get_config()["kl_weight"] for layer in layers.values()):
             raise ValueError(
                 "GECO found no layer with a weighted rate. Expected: a SlashedNormalSampling or "
                 f"FixedRateVIB layer with a kl_weight other than 0. Received: {list(layers)}"
             )
-        for layer in layers.values():
-            factor = layer.geco_factor * math.exp(-change)
-            factor = min(max(factor, 1.0 / self.max_multiplier), self.max_multiplier)
-            layer.geco_factor = factor
-            layer.kl_annealing_factor.assign(factor)
+        return layers.values()
+
+    def _update(self, factors, constraint):
+        """Set the factors of layers to those in a dict, changed according to the constraint."""
+        if not math.isfinite(constraint):
+            constraint = 0.0  # keep the multiplier if a single step is not finite
+        # A larger change would have the same effect, but exp() could overflow.
+        largest = 2.0 * math.log(self.max_multiplier)
+        change = min(max(self.step_size * constraint, -largest), largest)
+        for layer, factor in factors.items():
+            factor *= math.exp(-change)
+            layer.geco_factor = min(max(factor, 1.0 / self.max_multiplier), self.max_multiplier)

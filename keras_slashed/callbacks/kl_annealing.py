@@ -1,5 +1,7 @@
 """KLWarmup and CyclicalAnnealing: schedules for the weight of the KL in the loss."""
 
+import math
+
 from keras_slashed.callbacks.named_layers import layers_with_a_weight
 from keras_slashed.callbacks.named_layers import log_weights
 from keras_slashed.callbacks.named_layers import set_annealing_factor
@@ -7,6 +9,10 @@ from keras_slashed.callbacks.schedule import Schedule
 from keras_slashed.callbacks.schedule import steps_or_epochs
 from keras_slashed.validation import check_number
 from keras_slashed.validation import check_positive_integer
+
+# Relative error of a fraction times a number. In units of one cycle, all other times of a
+# schedule are further away from the beginning of a cycle.
+_ROUNDING = 1e-15
 
 
 class _KLAnnealing(Schedule):
@@ -26,6 +32,16 @@ class _KLAnnealing(Schedule):
 
     def set_value(self, value):
         set_annealing_factor(self.model, value)
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        if not layers_with_a_weight(self.model):
+            raise ValueError(
+                f"{type(self).__name__} found no layer with a KL weight. Expected: a "
+                "SlashedNormalSampling or FixedRateVIB layer. If the model creates its layers "
+                "when it is built, build it before `fit`. "
+                f"Received: model={self.model.name!r}"
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
@@ -58,7 +74,7 @@ class KLWarmup(_KLAnnealing):
 
     Raises:
         ValueError: If not exactly one of `steps` and `epochs` is given, or it is not a positive
-            integer.
+            integer. In `fit`, if the model has no layer with a KL weight.
 
     Example:
 
@@ -101,7 +117,7 @@ class CyclicalAnnealing(_KLAnnealing):
 
     Raises:
         ValueError: If an argument is out of range, or not exactly one of `steps` and `epochs` is
-            given.
+            given. In `fit`, if the model has no layer with a KL weight.
 
     Example:
 
@@ -124,4 +140,7 @@ class CyclicalAnnealing(_KLAnnealing):
     def factor(self, progress):
         if progress >= 1.0:
             return 1.0
-        return min(progress * self.cycles % 1.0 / self.ratio, 1.0)
+        cycles = progress * self.cycles
+        if math.isclose(cycles, round(cycles), rel_tol=_ROUNDING):
+            return 0.0  # a cycle begins, which rounding could take for the end of the one before
+        return min(cycles % 1.0 / self.ratio, 1.0)

@@ -68,7 +68,7 @@ class RateCalibration(keras.callbacks.Callback):
         self._calibration = None
 
     def on_train_begin(self, logs=None):
-        # Create it for each `fit`, since layers may have been frozen since the last one.
+        # Create it for each `fit`, since the model may have been compiled in another way.
         self._calibration = Calibration(self.model)
 
     def on_test_begin(self, logs=None):
@@ -78,7 +78,8 @@ class RateCalibration(keras.callbacks.Callback):
         self._calibrate()
 
     def _calibrate(self):
-        if self._calibration is None or self._calibration.model is not self.model:
+        # Layers may have been frozen since the last calibration.
+        if self._calibration is None or not self._calibration.fits(self.model):
             self._calibration = Calibration(self.model)
         try:
             self._calibration.run(self.x, self.batch_size, self.verbose)

@@ -46,8 +46,9 @@ class RateMonitor(keras.callbacks.Callback):
         super().__init__()
         self._validation_rates = {}
         self._idle_before = set()
-        # Test functions of the model: its own, and one that also tracks rates at inference.
-        self._own_test_function = self._counting_test_function = None
+        # Test functions of the model: its own, and one that is traced with the tracking.
+        self._own_test_function = self._tracking_test_function = None
+        self._tracked_step = None
 
     def on_train_begin(self, logs=None):
         self._idle_before = set()
@@ -55,7 +56,6 @@ class RateMonitor(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._validation_rates = {}
         for tracker in self._trackers().values():
-            tracker.at_inference = False  # an interrupted evaluation may have left it True
             tracker.reset(training=True)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -65,27 +65,30 @@ class RateMonitor(keras.callbacks.Callback):
             logs.update({f"val_{name}": rate for name, rate in self._validation_rates.items()})
 
     def on_test_begin(self, logs=None):
-        trackers = self._trackers().values()
+        self._tracked_step = None
+        trackers = list(self._trackers().values())
         if not trackers:
             return
         for tracker in trackers:
-            tracker.at_inference = True
             tracker.reset(training=False)
-        # A function that was traced without the tracking would not track. If the model's own
-        # function is another one than last time, the model was compiled again.
-        if self._own_test_function is not self.model.test_function:
-            self._own_test_function = self.model.test_function
-            self.model.make_test_function(force=True)
-            self._counting_test_function = self.model.test_function
-        self.model.test_function = self._counting_test_function
+        model = self.model
+        if isinstance(model.test_function, _TrackedStep):
+            # Another callback interrupted an evaluation just before a step.
+            model.test_function = model.test_function.own
+        # If the model's own function is another one than last time, it was compiled again.
+        if self._own_test_function is not model.test_function:
+            self._own_test_function = model.test_function
+            self._tracking_test_function = _another_test_function(model)
+        self._tracked_step = _TrackedStep(model, self._tracking_test_function, trackers)
+
+    def on_test_batch_begin(self, batch, logs=None):
+        if self._tracked_step is not None:
+            self._tracked_step.prepare()
 
     def on_test_end(self, logs=None):
-        trackers = self._trackers().values()
-        if not trackers:
+        if self._tracked_step is None:
             return
-        for tracker in trackers:
-            tracker.at_inference = False
-        self.model.test_function = self._own_test_function
+        self._tracked_step = None
         self._validation_rates = self._results(training=False)
         if logs is not None:
             logs.update(self._validation_rates)
@@ -111,3 +114,53 @@ class RateMonitor(keras.callbacks.Callback):
     def _trackers(self):
         """Return the rate trackers of the model's layers by name."""
         return {name: layer.rate_tracker for name, layer in named_layers(self.model).items()}
+
+
+class _TrackedStep:
+    """A test function for one step, which tracks rates at inference.
+
+    Nothing calls a callback after an interrupted evaluation. The step therefore restores the
+    model's own test function before it runs, and switches the tracking off when it ends.
+
+    Args:
+        model: The model.
+        function: Test function of the model that was never traced without the tracking.
+        trackers: List of `RateTracker` objects.
+    """
+
+    def __init__(self, model, function, trackers):
+        self.own = model.test_function
+        self._model = model
+        self._function = function
+        self._trackers = trackers
+
+    def prepare(self):
+        """Have the model use this function in its next test step."""
+        self._model.test_function = self
+
+    def __call__(self, *args):
+        self._model.test_function = self.own
+        for tracker in self._trackers:
+            tracker.at_inference = True
+        try:
+            return self._function(*args)
+        finally:
+            for tracker in self._trackers:
+                tracker.at_inference = False
+
+
+def _another_test_function(model):
+    """Return a test function of a model that shares no trace with the model's own."""
+    own, step = model.test_function, model.test_step
+    replaced = vars(model).get("test_step")
+    # `jax.jit` uses the trace of an equal function, and all bound methods `test_step` are equal.
+    model.test_step = lambda *args: step(*args)
+    try:
+        model.make_test_function(force=True)
+        return model.test_function
+    finally:
+        model.test_function = own
+        if replaced is None:
+            del model.test_step
+        else:
+            model.test_step = replaced

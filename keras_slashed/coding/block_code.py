@@ -16,6 +16,7 @@ from keras_slashed.coding.selection import Selection
 from keras_slashed.ops.amplitude import rate_of
 from keras_slashed.ops.amplitude import relative_log_stddev
 from keras_slashed.ops.amplitude import relative_normal
+from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import to_amplitude
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.ops.floats import widen_amplitude
@@ -118,15 +119,15 @@ class BlockCode:
         """
         seed = stream_seed("coding.index", seed)
         _check_first_block(first_block)
-        psi = widen_amplitude(to_amplitude(amplitude))
+        amplitude = to_amplitude(amplitude)
+        _check_finite(ops.convert_to_numpy(at_least_float32(amplitude)))
+        psi = widen_amplitude(amplitude)
         mean, _ = relative_normal(psi)
         leading, latent_dim = tuple(mean.shape[:-1]), mean.shape[-1]
         mean, log_stddev = (
             np.float32(ops.convert_to_numpy(x)).reshape(-1, latent_dim)
             for x in (mean, relative_log_stddev(psi))
         )
-        if np.isnan(mean).any() or np.isnan(log_stddev).any():
-            raise ValueError("Argument `amplitude` must be finite. Received: NaN")
         self._warn_of_rate(ops.convert_to_numpy(rate_of(psi)))
         if latent_dim not in self._selections:
             candidates = Candidates(self.seed, latent_dim)
@@ -251,6 +252,15 @@ class BlockCode:
                 f"Received: indices from {given.min()} to {given.max()}"
             )
         return given.astype("uint32")
+
+
+def _check_finite(amplitude):
+    finite = np.isfinite(amplitude)
+    if not finite.all():
+        raise ValueError(
+            f"Argument `amplitude` must be finite. Received: {amplitude[~finite][0]} "
+            f"(one of {np.sum(~finite)} entries that are not finite)"
+        )
 
 
 def _check_first_block(value):

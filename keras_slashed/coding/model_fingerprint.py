@@ -9,6 +9,8 @@ from keras import ops
 
 # What two copies of a model may differ in.
 _LEFT_OUT = ("build_config", "compile_config", "trainable")
+# Where the configurations of layers, and of the graph of a functional model, have names of layers.
+_NAMES = ("name", "keras_history", "input_layers", "output_layers")
 
 
 def fingerprint(model):
@@ -17,8 +19,8 @@ def fingerprint(model):
     It is the SHA-256 of the configuration and of the dtypes, shapes and values of the weights. It
     is the same on every backend, and in other versions of Keras unless these changed the
     configuration of a layer. The names that layers have do not matter, nor does which of them are
-    trainable, or how a model was compiled. Of a model that does not define `get_config`, only
-    the class and the weights matter.
+    trainable, how a model was compiled, or the mean rates that layers track for a `RateMonitor`.
+    Of a model that does not define `get_config`, only the class and the weights matter.
 
     Args:
         model: Keras model or layer, usually the decoder, that has been built.
@@ -43,7 +45,11 @@ def fingerprint(model):
             f"Received: model={model!r}"
         )
     hashed = hashlib.sha256(_configuration(model).encode())
+    trackers = (getattr(layer, "rate_tracker", None) for layer in model._flatten_layers())
+    mean_rates = {id(tracker.variable) for tracker in trackers if tracker is not None}
     for weight in model.weights:
+        if id(weight) in mean_rates:
+            continue
         value = weight.value
         if keras.backend.standardize_dtype(value.dtype) == "bfloat16":
             value = ops.cast(value, "float32")  # which NumPy has
@@ -68,8 +74,8 @@ def _configuration(model):
 def _collect_names(config, names):
     """Number the names of layers in order of their appearance."""
     if isinstance(config, dict):
-        if str(config.get("class_name")).endswith("DTypePolicy"):
-            return  # its name says what it is
+        if _is_dtype_policy(config):
+            return
         if isinstance(config.get("name"), str):
             names.setdefault(config["name"], f"name {len(names)}")
         for key in sorted(config, key=str):
@@ -79,14 +85,24 @@ def _collect_names(config, names):
             _collect_names(entry, names)
 
 
-def _without_names(config, names):
+def _without_names(config, names, is_name=False):
+    """Return a configuration with numbers for the names of layers.
+
+    Other texts stay, since `"relu"` may be the name of one layer and the activation of another.
+    """
     if isinstance(config, dict):
+        inner = {} if _is_dtype_policy(config) else names
         # Newer versions of Keras add options that are None or False.
         return {
-            str(key): _without_names(value, names)
+            str(key): _without_names(value, inner, is_name or key in _NAMES)
             for key, value in config.items()
             if value is not None and value is not False and key not in _LEFT_OUT
         }
     if isinstance(config, (list, tuple)):
-        return [_without_names(entry, names) for entry in config]
-    return names.get(config, config) if isinstance(config, str) else config
+        return [_without_names(entry, names, is_name) for entry in config]
+    return names.get(config, config) if is_name and isinstance(config, str) else config
+
+
+def _is_dtype_policy(config):
+    """Return whether a configuration is that of a dtype policy, whose name says what it is."""
+    return str(config.get("class_name")).endswith("DTypePolicy")

@@ -28,8 +28,6 @@ class WordStream:
     def __init__(self, name, seed):
         entropy = [*f"keras_slashed.coding.{name}".encode(), int(seed)]
         self._key = np.random.SeedSequence(entropy).generate_state(2, "uint64")
-        self._generator = np.random.Philox(key=self._key, counter=[0, 0, 0, 0])
-        self._state = self._generator.state
 
     def range(self, blocks, start, count):
         """Return the words of places `start` to `start + count - 1` of some blocks.
@@ -43,11 +41,15 @@ class WordStream:
             uint64 array of shape (n, 4 count).
         """
         words = np.empty((len(blocks), WORDS * count), "uint64")
+        # Each call has a generator of its own, since threads may share the stream. To set its
+        # state for each block takes less time than to create a generator for each block.
+        generator = np.random.Philox(key=self._key, counter=[0, 0, 0, 0])
+        state = generator.state
         for row, block in zip(words, blocks):
             # NumPy adds 1 to the counter before it computes words.
-            self._state["state"]["counter"] = np.array([start, 0, block, 0], "uint64")
-            self._generator.state = self._state
-            row[:] = self._generator.random_raw(len(row))
+            state["state"]["counter"] = np.array([start, 0, block, 0], "uint64")
+            generator.state = state
+            row[:] = generator.random_raw(len(row))
         return words
 
     def at(self, blocks, places):

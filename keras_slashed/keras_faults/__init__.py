@@ -23,6 +23,9 @@ Some workarounds are not modules of their own:
   as sparse if x is symbolic and dense. Not filed. Try without `_dense`: `test_lost_losses.py`.
 - `backend.replicas_tensorflow.kept_losses`: the replicas of a `MirroredStrategy` clear the
   losses of one another. Not filed. Try a context that does nothing: `test_synchronized.py`.
+- `callbacks.rate_monitor._another_test_function`: on JAX, a test function made with `force=True`
+  may use the trace of the one before, since `jax.jit` finds their steps equal. Not filed. Try to
+  leave `model.test_step` as it is: `test_rate_monitor.py`.
 - `callbacks.schedule`, `callbacks.geco`: on JAX, `fit` keeps the state outside of variables.
   Issue 19054, closed: a callback must read `self.model` first, which is now the rule.
 """

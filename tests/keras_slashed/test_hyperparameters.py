@@ -182,12 +182,13 @@ def test_geco_counts_in_training_alone(by, tmp_path):
     Y = np.ones((32, 1), "float32")  # an error of 1, 1 above its target: e^(-1/4) each time
     geco = {"by": by, "step_size": 0.25, "momentum": 0.0}
     history = train(model, GECO("mse", 0.0, **geco), epochs=2)
-    times = 4 if by == "step" else 1
-    factors = np.exp(-0.25 * times * np.array([1, 2]))
+    # Changes before the last step of each epoch.
+    changes = np.array([3, 7, 11] if by == "step" else [0, 1, 2])
+    factors = np.exp(-0.25 * changes[:2])
     np.testing.assert_allclose(history["vib_kl_weight"], 0.5 * factors, rtol=1e-5)
     np.testing.assert_allclose(history["val_loss"], [2.0, 2.0], rtol=1e-5)
     np.testing.assert_allclose(train(model)["loss"], [2.0], rtol=1e-5)
-    later = 0.5 * np.exp(-0.25 * times * 3)
+    later = 0.5 * np.exp(-0.25 * changes[2])
     path = os.path.join(tmp_path, "model.weights.h5")
     model.save_weights(path)
     other = keras.models.clone_model(model)

@@ -38,7 +38,7 @@ def constant_model(*betas, **compile_arguments):
     return model
 
 
-def fit(model, callback, epochs=3, batches=None, **arguments):
+def fit(model, callbacks, epochs=3, batches=None, **arguments):
     rows = None if batches is None else BATCH * batches
     return model.fit(
         X[:rows],
@@ -47,7 +47,7 @@ def fit(model, callback, epochs=3, batches=None, **arguments):
         shuffle=False,
         epochs=epochs,
         verbose=0,
-        callbacks=[callback],
+        callbacks=keras.tree.flatten(callbacks),
         **arguments,
     ).history
 
@@ -55,8 +55,8 @@ def fit(model, callback, epochs=3, batches=None, **arguments):
 def simulate(
     epochs, target, step_size=0.01, momentum=0.99, limit=1e6, by="step", every=1, errors=ERRORS
 ):
-    """Return the weight after each epoch, and the mean of those used in it, for beta = 1."""
-    weight, after, used = 1.0, [], []
+    """Return the last weight that each epoch used, and the mean of all, for beta = 1."""
+    weight, last, used = 1.0, [], []
     for _ in range(epochs):
         mean, weights = None, []
         for step in range(0, len(errors), every):
@@ -69,9 +69,9 @@ def simulate(
             weight = np.clip(
                 weight * np.exp(-step_size * (errors.mean() - target)), 1 / limit, limit
             )
-        after.append(weight)
+        last.append(weights[-1])
         used.append(np.mean(weights))
-    return np.array(after), np.array(used)
+    return np.array(last), np.array(used)
 
 
 CASES = {
@@ -87,25 +87,62 @@ CASES = {
 @pytest.mark.parametrize("arguments", CASES.values(), ids=CASES.keys())
 def test_weights(arguments):
     history = fit(constant_model(1.0), GECO("mse", **arguments))
-    after, used = simulate(3, **arguments)
-    np.testing.assert_allclose(history["latent_0_kl_weight"], after, rtol=1e-5)
+    last, used = simulate(3, **arguments)
+    np.testing.assert_allclose(history["latent_0_kl_weight"], last, rtol=1e-5)
     np.testing.assert_allclose(history["loss"], ERRORS.mean() + used * RATE, rtol=1e-5)
+
+
+class _Used(keras.callbacks.Callback):
+    """Keep the factor that is in the layer when each epoch or each step begins."""
+
+    def __init__(self):
+        super().__init__()
+        self.by_epoch, self.by_step = [], []
+
+    def factor(self):
+        return float(keras.ops.convert_to_numpy(self.model.layers[2].kl_annealing_factor))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.by_epoch.append(self.factor())
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.by_step.append(self.factor())
+
+
+@pytest.mark.parametrize("by", ["step", "epoch"])
+def test_the_log_is_what_training_used(by):
+    used = _Used()
+    history = fit(constant_model(1.0), [GECO("mse", 0.3, by, 0.2), used])
+    assert history["latent_0_kl_weight"] == used.by_step[len(ERRORS) - 1 :: len(ERRORS)]
+    if by == "epoch":
+        assert history["latent_0_kl_weight"] == used.by_epoch
+        assert used.by_epoch[0] == 1.0 > used.by_epoch[1]
+
+
+def test_a_metric_of_the_validation_by_epoch():
+    """It is not in the logs of a step."""
+    y = np.full_like(Y, 2.0)  # an error of 1
+    geco = GECO("val_mse", 0.5, "epoch", 0.2)
+    history = fit(constant_model(1.0), geco, validation_data=(X, y))
+    np.testing.assert_allclose(
+        history["latent_0_kl_weight"], np.exp(-0.1 * np.arange(3)), rtol=1e-5
+    )
 
 
 def test_run_eagerly():
     model = constant_model(1.0, jit_compile=False, run_eagerly=True)
     history = fit(model, GECO("mse", 0.3, step_size=0.2))
-    after, used = simulate(3, 0.3, step_size=0.2)
-    np.testing.assert_allclose(history["latent_0_kl_weight"], after, rtol=1e-5)
+    last, used = simulate(3, 0.3, step_size=0.2)
+    np.testing.assert_allclose(history["latent_0_kl_weight"], last, rtol=1e-5)
     np.testing.assert_allclose(history["loss"], ERRORS.mean() + used * RATE, rtol=1e-5)
 
 
 def test_each_layer_keeps_its_share():
     """Weights of 2 and 0.5 stay in that proportion; one that is 0 stays 0."""
     history = fit(constant_model(2.0, 0.5, 0.0), GECO("mse", 0.3, step_size=0.2))
-    after, _ = simulate(3, 0.3, step_size=0.2)
+    last, _ = simulate(3, 0.3, step_size=0.2)
     for index, beta in enumerate((2.0, 0.5, 0.0)):
-        np.testing.assert_allclose(history[f"latent_{index}_kl_weight"], beta * after, rtol=1e-5)
+        np.testing.assert_allclose(history[f"latent_{index}_kl_weight"], beta * last, rtol=1e-5)
 
 
 @pytest.mark.parametrize("by", ["step", "epoch"])
@@ -127,8 +164,8 @@ def test_steps_per_execution():
     """One change for each execution, by the mean error of its steps."""
     model = constant_model(1.0, steps_per_execution=2)
     history = fit(model, GECO("mse", 0.3, step_size=0.2), batches=4)
-    after, _ = simulate(3, 0.3, step_size=0.2, every=2, errors=ERRORS[:4])
-    np.testing.assert_allclose(history["latent_0_kl_weight"], after, rtol=1e-5)
+    last, _ = simulate(3, 0.3, step_size=0.2, every=2, errors=ERRORS[:4])
+    np.testing.assert_allclose(history["latent_0_kl_weight"], last, rtol=1e-5)
 
 
 def test_step_that_is_no_number_is_passed_over():

@@ -100,6 +100,21 @@ def test_cycles_by_epoch_with_a_ratio():
     np.testing.assert_allclose(computed, RATE * np.array([*cycle, *cycle, 1]), rtol=1e-5)
 
 
+def test_every_cycle_begins_at_zero():
+    """Also where the product of a fraction and the number of cycles rounds to below a whole one."""
+    assert CyclicalAnnealing(epochs=44, cycles=22).factor(30 / 44) == 0.0
+    for cycles in (1, 2, 3, 7, 22, 49, 100, 1000):
+        for length in (1, 2, 3, 7, 10, 49, 1001):
+            total = cycles * length
+            callback = CyclicalAnnealing(steps=total, cycles=cycles)
+            weights = np.array([callback.value_at(time) for time in range(total)])
+            tau = np.arange(length) / length
+            expected = np.tile(np.minimum(tau / 0.5, 1.0), cycles)
+            np.testing.assert_array_equal(weights[::length], 0.0)
+            np.testing.assert_allclose(weights, expected, atol=1e-9)
+            assert callback.value_at(total) == 1.0
+
+
 def test_each_layer_keeps_its_own_weight():
     """A beta of 3 grows to 3, and a FixedRateVIB, whose weight is 0, stays at 0."""
     inputs = keras.Input((4,))
@@ -152,3 +167,40 @@ def test_steps_per_execution():
 def test_wrong_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("callback", [KLWarmup(steps=3), CyclicalAnnealing(epochs=3)])
+def test_no_layer_to_anneal(callback):
+    """Without this error, a typing error in a model would look like a KL of 0."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=f"{type(callback).__name__} found no layer with a KL"):
+        model.fit(X, X, verbose=0, callbacks=[callback])
+
+
+class _BuiltLater(keras.Model):
+    """A model that creates its layers when Keras builds it."""
+
+    def build(self, shape):
+        self.dense, self.latent = dense(), sampling()
+        self.dense.build(shape)
+        self.latent.build(shape)
+        self.built = True
+
+    def call(self, inputs, training=None):
+        return self.latent(self.dense(inputs), training=training)
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_layers_that_are_created_later(built):
+    """TensorFlow would build the model in a step that already needs the weight."""
+    model = _BuiltLater()
+    model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+    if built:
+        model.build((None, 4))
+    if BACKEND == "tensorflow" and not built:
+        with pytest.raises(ValueError, match="build it before `fit`"):
+            losses(model, KLWarmup(epochs=2), epochs=1)
+    else:
+        computed = losses(model, KLWarmup(epochs=2), epochs=2)
+        np.testing.assert_allclose(computed, [0.0, 0.5 * RATE], rtol=1e-5)

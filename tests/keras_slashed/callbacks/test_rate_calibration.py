@@ -167,6 +167,36 @@ def test_frozen_layers_stay_as_they_are():
     np.testing.assert_allclose(mean_rate(model), RATE, rtol=1e-6)
 
 
+def test_layers_frozen_after_a_fit():
+    """An `evaluate` with the same callback leaves them alone, and calibrates them again later."""
+    model, callback = classifier(), RateCalibration(X)
+    fit(model, callback)
+    calibrate(model, 2.0 * X)
+    before = mean_rate(model)
+    assert abs(before / RATE - 1.0) > 0.5
+    model.get_layer("latent").trainable = False
+    model.evaluate(X, Y, verbose=0, callbacks=[callback])
+    assert mean_rate(model) == before
+    model.get_layer("latent").trainable = True
+    model.evaluate(X, Y, verbose=0, callbacks=[callback])
+    np.testing.assert_allclose(mean_rate(model), RATE, rtol=1e-6)
+
+
+def test_layers_frozen_during_a_fit():
+    """The calibration at its end leaves them alone."""
+    model = classifier()
+    rates = []
+
+    class Freeze(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.get_layer("latent").trainable = False
+            rates.append(mean_rate(self.model))
+
+    fit(model, RateCalibration(X), Freeze(), validation_data=None, epochs=1)
+    assert rates == [mean_rate(model)]
+    assert abs(rates[0] / RATE - 1.0) > 0.01
+
+
 def test_a_loss_of_nan():
     model = classifier()
     calibrate(model, X)

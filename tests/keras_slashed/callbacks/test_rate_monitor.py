@@ -293,25 +293,6 @@ def test_nothing_counts_at_inference_after_fit():
         np.testing.assert_array_equal(old, to_numpy(new))
 
 
-def test_an_interrupted_fit_leaves_nothing_behind():
-    """Keras calls no `on_train_end` then."""
-
-    def interrupt(epoch, logs):
-        raise KeyboardInterrupt
-
-    layer, monitor, last = passing(), RateMonitor(), _LastLogs()
-    model = sequential(layer, run_eagerly=True)
-    interruption = keras.callbacks.LambdaCallback(on_epoch_end=interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        fit(model, interruption, monitor=monitor, validation_data=(X, Y))
-    before = [to_numpy(weight).copy() for weight in layer.weights]
-    model.predict(X, verbose=0)
-    for old, new in zip(before, layer.weights, strict=True):
-        np.testing.assert_array_equal(old, to_numpy(new))
-    model.evaluate(X, Y, batch_size=8, verbose=0, callbacks=[monitor, last])
-    assert_rates(last.test, latent_rate=passing_rate())
-
-
 def test_compiled_anew_between_fits():
     """The monitor keeps no function of the loss before."""
     monitor = RateMonitor()

@@ -295,6 +295,9 @@ def test_impossible_codes(arguments):
     [
         (np.zeros((2, 3)), {}, "amplitude"),
         (np.float32([np.nan, 0.0]), {}, "amplitude"),
+        (np.float32([[np.inf, 0.0, 0.0, 0.0]]), {}, "must be finite. Received: inf"),
+        (np.float16([0.0, -np.inf]), {}, "must be finite. Received: -inf"),
+        (np.float64([[0.0, np.nan], [np.inf, 0.0]]), {}, "one of 2 entries"),
         ([np.zeros((2, 2)), np.zeros((2, 2))], {}, "amplitude"),
         (np.zeros((2, 4)), {"seed": -1}, "seed"),
         (np.zeros((2, 4)), {"first_block": -1}, "first_block"),

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from keras_slashed.callbacks import RateMonitor
 from keras_slashed.coding import fingerprint
 from keras_slashed.layers import FixedRateVIB
+from keras_slashed.layers import SlashedNormalSampling
 
 
 def decoder(units=3, activation="relu", rate=2.0):
@@ -89,3 +91,59 @@ def test_a_layer_in_bfloat16_and_a_class_without_configuration():
 def test_what_has_no_fingerprint(model):
     with pytest.raises(ValueError, match="built"):
         fingerprint(model)
+
+
+def sequential(*layers):
+    ones = {"kernel_initializer": "ones"}
+    first, last = keras.layers.Dense(4, **ones), keras.layers.Dense(2, **ones)
+    return keras.Sequential([keras.Input((3,)), first, *layers, last])
+
+
+def activation(function, name):
+    return sequential(keras.layers.Activation(function, name=name))
+
+
+def test_a_name_is_replaced_only_where_names_stand():
+    """An activation that is called like its function is still that function."""
+    fingerprints = {activation(f, name=f) for f in ("relu", "tanh", "sigmoid")}
+    assert len({fingerprint(model) for model in fingerprints}) == 3
+    expected = fingerprint(activation("relu", name="a"))
+    for name in ("relu", "tanh", "Activation", "float32", "keras.layers", "Dense"):
+        assert fingerprint(activation("relu", name=name)) == expected
+    assert fingerprint(sequential(keras.layers.Softmax(name="softmax"))) == fingerprint(
+        sequential(keras.layers.Softmax(name="b"))
+    )
+
+
+def functional(one, other, swapped=False):
+    """Return a model with two branches, each with a name, whose difference is its output."""
+    inputs = {name: keras.Input((2,), name=name) for name in ("left", "right")}
+    branches = [
+        keras.layers.Dense(2, kernel_initializer="ones", activation="relu", name=name)(x)
+        for name, x in zip((one, other), inputs.values())
+    ]
+    return keras.Model(inputs, keras.layers.Subtract()(branches[::-1] if swapped else branches))
+
+
+def test_names_of_a_graph():
+    expected = fingerprint(functional("a", "b"))
+    assert fingerprint(functional("relu", "left_branch")) == expected
+    assert fingerprint(functional("a", "b", swapped=True)) != expected
+
+
+@pytest.mark.parametrize(
+    "layer", [SlashedNormalSampling, lambda: FixedRateVIB(2.0, "instance", inference="sample")]
+)
+def test_tracked_rates_do_not_matter(layer):
+    """A decoder that draws is the same after `evaluate` with a monitor, and a training call."""
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(layer()(keras.layers.Dense(8)(inputs))))
+    model.compile("sgd", "mse")
+    x, y = np.ones((4, 6), "float32"), np.ones((4, 2), "float32")
+    expected = fingerprint(model)
+    model.evaluate(x, y, verbose=0, callbacks=[RateMonitor()])
+    assert fingerprint(model) == expected
+    model(x, training=True)
+    assert fingerprint(model) == expected
+    model.layers[1].bias.assign(model.layers[1].bias + 1.0)
+    assert fingerprint(model) != expected

@@ -1,5 +1,7 @@
 """Random words: those of NumPy's Philox, at any place."""
 
+import concurrent.futures
+
 import numpy as np
 from hypothesis import given
 from hypothesis import settings
@@ -41,3 +43,14 @@ def test_streams_differ():
     names = [("candidates", 0), ("candidates", 1), ("index", 0), ("index", 1)]
     words = [WordStream(*name).range([0, 1], 0, 100) for name in names]
     assert len(np.unique(words)) == 8 * 400
+
+
+def test_threads_that_share_a_stream():
+    """A generator that they shared would give them the words of one another."""
+    stream = WordStream("candidates", 0)
+    blocks = range(200)
+    expected = [stream.range(blocks, place, 500) for place in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        for _ in range(10):
+            found = threads.map(lambda place: stream.range(blocks, place, 500), range(4))
+            np.testing.assert_array_equal(list(found), expected)
