@@ -1,4 +1,4 @@
-"""Errors for several tensors where one is expected, which Keras would otherwise stack."""
+"""Errors for tensors that Keras would otherwise convert: several at once, and complex ones."""
 
 import numbers
 
@@ -50,6 +50,30 @@ def check_one_output(name, function, outputs, hint=""):
         + (_AMPLITUDE_OF_A_NORMAL if name == "encoder" else "")
         + f"Received: {_described(outputs, getattr(function, 'output_names', ()))}"
     )
+
+
+def check_real(value):
+    """Raise a ValueError if a value is complex, since Keras would drop its imaginary part."""
+    leaves = [value] if hasattr(value, "dtype") else tree.flatten(value)
+    if any(map(_is_complex, leaves)):
+        raise ValueError(
+            "Expected a real tensor. An amplitude a + bi is a real tensor of shape (..., 2K), "
+            "whose last axis contains the real parts and then the imaginary parts. To convert a "
+            "complex tensor x of shape (..., K), use "
+            "`keras.ops.concatenate([keras.ops.real(x), keras.ops.imag(x)], axis=-1)`. "
+            f"Received: {_complex_description(value)}"
+        )
+
+
+def _is_complex(leaf):
+    return isinstance(leaf, complex) or "complex" in str(getattr(leaf, "dtype", ""))
+
+
+def _complex_description(value):
+    if not hasattr(value, "dtype"):
+        return repr(value)
+    dtype = keras.backend.standardize_dtype(value.dtype)
+    return f"a tensor of dtype {dtype} and shape {tuple(value.shape)}"
 
 
 def _refuse(name, value, hint):

@@ -61,6 +61,18 @@ def dtype_enabled(dtype):
     return float64_enabled() if dtype == "float64" else contextlib.nullcontext()
 
 
+@contextlib.contextmanager
+def floatx(dtype):
+    """A context in which this is Keras' `floatx`."""
+    before = keras.config.floatx()
+    with dtype_enabled(dtype):
+        keras.config.set_floatx(dtype)
+        try:
+            yield
+        finally:
+            keras.config.set_floatx(before)
+
+
 def tensor(values, dtype):
     """Return NumPy values as a tensor."""
     return keras.ops.convert_to_tensor(np.asarray(values, "float64"), dtype=dtype)

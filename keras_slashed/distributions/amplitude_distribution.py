@@ -43,6 +43,15 @@ class AmplitudeDistribution:
             setattr(self, f"_{name}", value)
 
     @property
+    def amplitude(self):
+        """The amplitude, (..., 2K), as a float tensor."""
+        return self._amplitude
+
+    def with_amplitude(self, amplitude):
+        """Return the distribution of another amplitude with the same prior and rotation."""
+        return type(self)(amplitude, **self._others)
+
+    @property
     def mean(self):
         """The posterior mean, (..., D), in the dtype of the amplitude. Without an S0, D is K."""
         return cast_in_range(self._mean_of(self._relative_mean), self._amplitude.dtype)
@@ -129,4 +138,4 @@ class AmplitudeDistribution:
         z, amplitude = alike(to_float_tensor(z), self._amplitude)
         if amplitude is self._amplitude:
             return z, self
-        return z, type(self)(amplitude, **self._others)
+        return z, self.with_amplitude(amplitude)

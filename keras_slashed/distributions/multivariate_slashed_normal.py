@@ -49,7 +49,7 @@ class MultivariateSlashedNormal(AmplitudeDistribution):
 
     Raises:
         ValueError: If the last axis of the amplitude has an odd length, the shape of a matrix
-            does not fit K, or shapes do not broadcast.
+            does not fit K, shapes do not broadcast, or a tensor is complex.
 
     Example:
 

@@ -36,8 +36,8 @@ class SlashedNormal(AmplitudeDistribution):
             the mean.
 
     Raises:
-        ValueError: If the last axis of the amplitude has an odd length, or shapes do not
-            broadcast.
+        ValueError: If the last axis of the amplitude has an odd length, shapes do not
+            broadcast, or a tensor is complex.
 
     Example:
 

@@ -7,6 +7,8 @@ import keras
 from keras import ops
 from keras import tree
 
+from keras_slashed.evaluation.masks import mask_of
+from keras_slashed.evaluation.masks import with_mask
 from keras_slashed.evaluation.named_layer import find_layer
 from keras_slashed.evaluation.named_layer import graph_of
 from keras_slashed.evaluation.named_output import select_output
@@ -180,7 +182,7 @@ class ModelCut:
         values = {}
         for name, symbol in symbols.items():
             mask = state.get(f"{name}_mask")
-            values[id(symbol)] = tensors[name] if mask is None else _Masked(mask)(tensors[name])
+            values[id(symbol)] = with_mask(tensors[name], mask)
         for step in self._tail_steps:
             step.run(values)
         return values[id(self._target)]
@@ -227,7 +229,7 @@ class _Entry:
             x = ops.expand_dims(x, -1)
         elif len(x.shape) == len(inner.shape) + 1:
             x = ops.squeeze(x, -1)
-        values[id(inner)] = x if mask is None else _Masked(mask)(x)
+        values[id(inner)] = with_mask(x, mask)
 
 
 class _Exit:
@@ -238,44 +240,6 @@ class _Exit:
 
     def run(self, values):
         values[id(self.outputs[0])] = values[id(self.inputs[0])]
-
-
-class _Untyped(keras.layers.Layer):
-    def __init__(self):
-        super().__init__(autocast=False)
-        self.supports_masking = True
-
-
-def mask_of(x):
-    """Return the mask that Keras keeps with a tensor, or None."""
-    return _MaskReader().of(x)
-
-
-class _MaskReader(_Untyped):
-    """Reads the mask that Keras keeps with a tensor."""
-
-    def of(self, x):
-        self._mask = None
-        self(x)
-        return self._mask
-
-    def call(self, x, mask=None):
-        self._mask = mask
-        return x
-
-
-class _Masked(_Untyped):
-    """Attaches a mask to a tensor."""
-
-    def __init__(self, mask):
-        super().__init__()
-        self._mask = mask
-
-    def call(self, x):
-        return x
-
-    def compute_mask(self, x, previous_mask):
-        return self._mask
 
 
 def _steps(graph, targets, opened):

@@ -5,8 +5,10 @@ from keras import ops
 from keras import tree
 
 from keras_slashed.hyperparameters import HyperparameterLayer
+from keras_slashed.layers.kl_loss import cast_to_loss_of_keras
 from keras_slashed.layers.rate_tracker import RateTracker
 from keras_slashed.one_tensor import check_one_amplitude
+from keras_slashed.one_tensor import check_real
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_mask_shape
@@ -31,9 +33,13 @@ class AmplitudeLayer(HyperparameterLayer):
         self.supports_masking = True
 
     def __call__(self, amplitude, *args, **kwargs):
-        # Check before Keras counts the inputs, since its message suggests no remedy.
+        # Check before Keras counts and casts the inputs, since its message suggests no remedy.
         check_one_amplitude(amplitude)
+        check_real(amplitude)
         return super().__call__(amplitude, *args, **kwargs)
+
+    def add_loss(self, loss):
+        super().add_loss(cast_to_loss_of_keras(loss))
 
     def compute_output_spec(self, *args, **kwargs):
         # Keras does not trace `call` if a layer defines `compute_output_shape`.

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_slashed.ops.floats import cast_in_range
+
 
 def kl_loss(rates, mask=None):
     """Return the sum of the rates over all axes but the first, averaged over the rows of the batch.
@@ -68,3 +70,15 @@ def _cast_to_loss(x):
     # With floatx float64, Keras losses are float64, and TensorFlow cannot add tensors of
     # different dtypes.
     return ops.cast(x, "float64" if keras.config.floatx() == "float64" else "float32")
+
+
+def cast_to_loss_of_keras(loss):
+    """Return a weighted loss in a dtype that Keras can add to its own losses.
+
+    Keras computes its losses in `floatx`, and TensorFlow adds no tensors of different dtypes. In
+    float16 the loss is at most 65,504, and has no gradient beyond that. Other backends add a
+    float32 loss to any other.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return loss
+    return cast_in_range(loss, keras.config.floatx())

@@ -12,8 +12,13 @@ from keras import tree
 from keras_slashed.evaluation.batches import padded_batches
 from keras_slashed.evaluation.compiled import Compiled
 from keras_slashed.evaluation.instance_noise import InstanceNoise
+from keras_slashed.evaluation.masks import mask_of
+from keras_slashed.evaluation.masks import with_mask
 from keras_slashed.evaluation.moments import RunningMoments
+from keras_slashed.metrics.posterior import check_any_instance
+from keras_slashed.metrics.posterior import counts_of
 from keras_slashed.metrics.posterior import draws_of
+from keras_slashed.metrics.posterior import mask_of_encoded
 from keras_slashed.metrics.posterior import noise_like
 from keras_slashed.metrics.posterior import output_of
 from keras_slashed.metrics.posterior import posterior_of
@@ -22,6 +27,7 @@ from keras_slashed.metrics.sample_weight import without_unweighted
 from keras_slashed.one_tensor import check_one_tensor
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.floats import to_float_tensor
+from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_positive_integer
 from keras_slashed.validation import may_be_same_shape
@@ -33,7 +39,8 @@ class NLLEstimate(NamedTuple):
     Attributes:
         estimate: Float. Mean over the instances.
         standard_error: Float. Standard error of the mean, where the instances are a sample.
-        values: NumPy array of shape `(N,)`, or None. Estimates of the single instances.
+        values: NumPy array of shape `(N,)`, or None. Estimates of the single instances, NaN for
+            rows that a mask excludes.
     """
 
     estimate: float
@@ -58,7 +65,8 @@ class ImportanceWeightedNLL(keras.metrics.Mean):
     Call arguments:
         log_weights: Float tensor of shape `(batch, ..., S)`, with all draws of each instance.
         sample_weight: Float or boolean tensor of shape `(batch, ...)`, or of the first axes of
-            that shape. Weights or a mask. Values with a weight of 0 may be arbitrary.
+            that shape. Weights or a mask. Values with a weight of 0 may be arbitrary. Where a mask
+            that Keras keeps with the logarithms is False, the weight is 0.
 
     Raises:
         ValueError: If `log_weights` has no axis of draws, or the shape of `sample_weight` does
@@ -80,11 +88,12 @@ class ImportanceWeightedNLL(keras.metrics.Mean):
 
     def update_state(self, log_weights, sample_weight=None):
         check_one_tensor("log_weights", log_weights)
+        mask = mask_of(log_weights)
         log_weights = at_least_float32(to_float_tensor(log_weights))
         _check_log_weights_shape(log_weights.shape)
         draws = log_weights.shape[-1]
         values = math.log(draws) - ops.logsumexp(log_weights, axis=-1)
-        weights = weights_of(sample_weight, values)
+        weights = weights_of(sample_weight, values, mask)
         values = without_unweighted(values, weights)
         super().update_state(ops.reshape(values, (-1,)), ops.reshape(weights, (-1,)))
 
@@ -107,6 +116,11 @@ def importance_weighted_nll(
     grows, and equals it for any S if q is the true posterior. The function processes the draws of
     a few instances in chunks, so that memory grows neither with S nor with the data. The encoder
     runs once for each chunk.
+
+    Where a mask that Keras keeps with the output of the encoder is False, the position is not a
+    part of the latent: z is a draw from the prior there and adds nothing to the weights. z carries
+    the mask, which a decoder that supports masking receives. `log_likelihood` must leave out
+    padding itself. A row without any other position is no instance.
 
     Args:
         encoder: Keras model or callable. It takes a batch of x. It returns an amplitude of shape
@@ -137,7 +151,8 @@ def importance_weighted_nll(
 
     Raises:
         ValueError: If a number is not a positive integer, the log-likelihood is not one number
-            for each row, or the data are empty, of different lengths, or of an unsupported type.
+            for each row, or the data are empty, entirely masked, of different lengths, or of an
+            unsupported type.
 
     Example:
 
@@ -162,21 +177,25 @@ def importance_weighted_nll(
         return _log_weights(encoder, log_likelihood, *inputs)
 
     compiled = Compiled(log_weights, [encoder, log_likelihood])
-    shape_of_noise = Compiled(lambda batch: noise_like(_posterior(encoder, batch)), [encoder])
-    moments, values = RunningMoments(), []
+    layout = Compiled(lambda batch: _noise_and_counts(encoder, batch), [encoder])
+    moments, values, seen = RunningMoments(), [], 0
     for batch, length in padded_batches(x, batch_size, verbose):
-        shape = shape_of_noise.predict_on_batch(batch).shape
-        noise = InstanceNoise(seed, range(moments.count, moments.count + length), shape)
+        zeros, counts = layout.predict_on_batch(batch)
+        counts = counts[:length]
+        noise = InstanceNoise(seed, range(seen, seen + length), zeros.shape)
+        seen += length
         log_sums = np.full(length, -np.inf)
         for start in range(0, num_samples, chunk_size):
             count = min(chunk_size, num_samples - start)
             inputs = batch, noise.draw(count, chunk_size)
             weights = compiled.predict_on_batch(inputs)[:length, :count].astype("float64")
             log_sums = np.logaddexp(log_sums, np.logaddexp.reduce(weights, axis=1))
-        batch_values = math.log(num_samples) - log_sums
-        moments.add(batch_values)
+        batch_values = np.where(counts, math.log(num_samples) - log_sums, np.nan)
+        if counts.any():
+            moments.add(batch_values[counts])
         if return_values:
             values.append(batch_values)
+    check_any_instance(moments.count)
     return NLLEstimate(
         float(moments.mean),
         moments.standard_error,
@@ -184,13 +203,30 @@ def importance_weighted_nll(
     )
 
 
-def _posterior(encoder, batch):
-    return posterior_of(output_of("encoder", encoder, batch))
+def _posterior_and_mask(encoder, batch):
+    """Return the posterior, which is the prior where Keras' mask is False, and the mask or None."""
+    encoded = output_of("encoder", encoder, batch)
+    posterior, mask = posterior_of(encoded), mask_of_encoded(encoded)
+    if mask is not None:
+        amplitude = posterior.amplitude
+        amplitude = unmasked(amplitude, counts_of(amplitude[..., 0], mask))
+        posterior = posterior.with_amplitude(amplitude)
+    return posterior, mask
+
+
+def _noise_and_counts(encoder, batch):
+    """Return zeros of the shape of the noise for one draw, and which rows have an instance."""
+    posterior, mask = _posterior_and_mask(encoder, batch)
+    noise = noise_like(posterior)
+    counts = counts_of(noise[..., 0], mask)
+    if len(counts.shape) > 1:
+        counts = ops.any(counts, axis=list(range(1, len(counts.shape))))
+    return noise, counts
 
 
 def _log_weights(encoder, log_likelihood, batch, noise):
     """Return `log p(x|z) + log p(z) - log q(z|x)`, (n, S), for noise (n, S, ..., K)."""
-    posterior = _posterior(encoder, batch)
+    posterior, mask = _posterior_and_mask(encoder, batch)
     count = noise.shape[1]
     z = draws_of(posterior, ops.moveaxis(noise, 1, -2))
     log_ratio = posterior.prior_log_prob(z) - posterior.log_prob(z)
@@ -198,6 +234,8 @@ def _log_weights(encoder, log_likelihood, batch, noise):
         log_ratio = ops.sum(log_ratio, axis=list(range(1, len(log_ratio.shape) - 1)))
     z = ops.moveaxis(z, -2, 1)
     z = ops.reshape(z, (-1, *z.shape[2:]))
+    if mask is not None:
+        z = with_mask(z, ops.repeat(mask, count, axis=0))
     repeated = tree.map_structure(lambda leaf: ops.repeat(leaf, count, axis=0), batch)
     log_probability = output_of("log_likelihood", log_likelihood, repeated, z)
     _check_log_likelihood_shape(log_probability.shape, z.shape)

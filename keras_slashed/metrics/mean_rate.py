@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_slashed.metrics.posterior import mask_of_encoded
 from keras_slashed.metrics.posterior import moments_over
 from keras_slashed.metrics.posterior import posterior_of
 from keras_slashed.metrics.sample_weight import weights_of
@@ -31,10 +32,12 @@ class Rate(keras.metrics.Mean):
         amplitude: Float tensor of shape `(batch, ..., 2K)`, or a distribution of
             `keras_slashed.distributions`.
         sample_weight: Float or boolean tensor of shape `(batch, ...)`, or of the first axes of
-            that shape. Weights or a mask. Values with a weight of 0 may be arbitrary.
+            that shape. Weights or a mask. Values with a weight of 0 may be arbitrary. Where a mask
+            that Keras keeps with the amplitude is False, the weight is 0.
 
     Raises:
-        ValueError: If the last axis has an odd length, or `sample_weight` has another shape.
+        ValueError: If the last axis has an odd length, the amplitude is complex, or
+            `sample_weight` has another shape.
 
     Example:
 
@@ -52,7 +55,7 @@ class Rate(keras.metrics.Mean):
 
     def update_state(self, amplitude, sample_weight=None):
         rates = posterior_of(amplitude).kl_divergence()
-        weights = weights_of(sample_weight, rates)
+        weights = weights_of(sample_weight, rates, mask_of_encoded(amplitude))
         rates = without_unweighted(rates, weights)
         super().update_state(ops.reshape(rates, (-1,)), ops.reshape(weights, (-1,)))
 
@@ -63,7 +66,8 @@ def rate(encoder, x, batch_size=32, verbose=0):
     Args:
         encoder: Keras model or callable. It takes a batch of x, and returns an amplitude of shape
             `(batch, ..., 2K)` or a distribution of `keras_slashed.distributions`. All leading
-            axes are equivalent: each of their positions is an instance.
+            axes are equivalent: each of their positions is an instance, except where a mask that
+            Keras keeps with the output is False.
         x: Data. Arrays in any nested structure, or an iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
         batch_size: Integer. Number of rows in one call of the encoder, if x consists of arrays.
@@ -73,7 +77,8 @@ def rate(encoder, x, batch_size=32, verbose=0):
         A float. Batches are added in float64.
 
     Raises:
-        ValueError: If the data are empty, of different lengths, or of an unsupported type.
+        ValueError: If the data are empty, entirely masked, of different lengths, or of an
+            unsupported type.
 
     Example:
 

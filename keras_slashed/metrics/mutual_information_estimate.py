@@ -14,7 +14,7 @@ from keras_slashed.metrics.pairs import log_densities
 from keras_slashed.metrics.pairs import log_sum_of_densities
 from keras_slashed.metrics.pairs import normal_parameters
 from keras_slashed.metrics.posterior import amplitude_of
-from keras_slashed.metrics.posterior import encoded_batches
+from keras_slashed.metrics.posterior import encoded_instances
 from keras_slashed.ops.stream_seed import stream_seed
 from keras_slashed.validation import check_positive_integer
 
@@ -67,9 +67,10 @@ def mutual_information(
     Args:
         encoder: Keras model or callable. It takes a batch of x, and returns an amplitude of shape
             `(batch, ..., 2K)` or a `SlashedNormal`, which may have a different prior for each
-            instance. All leading axes are equivalent: each of their positions is an instance. The
-            prior of an amplitude may be any one that is the same for all instances and drops no
-            dimension, since I_q depends neither on the prior nor on a rotation after the noise.
+            instance. All leading axes are equivalent: each of their positions is an instance,
+            except where a mask that Keras keeps with the output is False. The prior of an amplitude
+            may be any one that is the same for all instances and drops no dimension, since I_q
+            depends neither on the prior nor on a rotation after the noise.
         x: Data. Arrays in any nested structure, or an iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
         num_samples: Integer. Number of draws from the posterior of each instance.
@@ -86,7 +87,8 @@ def mutual_information(
 
     Raises:
         ValueError: If a number is not a positive integer, the latent dimensions of a posterior
-            are dependent, or the data are empty, of different lengths, or of an unsupported type.
+            are dependent, or the data are empty, entirely masked, of different lengths, or of an
+            unsupported type.
 
     Example:
 
@@ -127,8 +129,7 @@ def _encode(encoder, x, batch_size, verbose):
     def parameters(encoded):
         return ops.concatenate(normal_parameters(amplitude_of(encoded)), axis=-1)
 
-    encoded = encoded_batches(parameters, encoder, x, batch_size, verbose)
-    return np.concatenate([batch.reshape(-1, batch.shape[-1]) for batch in encoded])
+    return np.concatenate([*encoded_instances(parameters, encoder, x, batch_size, verbose)])
 
 
 def _log_densities(compiled, rows, parameters, chunk_size):

@@ -8,6 +8,7 @@ from keras_slashed.metrics.pairs import log_densities
 from keras_slashed.metrics.pairs import log_sum_of_densities
 from keras_slashed.metrics.pairs import normal_parameters
 from keras_slashed.metrics.posterior import amplitude_of
+from keras_slashed.metrics.posterior import mask_of_encoded
 from keras_slashed.metrics.sample_weight import weights_of
 from keras_slashed.metrics.sample_weight import without_unweighted
 from keras_slashed.ops.stream_seed import stream_seed
@@ -46,7 +47,8 @@ class MutualInformation(keras.metrics.Metric):
             axes are equivalent: each of their positions is an instance.
         sample_weight: Float or boolean tensor of shape `(batch, ...)`, or of the first axes of
             that shape. A mask: instances with a weight of 0 do not count and may be arbitrary,
-            and all others have the same weight.
+            and all others have the same weight. Instances where a mask that Keras keeps with the
+            amplitude is False do not count either.
 
     Raises:
         ValueError: If the capacity is not a positive integer, the latent dimensions of a
@@ -90,10 +92,11 @@ class MutualInformation(keras.metrics.Metric):
         return self.add_variable(shape, initializer, "float32", aggregation="mean", name=name)
 
     def update_state(self, amplitude, sample_weight=None):
+        mask = mask_of_encoded(amplitude)
         amplitude = ops.cast(amplitude_of(amplitude), "float32")
         if not self.built:
             self.build(amplitude.shape)
-        weights = weights_of(sample_weight, amplitude[..., 0])
+        weights = weights_of(sample_weight, amplitude[..., 0], mask)
         amplitude = without_unweighted(amplitude, ops.expand_dims(weights, -1))
         amplitude = ops.reshape(amplitude, (-1, amplitude.shape[-1]))
         amplitude = gather_from_mirrored_replicas(amplitude)

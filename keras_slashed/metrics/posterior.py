@@ -6,7 +6,9 @@ from keras import ops
 from keras_slashed.distributions import SlashedNormal
 from keras_slashed.evaluation.batches import padded_batches
 from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.masks import mask_of
 from keras_slashed.evaluation.moments import RunningMoments
+from keras_slashed.metrics.sample_weight import weights_of
 from keras_slashed.one_tensor import check_one_output
 from keras_slashed.ops.amplitude import normal_to_amplitude
 from keras_slashed.ops.floats import at_least_float32
@@ -24,6 +26,16 @@ def posterior_of(encoded):
     # Cast first, since the error of a float16 sample would be many times the smallest standard
     # deviations.
     return SlashedNormal(at_least_float32(to_amplitude(encoded)))
+
+
+def mask_of_encoded(encoded):
+    """Return the mask that Keras keeps with an amplitude, or with that of a distribution, or None.
+
+    Positions where it is False are padding, and no instances.
+    """
+    if hasattr(encoded, "prior_log_prob"):
+        encoded = getattr(encoded, "amplitude", None)
+    return mask_of(encoded)
 
 
 def noise_like(posterior):
@@ -65,19 +77,55 @@ def output_of(name, function, *inputs):
 def moments_over(function, encoder, x, batch_size, verbose):
     """Return the `RunningMoments` of `function(posterior)`, (..., D), over all instances of x."""
     moments = RunningMoments()
-    encoded = encoded_batches(
+    encoded = encoded_instances(
         lambda encoded: function(posterior_of(encoded)), encoder, x, batch_size, verbose
     )
     for values in encoded:
-        moments.add(values.reshape(-1, values.shape[-1]))
+        moments.add(values)
     return moments
 
 
-def encoded_batches(function, encoder, x, batch_size, verbose):
-    """Yield `function(encoder(batch))` for all batches of x, as NumPy arrays.
+def encoded_instances(function, encoder, x, batch_size, verbose):
+    """Yield `function(encoder(batch))` of the instances in each batch of x, arrays (n, D).
 
-    The function returns one tensor, whose first axis is that of the batch.
+    Raises:
+        ValueError: If the mask of the encoder excludes all positions.
     """
-    compiled = Compiled(lambda batch: function(output_of("encoder", encoder, batch)), [encoder])
+    found = False
+    for values, counts in encoded_batches(function, encoder, x, batch_size, verbose):
+        if counts.any():
+            found = True
+            yield values[counts]
+    check_any_instance(found)
+
+
+def encoded_batches(function, encoder, x, batch_size, verbose):
+    """Yield `function(encoder(batch))` for all batches of x, and which instances count.
+
+    The function returns a tensor of shape (batch, ..., D). Both are NumPy arrays, of which the
+    second is boolean, has the shape (batch, ...), and is False where Keras' mask is.
+    """
+
+    def values_and_counts(batch):
+        encoded = output_of("encoder", encoder, batch)
+        values = function(encoded)
+        return values, counts_of(values[..., 0], mask_of_encoded(encoded))
+
+    compiled = Compiled(values_and_counts, [encoder])
     for batch, length in padded_batches(x, batch_size, verbose):
-        yield np.asarray(compiled.predict_on_batch(batch))[:length]
+        values, counts = compiled.predict_on_batch(batch)
+        yield np.asarray(values)[:length], np.asarray(counts)[:length]
+
+
+def counts_of(values, mask):
+    """Return whether each of the values counts, a boolean tensor of their shape."""
+    return weights_of(None, values, mask) > 0.0
+
+
+def check_any_instance(found):
+    """Raise a ValueError if no instance was found."""
+    if not found:
+        raise ValueError(
+            "At least one instance of `x` must count. Received: data for which the mask that "
+            "Keras keeps with the output of `encoder` is False everywhere"
+        )

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_slashed.backend import sum_over_mirrored_replicas
 from keras_slashed.evaluation.moments import merged_moments
+from keras_slashed.metrics.posterior import mask_of_encoded
 from keras_slashed.metrics.posterior import moments_over
 from keras_slashed.metrics.posterior import posterior_of
 from keras_slashed.metrics.sample_weight import weights_of
@@ -37,7 +38,8 @@ class ActiveUnits(keras.metrics.Metric):
         amplitude: Float tensor of shape `(batch, ..., 2K)`, or a distribution of
             `keras_slashed.distributions`.
         sample_weight: Float or boolean tensor of shape `(batch, ...)`, or of the first axes of
-            that shape. Weights or a mask. Values with a weight of 0 may be arbitrary.
+            that shape. Weights or a mask. Values with a weight of 0 may be arbitrary. Where a mask
+            that Keras keeps with the amplitude is False, the weight is 0.
 
     Raises:
         ValueError: If the threshold is negative, or a shape does not fit.
@@ -80,7 +82,8 @@ class ActiveUnits(keras.metrics.Metric):
         means = ops.cast(posterior_of(amplitude).mean, "float32")
         if not self.built:
             self._build(means.shape[-1])
-        weights = ops.expand_dims(weights_of(sample_weight, means[..., 0]), -1)
+        weights = weights_of(sample_weight, means[..., 0], mask_of_encoded(amplitude))
+        weights = ops.expand_dims(weights, -1)
         means = without_unweighted(means, weights)
         axes = list(range(len(means.shape) - 1))
         count = sum_over_mirrored_replicas(ops.sum(weights))
@@ -118,7 +121,8 @@ def active_units(encoder, x, threshold=0.01, batch_size=32, verbose=0):
     Args:
         encoder: Keras model or callable. It takes a batch of x, and returns an amplitude of shape
             `(batch, ..., 2K)` or a distribution of `keras_slashed.distributions`. All leading
-            axes are equivalent: each of their positions is an instance.
+            axes are equivalent: each of their positions is an instance, except where a mask that
+            Keras keeps with the output is False.
         x: Data. Arrays in any nested structure, or an iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
         threshold: Float, 0 or more. A dimension is active if its variance exceeds this.
@@ -129,8 +133,8 @@ def active_units(encoder, x, threshold=0.01, batch_size=32, verbose=0):
         An integer from 0 to K.
 
     Raises:
-        ValueError: If the threshold is negative, or the data are empty, of different lengths, or
-            of an unsupported type.
+        ValueError: If the threshold is negative, or the data are empty, entirely masked, of
+            different lengths, or of an unsupported type.
 
     Example:
 
@@ -151,7 +155,8 @@ def unit_variances(encoder, x, batch_size=32, verbose=0):
     Args:
         encoder: Keras model or callable. It takes a batch of x, and returns an amplitude of shape
             `(batch, ..., 2K)` or a distribution of `keras_slashed.distributions`. All leading
-            axes are equivalent: each of their positions is an instance.
+            axes are equivalent: each of their positions is an instance, except where a mask that
+            Keras keeps with the output is False.
         x: Data. Arrays in any nested structure, or an iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
         batch_size: Integer. Number of rows in one call of the encoder, if x consists of arrays.
@@ -161,7 +166,8 @@ def unit_variances(encoder, x, batch_size=32, verbose=0):
         A NumPy array of shape `(K,)` with mean squared deviations, computed in float64.
 
     Raises:
-        ValueError: If the data are empty, of different lengths, or of an unsupported type.
+        ValueError: If the data are empty, entirely masked, of different lengths, or of an
+            unsupported type.
 
     Example:
 

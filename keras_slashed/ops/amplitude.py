@@ -41,8 +41,8 @@ def amplitude_to_normal(amplitude, prior_mean=None, prior_stddev=None):
         in float32 or wider.
 
     Raises:
-        ValueError: If the last axis of the amplitude has an odd length, or a prior does not
-            broadcast to `(..., K)`.
+        ValueError: If the last axis of the amplitude has an odd length, a prior does not
+            broadcast to `(..., K)`, or a tensor is complex.
 
     Example:
 
@@ -101,8 +101,8 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
         still represents a standard deviation of 0.
 
     Raises:
-        ValueError: If `mean` is a scalar or does not broadcast with `stddev`, or a prior does
-            not broadcast to `(..., K)`.
+        ValueError: If `mean` is a scalar or does not broadcast with `stddev`, a prior does not
+            broadcast to `(..., K)`, or a tensor is complex.
 
     Example:
 
@@ -155,7 +155,8 @@ def narrow_amplitude(amplitude):
         A tensor of the shape and dtype of the amplitude.
 
     Raises:
-        ValueError: If the last axis has an odd length.
+        ValueError: If the last axis has an odd length, or the amplitude is complex instead of
+            real parts, then imaginary parts.
 
     Example:
 
@@ -184,7 +185,8 @@ def rate(amplitude):
         2^12 in float16.
 
     Raises:
-        ValueError: If the last axis has an odd length.
+        ValueError: If the last axis has an odd length, or the amplitude is complex instead of
+            real parts, then imaginary parts.
 
     Example:
 

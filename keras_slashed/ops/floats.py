@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_slashed.one_tensor import check_one_amplitude
+from keras_slashed.one_tensor import check_real
 from keras_slashed.validation import check_amplitude_shape
 
 # Amplitudes are clipped to this range. The square of an amplitude, the sum of many such
@@ -21,7 +22,12 @@ _EPSILON = {
 
 
 def to_float_tensor(x):
-    """Return x as a tensor of a float dtype (integers become `floatx`)."""
+    """Return x as a tensor of a float dtype (integers become `floatx`).
+
+    Raises:
+        ValueError: If x is complex.
+    """
+    check_real(x)
     if isinstance(x, keras.Variable):
         # In eager mode, custom gradients of TensorFlow do not accept Keras variables.
         x = x.value
@@ -36,7 +42,7 @@ def to_amplitude(x):
     """Return x as a float tensor of shape `(..., 2K)`.
 
     Raises:
-        ValueError: If x is several tensors, or its last axis has an odd length.
+        ValueError: If x is several tensors or complex, or its last axis has an odd length.
     """
     check_one_amplitude(x)
     x = to_float_tensor(x)
@@ -45,7 +51,12 @@ def to_amplitude(x):
 
 
 def at_least_float32(x):
-    """Cast a float tensor to float32, unless it is float64 already."""
+    """Cast a float tensor to float32, unless it is float64 already.
+
+    Raises:
+        ValueError: If x is complex.
+    """
+    check_real(x)
     # `keras.backend.result_type`, `ops.maximum` and `ops.minimum` would convert float64 to
     # float32 on JAX and torch.
     dtype = keras.backend.standardize_dtype(x.dtype)

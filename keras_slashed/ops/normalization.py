@@ -62,8 +62,8 @@ def normalize_rate(
 
     Raises:
         ValueError: If `rate` is a number that is not positive and finite, `normalization` or
-            `part` is unknown, the last axis has an odd length, or the shape of `mask`,
-            `mean_square` or a tensor `rate` does not fit.
+            `part` is unknown, the last axis has an odd length, the amplitude is complex, or the
+            shape of `mask`, `mean_square` or a tensor `rate` does not fit.
 
     Example:
 
@@ -109,9 +109,11 @@ def scale_to_rate(psi, rate, mean_square, normalization, dtype):
     # float16 cannot represent a smaller norm, nor its gradient, which is the reciprocal.
     smallest = 2.0**-20 if dtype == "float16" else 1e-20
     # Unlike that of sqrt(rate / x), the derivative of rsqrt of the clamped square does not
-    # overflow at the clamp.
+    # overflow at the clamp. The clamp is a tensor, since `ops.where` on torch would round it to
+    # the dtype `floatx`.
+    clamp = ops.ones_like(mean_square) * smallest
     scale = _root(rate, parts, psi.dtype) * ops.rsqrt(
-        ops.where(mean_square < smallest, smallest, mean_square)
+        ops.where(mean_square < smallest, clamp, mean_square)
     )
     return ops.clip(scale, 0.0, _LARGEST_SCALE.get(dtype, _LARGEST_SCALE_ELSEWHERE))
 

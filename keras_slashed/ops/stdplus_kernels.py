@@ -55,7 +55,8 @@ def stdplus(x):
     scale = ops.where(left, exp_head * _UP, 1.0)
     positive = x >= 0.0
     first = ops.where(left, scale, ops.where(positive, x, 1.0 + x))
-    offset = ops.where(left, expm1_rest, ops.where(positive, 1.0, 0.0))
+    # TensorFlow makes a tensor of the dtype `floatx` of a choice between two Python numbers.
+    offset = ops.where(left, expm1_rest, ops.cast(positive, dtype))
     factor = ops.where(left, 1.0 + expm1_rest, right_x)
     y = first + scale * (offset + factor * q)
     y = ops.where(left, y * (1.0 / _UP), y)
@@ -91,14 +92,14 @@ def stdplus_derivative(x, y):
     # These forms have only one noticeable rounding error: -x y + x y^3 / (y^2 - 1) on the
     # left, 1 + (1 - y (y - x)) / (y^2 - 1) on the right, 5/8 + q in the center.
     near_x = ops.clip(x, _ZERO, far)
-    near_y = ops.where(x < far, y, far)
+    near_y = ops.clip(y, 0.0, far)
     product = near_x * near_y
     denominator = (near_y - 1.0) * (near_y + 1.0)
     on_left = (product * near_y * near_y, denominator)
     on_right = (1.0 - near_y * (near_y - near_x), denominator)
     on_centre = _rational(block, _clip(block, x))
     q = _divide(_select(left, on_left, _select(right, on_right, on_centre)))
-    return ops.where(left, -product, ops.where(right, 1.0, 0.625)) + q
+    return ops.where(left, -product, ops.where(right, ops.ones_like(x), 0.625)) + q
 
 
 def stdplus_second_derivative(x, y):

@@ -49,11 +49,20 @@ def means_and_log_stddevs(encoder, x, batch_size, verbose):
 
 
 def _codes(function, encoder, x, batch_size, verbose):
-    codes = np.concatenate(list(encoded_batches(function, encoder, x, batch_size, verbose)))
+    batches = zip(*encoded_batches(function, encoder, x, batch_size, verbose))
+    codes, counts = map(np.concatenate, batches)
     if codes.ndim != 2:
         raise ValueError(
             "A measure of disentanglement requires one latent for each row of x: an amplitude of "
             f"shape (batch, 2K). Received: codes of shape (batch, {str(codes.shape[1:])[1:]}"
+        )
+    if not counts.all():
+        rows = np.flatnonzero(~counts)
+        raise ValueError(
+            "A measure of disentanglement compares each row of x with its factors. Leave out the "
+            "rows that the encoder masks, of `x` and of `factors`. Received: a mask that Keras "
+            f"keeps with the amplitudes and excludes {len(rows)} rows, of which the first is "
+            f"{rows[0]}"
         )
     if not np.isfinite(codes).all():
         rows = np.flatnonzero(~np.isfinite(codes).all(axis=1))

@@ -104,7 +104,7 @@ def dci(
     Raises:
         ValueError: If an argument is out of range, `factors` is not an integer array with a row
             for each instance, two columns and two values in each of them, or the encoder does
-            not return one finite latent of two dimensions for each row.
+            not return one finite latent of two dimensions for each row, or masks a row.
         ImportError: If scikit-learn is not installed and `make_model` is None.
 
     Example:

@@ -100,7 +100,7 @@ def mutual_information_gap(
     Raises:
         ValueError: If an argument is out of range, `factors` is not an integer array with a row
             for each instance and two values in each column, or the encoder does not return one
-            finite latent for each row.
+            finite latent for each row, or masks a row.
 
     Example:
 

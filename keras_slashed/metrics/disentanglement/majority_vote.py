@@ -62,7 +62,8 @@ def factor_vae_score(
     each value. Values of a single instance are not used.
 
     `standard_error` is the standard deviation of the score over `num_resamples` bootstrap samples
-    of the instances, with other votes for each. It does not describe differences between models
+    of the instances, with other votes for each. A dimension that is constant in such a sample gets
+    no votes there. It does not describe differences between models
     that are trained with different seeds.
 
     Args:
@@ -91,7 +92,7 @@ def factor_vae_score(
     Raises:
         ValueError: If an argument is out of range, `factors` is not an integer array with a row
             for each instance, two columns, and in each of these two values and a value that occurs
-            twice, or the encoder does not return one finite latent for each row.
+            twice, or the encoder does not return one finite latent for each row, or masks a row.
 
     Example:
 
@@ -127,13 +128,21 @@ def factor_vae_score(
 
 
 def _score(codes, factors, num_votes, num_samples, rng):
-    """Return the score, and the votes (K, F) that the classifier learned from."""
-    codes = codes / codes.std(axis=0)
+    """Return the score, and the votes (K, F) that the classifier learned from.
+
+    Constant dimensions get no votes. A resample may lack the few instances in which one varies.
+    """
+    votes = np.zeros((codes.shape[1], factors.shape[1]), "int64")
+    varies = np.ptp(codes, axis=0) > 0
+    if not varies.any():
+        return 0.0, votes
+    codes = codes[:, varies] / codes[:, varies].std(axis=0)
     groups = [_Groups(factor) for factor in factors.T]
     learned, others = (_votes(codes, groups, num_votes, num_samples, rng) for _ in range(2))
     guesses = learned.argmax(axis=1)
     right = others[np.arange(len(guesses)), guesses].sum()
-    return float(right / others.sum()), learned
+    votes[varies] = learned
+    return float(right / others.sum()), votes
 
 
 def _votes(codes, groups, num_votes, num_samples, rng):

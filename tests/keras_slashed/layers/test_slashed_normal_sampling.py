@@ -9,7 +9,7 @@ from keras_slashed.layers import SlashedNormalSampling
 from keras_slashed.ops import amplitude_to_normal
 from keras_slashed.ops import householder_rotation
 from tests.support import BACKEND
-from tests.support import dtype_enabled
+from tests.support import floatx
 from tests.support import gradient
 from tests.support import random_amplitude
 from tests.support import to_numpy
@@ -183,10 +183,8 @@ def test_loss(kl_weight, mask, training):
 
 @pytest.fixture
 def floatx64():
-    with dtype_enabled("float64"):
-        keras.config.set_floatx("float64")
+    with floatx("float64"):
         yield
-        keras.config.set_floatx("float32")
 
 
 def test_loss_in_float64(floatx64):

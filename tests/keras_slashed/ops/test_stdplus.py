@@ -8,11 +8,13 @@ import pytest
 from keras_slashed.ops import log_stdplus
 from keras_slashed.ops import stdplus
 from keras_slashed.ops import stdplus_inverse
+from keras_slashed.ops import stdplus_kernels as kernels
 from tests.keras_slashed.ops.test_stdplus_precision import seams
 from tests.support import FLOAT_DTYPES
 from tests.support import derivative
 from tests.support import dtype_enabled
 from tests.support import evaluate
+from tests.support import floatx
 from tests.support import tensor
 from tests.support import to_numpy
 
@@ -105,9 +107,8 @@ def test_round_trip(dtype):
 
 @pytest.fixture
 def floatx_float16():
-    keras.config.set_floatx("float16")
-    yield
-    keras.config.set_floatx("float32")
+    with floatx("float16"):
+        yield
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -124,6 +125,23 @@ def test_numbers_are_floats(function, value):
 @pytest.mark.parametrize("value", [1, np.int64(2)])
 def test_integers_become_floatx(function, value):
     assert keras.backend.standardize_dtype(function(value).dtype) == "float16"
+
+
+@pytest.mark.parametrize(
+    "kernel", [name for name in vars(kernels) if name.startswith(("stdplus", "log_stdplus"))]
+)
+def test_kernels_do_not_depend_on_floatx(kernel):
+    """TensorFlow makes numbers `floatx`, and adds no tensors of different dtypes."""
+    function, x = getattr(kernels, kernel), [0.5, 1.0, 2.0, 40.0, 1e12]
+    for dtype in ("float32", "float64"):
+        with dtype_enabled("float64"):
+            arguments = [tensor(x, dtype)] * (2 if kernel.endswith("derivative") else 1)
+            expected = to_numpy(function(*arguments))
+            for name in FLOAT_DTYPES:
+                with floatx(name):
+                    computed = function(*arguments)
+                assert keras.backend.standardize_dtype(computed.dtype) == dtype
+                np.testing.assert_array_equal(to_numpy(computed), expected)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

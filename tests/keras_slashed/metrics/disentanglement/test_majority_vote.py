@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_slashed.metrics import factor_vae_score
+from keras_slashed.metrics.disentanglement import majority_vote
 from tests.keras_slashed.metrics.disentanglement.codes import amplitudes
 from tests.keras_slashed.metrics.disentanglement.codes import centered
 from tests.keras_slashed.metrics.disentanglement.codes import noise
@@ -38,6 +39,22 @@ def test_a_collapsed_dimension_gets_no_vote():
     np.testing.assert_array_equal(computed.active, [True, True, True, False, False])
     assert computed.votes[3:].sum() == 0
     np.testing.assert_array_equal(score(codes, threshold=0).active[3:], [False, True])
+
+
+def test_a_dimension_that_varies_in_one_instance():
+    """A third of all resamples lack the instance: 0 / 0 would get all their votes."""
+    rare = np.zeros((600, 1))
+    rare[7] = 100.0
+    assert score(np.concatenate([CODES, rare], axis=1), num_resamples=20).active.all()
+    resample = np.concatenate([CODES, 0.0 * rare], axis=1)
+    estimate, votes = majority_vote._score(resample, FACTORS, 200, 50, np.random.default_rng(0))
+    assert estimate == 1.0
+    assert votes.sum() == 200
+    assert votes[3].sum() == 0
+    # Of this dimension alone, the score is a third, or 0 in such a resample, as if collapsed.
+    computed = score(rare, num_resamples=40)
+    assert abs(computed.estimate - 1 / 3) < 0.1
+    np.testing.assert_allclose(computed.standard_error, (np.exp(-1) * 0.63) ** 0.5 / 3, rtol=0.3)
 
 
 def test_draws():
