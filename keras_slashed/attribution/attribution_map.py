@@ -118,9 +118,12 @@ def amplitude_attribution(
             `noise`. "mean" is the mean of each channel over the data. Defaults to x itself.
         reference: Array, or a structure of arrays, or None. The data for "std" and "mean", inputs
             of the model as x, for example from the training data. Defaults to x.
-        from_logits: Boolean or None. Whether the outputs are logits. With None, rows of positive
-            numbers with a sum of 1 are probabilities. One unit is a probability if its layer has a
-            sigmoid activation or, in a model without a graph, if all outputs are in [0, 1].
+        from_logits: Boolean or None. Whether the outputs are logits. With None, Keras' activation
+            of the last layer that changes values decides: "linear" returns logits, "softmax" and,
+            for one unit, "sigmoid" and "hard_sigmoid" return probabilities. With any other
+            activation, such as a function of your own, and in a model without a graph, the outputs
+            for all of x decide: rows of positive numbers with a sum of 1 are probabilities, and so
+            is one unit if all its outputs are in [0, 1].
 
     Returns:
         An `Attribution`. It takes `steps + 1` gradients of `num_samples` rows for each input. The

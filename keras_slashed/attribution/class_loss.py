@@ -4,13 +4,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_slashed.attribution.last_activation import last_activation
 from keras_slashed.evaluation.batches import padded_batches
 from keras_slashed.evaluation.compiled import Compiled
-from keras_slashed.evaluation.named_layer import graph_of
-from keras_slashed.evaluation.named_output import select_output
 from keras_slashed.one_tensor import check_one_output
 from keras_slashed.ops.floats import at_least_float32
 
+_SIGMOIDS = keras.activations.sigmoid, keras.activations.hard_sigmoid
 _BY_NAME = "You can also name it with the argument `output`. "
 
 
@@ -42,31 +42,41 @@ def class_loss(model, function, x, y, loss, batch_size, from_logits, output):
         if y is None:
             raise ValueError("Argument `loss` requires the argument `y`. Received: y=None")
         return y, loss
+    outputs_of = _compiled_outputs(model, function, batch_size)
     few = keras.tree.map_structure(lambda leaf: leaf[:batch_size], x)
-    outputs = _outputs(model, function, x if y is None else few, batch_size)
-    if outputs.ndim == 1 or (outputs.ndim == 2 and outputs.shape[1] == 1):
-        if from_logits is None:
-            from_logits = _is_logit(model, output, outputs)
-        return _binary(y, outputs, from_logits)
-    if outputs.ndim != 2 or outputs.shape[1] < 2:
+    outputs = outputs_of(x if y is None else few)
+    is_unit = outputs.ndim == 1 or (outputs.ndim == 2 and outputs.shape[1] == 1)
+    if not is_unit and (outputs.ndim != 2 or outputs.shape[1] < 2):
         raise _wrong_outputs(f"outputs of shape {outputs.shape}")
     if from_logits is None:
-        from_logits = not _are_probabilities(outputs)
+        probable = _SIGMOIDS if is_unit else (keras.activations.softmax,)
+        activation = last_activation(model, output)
+        if activation is keras.activations.linear or activation in probable:
+            from_logits = activation is keras.activations.linear
+        else:
+            outputs = outputs if len(outputs) == rows else outputs_of(x)
+            from_logits = not _are_probabilities(outputs, is_unit)
+    if is_unit:
+        return _binary(y, outputs, from_logits)
     return _classes(y, outputs), _crossentropy(from_logits)
 
 
-def _outputs(model, function, x, batch_size):
+def _compiled_outputs(model, function, batch_size):
+    """Return a function from all inputs to all outputs, NumPy arrays."""
+
     def one_output(batch):
         outputs = function(batch)
         check_one_output("model", model, outputs, _BY_NAME)
         return at_least_float32(ops.convert_to_tensor(outputs))
 
     compiled = Compiled(one_output, [model])
-    outputs = [
-        np.asarray(compiled.predict_on_batch(batch))[:length]
-        for batch, length in padded_batches(x, batch_size)
-    ]
-    return np.concatenate(outputs)
+
+    def outputs_of(x):
+        batches = padded_batches(x, batch_size)
+        outputs = [np.asarray(compiled.predict_on_batch(batch))[:rows] for batch, rows in batches]
+        return np.concatenate(outputs)
+
+    return outputs_of
 
 
 def _wrong_outputs(received):
@@ -91,29 +101,10 @@ def _binary(y, outputs, from_logits):
     return y.reshape(-1, 1).astype("float32"), crossentropy
 
 
-def _is_logit(model, output, outputs):
-    """Return whether one unit is a logit: by its activation, or else by its range."""
-    activation = _last_activation(model, output)
-    if activation is not None:
-        return activation not in (keras.activations.sigmoid, keras.activations.hard_sigmoid)
-    return not np.all((outputs >= 0) & (outputs <= 1))
-
-
-def _last_activation(model, output):
-    """Return the activation of the layer that returns an output, or None if it is not known."""
-    graph = graph_of(model)
-    if graph is None:
-        return None
-    outputs = graph.outputs[0] if len(graph.outputs) == 1 else graph.output
-    operation, _, index = select_output("model", outputs, output, model)._keras_history
-    if graph_of(operation) is not None:
-        inner = graph_of(operation)
-        if not isinstance(inner.output, dict):
-            return _last_activation(inner, None if len(inner.outputs) == 1 else index)
-    return getattr(operation, "activation", None)
-
-
-def _are_probabilities(outputs):
+def _are_probabilities(outputs, is_unit):
+    """Return whether all outputs are in [0, 1] or, of several classes, positive with a sum of 1."""
+    if is_unit:
+        return bool(np.all((outputs >= 0) & (outputs <= 1)))
     return np.all(outputs >= 0) and np.allclose(np.sum(outputs, axis=-1), 1.0, atol=1e-2)
 
 

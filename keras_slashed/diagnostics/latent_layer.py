@@ -2,18 +2,19 @@
 
 import inspect
 
-import keras
 from keras import ops
+from keras import tree
 
+from keras_slashed.diagnostics.compiled_loss import INSTEAD
+from keras_slashed.diagnostics.compiled_loss import CompiledLoss
 from keras_slashed.evaluation.compiled import Compiled
 from keras_slashed.evaluation.model_cut import ModelCut
 from keras_slashed.evaluation.model_cut import mask_of
+from keras_slashed.evaluation.named_layer import graph_of
 from keras_slashed.layers import FixedRateVIB
 from keras_slashed.layers import SlashedNormalSampling
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.ops.reparameterize import on_prior
-
-_INSTEAD = "Otherwise pass an encoder and a `loss`."
 
 
 class EncoderAndLoss:
@@ -34,9 +35,8 @@ class EncoderAndLoss:
         self.loss, self.loss_parts = loss, [loss]
 
     def with_aside(self, inputs, targets):
-        """Return what the loss takes for a batch of inputs and their targets."""
-        del inputs
-        return targets
+        """Return what the loss takes for a batch of inputs and their targets or None."""
+        return inputs if targets is None else targets
 
 
 class LatentLayer:
@@ -51,7 +51,8 @@ class LatentLayer:
         self._cut = ModelCut(model, layer)
         self._layer = self._cut.layer
         _check_layer(self._cut.name, self._layer)
-        self._row_losses = _row_losses(model)
+        self._compiled_loss = CompiledLoss(model)
+        self._output_shape = tuple(graph_of(model).outputs[0].shape)
         self.encoder_parts = self.loss_parts = [model]
         self._aside = Compiled(self._aside_of, [model]) if self._has_aside() else None
         weight = float(ops.convert_to_numpy(ops.convert_to_tensor(self._layer.kl_weight)))
@@ -59,25 +60,29 @@ class LatentLayer:
 
     def encoder(self, inputs):
         given = self._arguments(inputs)
+        masks = given.get("mask"), given.get("amplitude_mask"), mask_of(given["amplitude"])
+        if any(mask is not None for mask in masks):
+            raise ValueError(
+                f"The amplitude of layer {self._cut.name!r} must not have a mask, since each of "
+                "its positions counts as an instance. Diagnose sequences without padding, or pass "
+                "an encoder, whose amplitude has no mask, and a `loss`. Received: a masked "
+                f"amplitude of shape {tuple(given['amplitude'].shape)}"
+            )
         if isinstance(self._layer, FixedRateVIB):
             return self._layer.rate_normalization(given["amplitude"], given.get("rate"))
         return given["amplitude"]
 
     def with_aside(self, inputs, targets):
+        if targets is None:
+            _check_own_targets(inputs, self._output_shape)
+            targets = inputs
         aside = {} if self._aside is None else self._aside.predict_on_batch(inputs)
         return targets, aside
 
     def loss(self, targets, z):
         y, aside = targets
         prior = {name: aside[name] for name in aside if name.startswith("prior")}
-        outputs = self._cut.tail(on_prior(z, **prior), aside)
-        if mask_of(outputs) is not None:
-            raise ValueError(
-                "A compiled loss with a mask has no value for a single row, since Keras divides by "
-                f"the number of entries that count in the batch. {_INSTEAD}"
-            )
-        losses = at_least_float32(self._row_losses(y, outputs))
-        return ops.mean(losses, axis=tuple(range(1, len(losses.shape))))
+        return self._compiled_loss(y, self._cut.tail(on_prior(z, **prior), aside))
 
     def _arguments(self, inputs):
         args, kwargs = self._cut.arguments(inputs)
@@ -90,7 +95,7 @@ class LatentLayer:
         if "rotation" in given:
             raise ValueError(
                 f"Layer {self._cut.name!r} must have independent latent dimensions, without a "
-                f"rotation. {_INSTEAD} Received: a call with a rotation"
+                f"rotation. {INSTEAD} Received: a call with a rotation"
             )
         return bool(self._cut.around) or any(name.startswith("prior") for name in given)
 
@@ -115,30 +120,25 @@ def _check_layer(name, layer):
     if not isinstance(layer, (FixedRateVIB, SlashedNormalSampling)):
         raise ValueError(
             "Argument `layer` must be a SlashedNormalSampling or FixedRateVIB of the model. "
-            f"{_INSTEAD} Received: {name!r}, a {type(layer).__name__}"
+            f"{INSTEAD} Received: {name!r}, a {type(layer).__name__}"
         )
     sampling = getattr(layer, "sampling", layer)
     if sampling.num_samples is not None:
         raise ValueError(
-            f"Layer {name!r} must return one draw. {_INSTEAD} "
+            f"Layer {name!r} must return one draw. {INSTEAD} "
             f"Received: num_samples={sampling.num_samples}"
         )
 
 
-def _row_losses(model):
-    """Return the compiled loss of a model without its mean over the batch."""
-    loss = getattr(model, "loss", None)
-    if loss is None or isinstance(loss, (list, tuple, dict)):
-        raise ValueError(
-            "The model must be compiled with one loss, not with several. "
-            f"{_INSTEAD} Received: model.loss={loss!r}"
-        )
-    loss = keras.losses.get(loss)
-    if not isinstance(loss, keras.losses.Loss):
-        return loss
-    if loss.reduction not in ("sum_over_batch_size", "mean", "mean_with_sample_weight"):
-        raise ValueError(
-            "The compiled loss must be a mean over the batch, as the rate is. "
-            f"{_INSTEAD} Received: reduction={loss.reduction!r}"
-        )
-    return loss.call
+def _check_own_targets(x, output_shape):
+    """Raise a ValueError unless inputs can be the targets of a model."""
+    if tree.is_nested(x):
+        received = f"x of {type(x)} with {len(tree.flatten(x))} arrays"
+    elif len(output_shape) <= x.ndim and output_shape[-1] == 1 != x.shape[-1]:
+        received = f"x of shape {x.shape} for outputs of shape {output_shape}"
+    else:
+        return
+    raise ValueError(
+        "Argument `y` is required, unless `x` is a single array that is the target of the model, "
+        f"as for an autoencoder. Received: y=None, and {received}"
+    )

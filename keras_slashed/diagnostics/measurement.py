@@ -4,6 +4,7 @@ import math
 import numbers
 
 import numpy as np
+from keras import ops
 from keras import tree
 
 from keras_slashed.diagnostics.diagnosis import Diagnosis
@@ -14,6 +15,7 @@ from keras_slashed.diagnostics.stationarity import Stationarity
 from keras_slashed.evaluation.batches import padded_batches
 from keras_slashed.evaluation.compiled import Compiled
 from keras_slashed.evaluation.instance_noise import InstanceNoise
+from keras_slashed.evaluation.model_cut import mask_of
 from keras_slashed.evaluation.moments import RunningMoments
 from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.floats import widen_amplitude
@@ -68,8 +70,10 @@ def diagnose(
     In place of encoder and loss, the function takes a functional model that is compiled with one
     loss, and its latent layer: `diagnose(model, x=x, y=y, layer="latent")`. The amplitude is the
     input of this layer, normalized to its rate by a `FixedRateVIB`. The reconstruction term of an
-    instance is the compiled loss, which Keras averages over all axes but the first. What goes
-    around the layer, such as the inputs of a decoder, does so here too.
+    instance is the loss that `fit` minimizes: the compiled loss, averaged over all axes but the
+    first, times the `loss_weights` of the model. An overridden `compute_loss`, and what layers
+    after the latent layer add to the loss, do not count. What goes around the layer, such as the
+    inputs of a decoder, does so here too.
 
     The encoder runs once. The time for the decoder grows with the number of draws. Memory grows
     neither with the draws nor with the data.
@@ -89,7 +93,7 @@ def diagnose(
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`. As in
             `keras.Model.predict`, only the x of each batch is used.
         y: Arrays in any nested structure, or None. Targets, if x consists of arrays. With
-            `layer`, they default to x, as for an autoencoder.
+            `layer`, they default to x, as for an autoencoder, if x is a single array.
         beta: Float, "auto" or None. Positive weight of the KL at the end of training. None
             estimates it. "auto" is 1 or, with `layer`, the `kl_weight` of the layer, or None if
             that is 0.
@@ -109,7 +113,7 @@ def diagnose(
         verbose: 0, 1, 2 or "auto". Progress bar.
         layer: String, layer or None. A `SlashedNormalSampling` or `FixedRateVIB` in the graph of
             a compiled model, by its name or as an object. It may be in a nested model. Its
-            `free_bits` are not counted.
+            `free_bits` are not counted. Its amplitude must not have a mask.
 
     Returns:
         A `Diagnosis` with arrays of one number for each latent dimension. Print it to see a
@@ -117,10 +121,10 @@ def diagnose(
 
     Raises:
         ValueError: If an argument is out of range or missing; the model is not compiled with one
-            loss, or the layer is not a latent that the model can be cut at; an amplitude or loss
-            has another shape, is not finite or has no finite gradient; the data are empty, of
-            different lengths, or of an unsupported type; or beta cannot be estimated because the
-            rate is 0 or does not reduce the loss.
+            loss and one weight of it, or the layer is not a latent that the model can be cut at;
+            an amplitude or loss has a mask or another shape, is not finite or has no finite
+            gradient; the data are empty, of different lengths, or of an unsupported type; or beta
+            cannot be estimated because the rate is 0 or does not reduce the loss.
 
     Example:
 
@@ -160,7 +164,7 @@ def diagnose(
     stationarity, means, losses = Stationarity(), RunningMoments(), RunningMoments()
     data = x if y is None else (x, y)
     for batch, length in padded_batches(data, batch_size, verbose):
-        inputs, targets = (batch, batch) if y is None else batch
+        inputs, targets = (batch, None) if y is None else batch
         targets = latent.with_aside(inputs, targets)
         amplitude = np.asarray(encode.predict_on_batch(inputs))
         psi = amplitude[:length].astype("float64")
@@ -197,6 +201,12 @@ def diagnose(
 
 def _encode(encoder, inputs):
     encoded = output_of("encoder", encoder, inputs)
+    if ops.is_tensor(encoded) and mask_of(encoded) is not None:
+        raise ValueError(
+            "The encoder's amplitude must not have a mask, since each of its positions counts as "
+            "an instance. Diagnose sequences without padding, or return an amplitude without a "
+            f"mask. Received: a masked amplitude of shape {tuple(encoded.shape)}"
+        )
     if hasattr(encoded, "prior_log_prob"):
         raise ValueError(
             "The encoder must return an amplitude, relative to a standard normal prior. Apply any "
