@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 from keras import tree
 
-from keras_slashed.evaluation.model_cut import mask_of
+from keras_slashed.evaluation.masks import mask_of
 from keras_slashed.ops.floats import at_least_float32
 from keras_slashed.validation import may_be_equal
 
@@ -61,7 +61,7 @@ class CompiledLoss:
             losses = self._loss(*_of_same_rank(y, outputs))
         _check_no_mask(losses)
         losses = at_least_float32(ops.convert_to_tensor(losses))
-        if not losses.shape or not may_be_equal(losses.shape[0], outputs.shape[0]):
+        if not len(losses.shape) or not may_be_equal(losses.shape[0], outputs.shape[0]):
             raise ValueError(
                 "The compiled loss must return one number or more for each row, not their mean. "
                 f"{INSTEAD} Received: a loss of shape {tuple(losses.shape)} for outputs of shape "

@@ -8,8 +8,8 @@ from keras import tree
 from keras_slashed.diagnostics.compiled_loss import INSTEAD
 from keras_slashed.diagnostics.compiled_loss import CompiledLoss
 from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.masks import mask_of
 from keras_slashed.evaluation.model_cut import ModelCut
-from keras_slashed.evaluation.model_cut import mask_of
 from keras_slashed.evaluation.named_layer import graph_of
 from keras_slashed.layers import FixedRateVIB
 from keras_slashed.layers import SlashedNormalSampling

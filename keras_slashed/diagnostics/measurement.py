@@ -15,7 +15,7 @@ from keras_slashed.diagnostics.stationarity import Stationarity
 from keras_slashed.evaluation.batches import padded_batches
 from keras_slashed.evaluation.compiled import Compiled
 from keras_slashed.evaluation.instance_noise import InstanceNoise
-from keras_slashed.evaluation.model_cut import mask_of
+from keras_slashed.evaluation.masks import mask_of
 from keras_slashed.evaluation.moments import RunningMoments
 from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.floats import widen_amplitude
