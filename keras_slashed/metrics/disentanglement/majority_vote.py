@@ -63,8 +63,8 @@ def factor_vae_score(
 
     `standard_error` is the standard deviation of the score over `num_resamples` bootstrap samples
     of the instances, with other votes for each. A dimension that is constant in such a sample gets
-    no votes there. It does not describe differences between models
-    that are trained with different seeds.
+    no votes there. The standard error does not describe differences between models that are trained
+    with different seeds.
 
     Args:
         encoder: Keras model or callable. It takes a batch of x, and returns an amplitude of shape
