@@ -79,6 +79,7 @@ def cast_to_loss_of_keras(loss):
     float16 the loss is at most 65,504, and has no gradient beyond that. Other backends add a
     float32 loss to any other.
     """
-    if keras.backend.backend() != "tensorflow":
+    dtype = keras.config.floatx()
+    if keras.backend.backend() != "tensorflow" or loss.dtype == dtype:
         return loss
-    return cast_in_range(loss, keras.config.floatx())
+    return cast_in_range(loss, dtype)
