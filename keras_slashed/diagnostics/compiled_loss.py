@@ -61,7 +61,7 @@ class CompiledLoss:
             losses = self._loss(*_of_same_rank(y, outputs))
         _check_no_mask(losses)
         losses = at_least_float32(ops.convert_to_tensor(losses))
-        if not losses.shape or not may_be_equal(losses.shape[0], outputs.shape[0]):
+        if not len(losses.shape) or not may_be_equal(losses.shape[0], outputs.shape[0]):
             raise ValueError(
                 "The compiled loss must return one number or more for each row, not their mean. "
                 f"{INSTEAD} Received: a loss of shape {tuple(losses.shape)} for outputs of shape "

@@ -98,6 +98,8 @@ def test_layers_that_change_values_leave_it_to_the_range():
     assert read_as(unit("relu"), SMALL, Y) == "probabilities"
 
 
+# TensorFlow sees the softmax, and warns where the test reads it as logits.
+@pytest.mark.filterwarnings("ignore:.*received `from_logits=True`")
 @pytest.mark.parametrize("activation", ["softmax", ops.softmax, own_softmax])
 def test_any_softmax_is_probabilities(activation):
     keras.utils.set_random_seed(0)
