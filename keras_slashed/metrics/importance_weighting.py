@@ -118,9 +118,9 @@ def importance_weighted_nll(
     runs once for each chunk.
 
     Where a mask that Keras keeps with the output of the encoder is False, the position is not a
-    part of the latent: z is a draw from the prior there and adds nothing to the weights. z carries
-    the mask, which a decoder that supports masking receives. `log_likelihood` must leave out
-    padding itself. A row without any other position is no instance.
+    part of the latent: z is a draw from the prior there and adds nothing to the weights. If the
+    mask has an axis of positions, z carries it, and a decoder that supports masking receives it.
+    `log_likelihood` must leave out padding itself. A row without any other position is no instance.
 
     Args:
         encoder: Keras model or callable. It takes a batch of x. It returns an amplitude of shape
@@ -234,7 +234,8 @@ def _log_weights(encoder, log_likelihood, batch, noise):
         log_ratio = ops.sum(log_ratio, axis=list(range(1, len(log_ratio.shape) - 1)))
     z = ops.moveaxis(z, -2, 1)
     z = ops.reshape(z, (-1, *z.shape[2:]))
-    if mask is not None:
+    # A mask of rows says nothing to a decoder, and Keras would warn of one that takes no mask.
+    if mask is not None and len(mask.shape) > 1:
         z = with_mask(z, ops.repeat(mask, count, axis=0))
     repeated = tree.map_structure(lambda leaf: ops.repeat(leaf, count, axis=0), batch)
     log_probability = output_of("log_likelihood", log_likelihood, repeated, z)

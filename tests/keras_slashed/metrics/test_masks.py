@@ -177,6 +177,21 @@ def test_nll_draws_padding_from_the_prior():
     np.testing.assert_allclose(computed.values.std(), 0.5, rtol=0.05)
 
 
+def test_nll_with_a_mask_of_rows():
+    """A decoder without support for masks gets none, of which Keras would warn."""
+    z = keras.Input((3,))
+    decoder = keras.Model(z, keras.ops.sum(z, axis=-1))
+    x = {"amplitude": AMPLITUDES[:, 0], "mask": MASK.any(axis=1)}
+
+    def nll(encoder):
+        return metrics.importance_weighted_nll(
+            encoder, lambda x, z: decoder(z), x, num_samples=4, seed=0, return_values=True
+        ).values
+
+    expected = np.where(x["mask"], nll(lambda x: x["amplitude"]), np.nan)
+    np.testing.assert_allclose(nll(encoder), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "measure", [metrics.mutual_information_gap, metrics.factor_vae_score, metrics.dci]
 )
