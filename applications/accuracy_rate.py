@@ -23,7 +23,7 @@ from applications.table1.presets import table_name
 from applications.table1.row_runner import run_rows
 
 plt = extras.pyplot()
-
+ticker = extras.load("matplotlib.ticker")
 
 _ATTACKS = ("0.0", "0.2")
 _STYLES = {
@@ -60,10 +60,14 @@ def draw(rows, path):
         panel.set(
             xscale="log",
             xlabel="rate reached in training (nats)",
-            title="clean images" if eps == "0.0" else f"under FGSM, eps = {eps}",
+            title="clean images (log scale)" if eps == "0.0" else f"under FGSM, eps = {eps}",
         )
+        panel.margins(x=0.1)
         panel.grid(alpha=0.3)
     panels[0].set(ylabel="error on test images (%)", yscale="log")
+    panels[0].yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    panels[0].yaxis.set_major_formatter("{x:g}")
+    panels[0].yaxis.set_minor_formatter("")
     panels[1].set_ylim(0, 100)
     panels[1].legend(fontsize="small")
     row = rows[0]

@@ -58,6 +58,7 @@ def draw_wake(rows, names, path):
             panel.plot(step, numbers(history, f"unit{k}_rate"), color=color, lw=1.4)
         panel.set_title(row, fontsize="medium")
         panel.set(xlabel="training step", ylabel="rate of a dimension (nats)")
+        panel.tick_params(labelbottom=True)  # there may be nothing below it
         panel.grid(alpha=0.3)
     for panel in panels.ravel()[len(rows) :]:
         panel.set_axis_off()

@@ -185,7 +185,7 @@ def main(arguments=None):
     threshold = (1 - 2 * options.flip_probability) ** 2
     picture = output / "half_moons.png"
     draw(rows, threshold, picture)
-    draw_in_words(rows, output / "set_and_get.png")
+    draw_in_words(rows, threshold, output / "set_and_get.png")
     print(f"beta_0 = (1 - 2p)^2 = {threshold:.4g}")
     if options.targets:
         print(f"\n|reached - target| in nats\n\n{miss_table(rows)}\n")

@@ -10,11 +10,11 @@ from applications.experiment.csv_tables import numbers
 plt = extras.pyplot()
 
 _ACCURACY, _RATE = "tab:blue", "tab:orange"
-_METHODS = {  # label, marker and color of each method
-    "rate": ("FixedRateVIB", "s", _RATE),
-    "warmup": ("KLWarmup", "^", "tab:green"),
-    "cyclic": ("CyclicalAnnealing", "v", "tab:red"),
-    "geco": ("GECO", "D", "tab:purple"),
+_METHODS = {  # label, marker, its size and its color for each method
+    "rate": ("FixedRateVIB", "s", 11, _RATE),
+    "warmup": ("KLWarmup", "^", 6, "tab:green"),
+    "cyclic": ("CyclicalAnnealing", "v", 6, "tab:red"),
+    "geco": ("GECO", "D", 6, "tab:purple"),
 }
 
 
@@ -53,12 +53,14 @@ def draw(rows, threshold, path):
     extras.save(figure, path)
 
 
-def draw_in_words(rows, path):
+def draw_in_words(rows, threshold, path):
     """Draw what a reader sets against what the bottleneck then carries: a weight, and a rate."""
     settings = {"font.size": 13, "axes.titlesize": 14, "axes.spines.top": False}
     with plt.rc_context({**settings, "axes.spines.right": False}):
         figure, panels = plt.subplots(1, 2, figsize=(9, 4.2), sharey=True, layout="constrained")
         _set_and_get(panels[0], rows, "beta", "tab:gray")
+        panels[0].axvline(threshold, 0.18, color="0.4", ls=":")  # above the words below
+        panels[0].text(threshold, 40, f" {threshold:.2g}", va="top")
         _set_and_get(panels[1], rows, "rate", _RATE)
         panels[0].set(
             xlabel="KL weight that you set",
@@ -99,10 +101,10 @@ def _set_and_get(panel, rows, tuned, color):
 
 def _draw_reached(panel, rows):
     """Plot the rate that each method reached against its target."""
-    for tuned, (label, marker, color) in _METHODS.items():
+    for tuned, (label, marker, size, color) in _METHODS.items():
         chosen = [row for row in rows if row["tuned"] == tuned]
         x, y = numbers(chosen, "value"), numbers(chosen, "achieved_rate")
-        panel.plot(x, y, marker, color=color, ms=6, mfc="none", mew=1.5, label=label)
+        panel.plot(x, y, marker, color=color, ms=size, mfc="none", mew=1.5, label=label)
     low, high = x.min() / 2, x.max() * 2
     panel.plot([low, high], [low, high], ":", color="0.4", label="reached = target")
     panel.set(

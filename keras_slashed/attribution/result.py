@@ -17,16 +17,17 @@ class Attribution(NamedTuple):
     perturbed, has None.
 
     Attributes:
-        amplitude: Amplitudes of the perturbations, of the shape of the perturbed inputs or layer
-            outputs with twice the length of the last axis. For C channels, the C real parts
-            precede the C imaginary parts.
-        nats: The map: `|psi|^2` of each element, of the shape of what is perturbed.
-        rate: `KL(perturbation || noise)` of each input in nats, the sum of its map.
-        residual: Distance of each input from stationarity,
+        amplitude: Array of the shape of the perturbed inputs or layer outputs, with twice the
+            length of the last axis. Amplitudes of the perturbations. For C channels, the C real
+            parts precede the C imaginary parts.
+        nats: Array of the shape of what is perturbed. The map, `|psi|^2` of each element.
+        rate: Array of shape `(N,)`. `KL(perturbation || noise)` of each input in nats, the sum of
+            its map.
+        residual: Array of shape `(N,)`. Distance of each input from stationarity,
             `||psi - T(psi)|| / max(||psi||, ||T(psi)||)`, where T is the right side of Eq. 23,
             within the bounds that a `prior_mean` sets. It is 0 if both norms are 0.
-        loss: Expected loss of each perturbed input.
-        noise_loss: Expected loss of each input with psi = 0.
+        loss: Array of shape `(N,)`. Expected loss of each perturbed input.
+        noise_loss: Array of shape `(N,)`. Expected loss of each input with psi = 0.
 
     Example:
 

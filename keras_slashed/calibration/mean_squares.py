@@ -39,9 +39,9 @@ def calibrate(model, x, batch_size=32, verbose=0, include_frozen=False):
     Args:
         model: `keras.Model` or any layer, with `FixedRateVIB` or `RateNormalization` layers at
             any depth. A layer with "instance" needs no calibration.
-        x: Input data as for `keras.Model.predict`: arrays, a `tf.data.Dataset`, a
-            `keras.utils.PyDataset`, a torch `DataLoader` or any iterable of batches. If batches
-            are `(x, y)` or `(x, y, sample_weight)`, only x is used.
+        x: Arrays, a `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader` or any
+            iterable of batches, as for `keras.Model.predict`. If batches are `(x, y)` or
+            `(x, y, sample_weight)`, only x is used.
         batch_size: Integer. Number of rows in a batch, if x consists of arrays.
         verbose: 0, 1, 2 or "auto". Progress bar of each pass, as for `keras.Model.predict`.
         include_frozen: Boolean. Whether to calibrate layers with `trainable=False` too.

@@ -28,8 +28,8 @@ class RateCalibration(keras.callbacks.Callback):
     nothing and issues a warning.
 
     Args:
-        x: Training data or a part of them, with or without labels. Arrays, or a data set as for
-            `keras.Model.predict` that can be iterated over several times.
+        x: Arrays, or a data set as for `keras.Model.predict` that can be iterated over several
+            times. The training data or a part of them, with or without labels.
         batch_size: Integer. Number of rows in a batch, if x consists of arrays.
         verbose: 0, 1, 2 or "auto". Progress bar of each pass.
 

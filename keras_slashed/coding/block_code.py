@@ -34,10 +34,10 @@ _PIECE = 2**17  # blocks that are decoded at once
 class BlockCode:
     """Store a draw from each posterior in a fixed number of bits.
 
-    A block is the amplitude `(2k,)` of one posterior. Encoder and decoder share `2^bits`
+    A block is the amplitude `(2k,)` of one posterior. Sender and receiver share `2^bits`
     candidates for each block, normal draws p(z) that depend only on `seed` and on the index of
-    the block. The encoder chooses a candidate with probability proportional to
-    `posterior(z) / p(z)`, and the index of the candidate is the code. The decoder computes the
+    the block. The sender chooses a candidate with probability proportional to
+    `posterior(z) / p(z)`, and the index of the candidate is the code. The receiver computes the
     candidate again. With enough bits, the candidate is a draw from the posterior:
     `keras_slashed.coding.bits_for` says how many a rate needs.
 
@@ -52,9 +52,9 @@ class BlockCode:
     Args:
         bits: Integer from 1 to 32. Number of bits of a block. Encoding a block takes `2^bits`
             candidates, decoding takes one.
-        seed: Integer from 0 to 2^31 - 1. Seed of the candidates, which the decoder must know.
+        seed: Integer from 0 to 2^31 - 1. Seed of the candidates, which the receiver must know.
         candidate_stddev: Float, more than 0. Standard deviation of the candidates divided by that
-            of the prior. The decoder must know it.
+            of the prior. The receiver must know it.
         chunk_size: Integer. Largest number of normals that encoding has in memory at once. It
             does not change the codes.
 

@@ -89,7 +89,7 @@ def diagnose(
             prior itself, for example by `prior_mean + prior_stddev * z`. The number of rows is
             `batch_size * chunk_size`. On JAX, the weights of a model are constants of the compiled
             function unless the model is `loss` itself, or `loss` is its method.
-        x: Data. Arrays in any nested structure, or an iterable of batches such as a
+        x: Array, nested structure of arrays, or iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`. As in
             `keras.Model.predict`, only the x of each batch is used.
         y: Arrays in any nested structure, or None. Targets, if x consists of arrays. With

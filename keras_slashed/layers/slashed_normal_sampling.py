@@ -41,18 +41,18 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
     The rate is `sum(a^2 + b^2)`, whatever the prior. It is exactly `KL(posterior || prior)`,
     unless `S0` drops dimensions: the KL divergence is then at most the rate. In every call the
     layer sums the rate over all axes but the first, averages it over the batch, and passes
-    `kl_weight` times the result to `add_loss`. With a mask, the average is over the rows that
-    have an instance that counts. The `sample_weight` and `class_weight` arguments of `fit()` do
-    not reach any layer and do not weight this loss. Keras' own losses are means over the
-    features: for the evidence lower bound of an input, multiply them by the number of features,
-    as in `lambda x, mean: 784 * keras.losses.binary_crossentropy(x, mean)`. Keras also divides
-    its losses by the number of entries that count. If your loss is one for each position of a
-    sequence, a `kl_weight` of 1 over the mean number of positions gives the evidence lower bound
-    of one position.
+    `kl_weight` times the result to `add_loss`. With a mask, the average is over the rows in
+    which at least one position is not masked. The `sample_weight` and `class_weight` arguments
+    of `fit()` do not reach any layer and do not weight this loss. Keras' own losses are means
+    over the features: for the evidence lower bound of an input, multiply them by the number of
+    features, as in `lambda x, mean: 784 * keras.losses.binary_crossentropy(x, mean)`. If your
+    loss has one value for each position of a sequence, Keras averages it over the positions. Set
+    `kl_weight` to 1 divided by the mean number of positions: the total is then minus the
+    evidence lower bound per position.
 
     A prior and a rotation may come from other layers, for a hierarchy of latents or for a prior
     that a network computes. The loss of this layer never depends on them: they learn through z
-    alone. They may have any sign and may be 0.
+    alone. A standard deviation or a scale matrix of the prior may have any sign and may be 0.
 
     The layer draws during training. By default it also draws at inference, so that the
     validation loss of a VAE is minus its evidence lower bound. With `inference="mean"` it
@@ -63,7 +63,8 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
     You can set the attributes `kl_weight` and `inference` at any time:
 
     - `layer.kl_weight = 0.5`, or `layer.kl_weight.assign(0.5)`, takes effect in the next step,
-      in compiled functions too. It is a hyperparameter and not a weight: `get_config` returns
+      in compiled functions too. In a training loop of your own on JAX it is part of the state:
+      set it, then read the state again. It is a hyperparameter and not a weight: `get_config` returns
       its present value, and neither `load_weights` nor `set_weights` changes it. Annealing
       callbacks multiply it by a factor during training only, so that `val_loss` includes the KL
       with the full weight in every epoch.

@@ -133,7 +133,7 @@ def importance_weighted_nll(
             `batch_size * chunk_size`. On JAX, the weights of a model are constants of the
             compiled function unless the model is `encoder` or `log_likelihood` itself, or one of
             these is its method. Compilation then takes longer.
-        x: Data. Arrays in any nested structure, or an iterable of batches such as a
+        x: Array, nested structure of arrays, or iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
         num_samples: Integer. Number S of draws for each instance.
         batch_size: Integer. Number of instances in one computation, if x consists of arrays.

@@ -71,7 +71,7 @@ def mutual_information(
             except where a mask that Keras keeps with the output is False. The prior of an amplitude
             may be any one that is the same for all instances and drops no dimension, since I_q
             depends neither on the prior nor on a rotation after the noise.
-        x: Data. Arrays in any nested structure, or an iterable of batches such as a
+        x: Array, nested structure of arrays, or iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
         num_samples: Integer. Number of draws from the posterior of each instance.
         batch_size: Integer. Number of rows in one call of the encoder, if x consists of arrays.

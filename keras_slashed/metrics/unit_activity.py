@@ -123,7 +123,7 @@ def active_units(encoder, x, threshold=0.01, batch_size=32, verbose=0):
             `(batch, ..., 2K)` or a distribution of `keras_slashed.distributions`. All leading
             axes are equivalent: each of their positions is an instance, except where a mask that
             Keras keeps with the output is False.
-        x: Data. Arrays in any nested structure, or an iterable of batches such as a
+        x: Array, nested structure of arrays, or iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
         threshold: Float, 0 or more. A dimension is active if its variance exceeds this.
         batch_size: Integer. Number of rows in one call of the encoder, if x consists of arrays.
@@ -157,7 +157,7 @@ def unit_variances(encoder, x, batch_size=32, verbose=0):
             `(batch, ..., 2K)` or a distribution of `keras_slashed.distributions`. All leading
             axes are equivalent: each of their positions is an instance, except where a mask that
             Keras keeps with the output is False.
-        x: Data. Arrays in any nested structure, or an iterable of batches such as a
+        x: Array, nested structure of arrays, or iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
         batch_size: Integer. Number of rows in one call of the encoder, if x consists of arrays.
         verbose: 0, 1, 2 or "auto". Progress bar.

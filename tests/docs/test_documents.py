@@ -20,6 +20,7 @@ CHECKS = {}
 RUN_ON = {
     "docs/guides/devices.md": ("tensorflow", "jax"),
     "docs/guides/export.md": ("tensorflow",),
+    "docs/guides/training_loop.md": ("tensorflow", "jax", "torch"),
 }
 
 
@@ -97,8 +98,13 @@ def test_each_wish_of_the_table_is_a_line_that_runs():
         names |= {name: getattr(module, name) for name in module.__all__}
     names["amplitude"] = 0.3 * keras.random.normal((8, 2 * names["latent_dim"]), seed=0)
     names["rates"] = np.linspace(0.5, 4.0, 8).astype("float32")
+    normalize = keras_slashed.layers.RateNormalization(names["R"], "instance")
+    names["encoder"] = keras.Sequential([keras.Input((8,)), normalize])
+    names["x"] = to_numpy(names["amplitude"])
     lines = re.findall(
-        r"^\| .* \| `(.*)` \|$", (ROOT / "docs/guides/which_tool.md").read_text(), re.MULTILINE
+        r"^\| [^|]* \| `([^`]*)`.* \|$",
+        (ROOT / "docs/guides/which_tool.md").read_text(),
+        re.MULTILINE,
     )
     assert len(lines) == 13
     for line in lines:
@@ -115,7 +121,7 @@ def test_each_wish_of_the_table_is_a_line_that_runs():
 
 @checks("docs/getting_started.md")
 def _(after, printed):
-    bottleneck, vae, by_hand, distribution = after
+    bottleneck, vae, at_inference, images, by_hand, distribution = after
     history = bottleneck["history"].history
     assert history["bottleneck_rate"] == pytest.approx([np.log(4)] * 3, rel=1e-5)
     assert float(vae["vae"].get_layer("latent").kl_weight) == 0.5
@@ -123,6 +129,9 @@ def _(after, printed):
     assert vae["history"].history["loss"][0] == pytest.approx(784 * np.log(2), rel=0.1)
     amplitude = vae["encoder"].predict(vae["x"], verbose=0)
     assert np.mean(np.sum(amplitude**2, axis=-1)) > 0
+    again = at_inference["vae"].predict(vae["x"], verbose=0)
+    np.testing.assert_array_equal(again, at_inference["reconstructions"])  # no noise
+    assert images["new_images"].shape == (16, 28, 28, 1)
     assert float(by_hand["mean"][0, 0]) == pytest.approx(0.8485, abs=5e-5)
     assert float(by_hand["stddev"][0, 0]) == pytest.approx(0.3387, abs=5e-5)
     kl = distribution["posterior"].kl_divergence()
@@ -138,6 +147,19 @@ def _(after, printed):
     assert (float(after[1]["vib"].rate), float(after[1]["vib"].kl_weight)) == (4.0, 0.5)
     assert after[1]["vib"].inference == "sample"
     assert tuple(after[2]["z"].shape) == (3, 8)
+
+
+@checks("docs/guides/training_loop.md")
+def _(after, printed):
+    loop = after[-1]
+    assert len(loop["losses"]) == 20
+    assert loop["losses"][-1] < loop["losses"][0] - 1.0
+    # The loop also moved the mean square, without which the layer does not scale at inference.
+    normalize = loop["vae"].get_layer("bottleneck").rate_normalization
+    amplitude = loop["vae"].layers[1](loop["x"])
+    rate = np.mean(to_numpy(keras_slashed.ops.rate(normalize(amplitude, training=True))))
+    assert rate == pytest.approx(6.0, rel=1e-5)
+    assert np.mean(to_numpy(keras_slashed.ops.rate(normalize(amplitude)))) < 9.0
 
 
 @checks("docs/guides/calibrate.md")

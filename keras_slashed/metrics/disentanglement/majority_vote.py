@@ -69,7 +69,7 @@ def factor_vae_score(
     Args:
         encoder: Keras model or callable. It takes a batch of x, and returns an amplitude of shape
             `(batch, 2K)` or a distribution of `keras_slashed.distributions`.
-        x: Data. Arrays in any nested structure, or an iterable of batches such as a
+        x: Array, nested structure of arrays, or iterable of batches such as a
             `keras.utils.PyDataset`, a `tf.data.Dataset` or a torch `DataLoader`.
         factors: Integer array of shape `(N, F)`. Values of F factors, at least 2, for each
             instance of x.
