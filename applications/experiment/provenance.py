@@ -93,7 +93,8 @@ def made_at_once(rows, table):
 def groups_of_seeds(rows, deciding):
     """Return a list of groups of rows. The rows of a group differ only in their seed.
 
-    Rows of different backends are in different groups.
+    The rows of a group are in order of their seeds. Rows of different backends are in different
+    groups.
 
     Args:
         deciding: Sequence of strings. Names of the columns that identify a row, including
@@ -113,12 +114,12 @@ def groups_of_seeds(rows, deciding):
                 f"Each seed must occur only once. Received: seeds {', '.join(seeds)} of the row "
                 f"{', '.join(filter(None, key))}"
             )
-    return list(found.values())
+    return [sorted(group, key=lambda row: int(row["seed"])) for group in found.values()]
 
 
 def seeds_of(group):
     """Return the seeds of rows, and what else differs in how they were made."""
-    seeds = ", ".join(sorted((row["seed"] for row in group), key=int))
+    seeds = ", ".join(row["seed"] for row in group)
     mixed = mixture(group)
     return f"{seeds} (from {mixed})" if mixed else seeds
 

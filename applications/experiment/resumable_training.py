@@ -219,7 +219,7 @@ class RowFiles:
         path = self.checkpoints / "setting.json"
         try:
             return dict(json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except ValueError as error:
             raise TableError(

@@ -35,6 +35,7 @@ def add_head(
     vib_options,
     relu_amplitude=False,
     initializer="keras",
+    average="probabilities",
 ):
     """Return the logits of `num_classes` classes from features.
 
@@ -49,18 +50,19 @@ def add_head(
         bottleneck_units: Integer or None. Width of the layer before the bottleneck, which is
             even for a VIB. With None there is no such layer, and the features take its place.
         dropout: Float. Rate of the dropout layer.
-        num_samples: Integer or None. Number of posterior draws whose class probabilities are
-            averaged, which requires a VIB. With None there is one draw.
+        num_samples: Integer or None. Number of posterior draws that are averaged, which requires
+            a VIB. With None there is one draw.
         vib_options: Dict. Arguments of the VIB layer: `rate` (required for "vib"),
             `normalization`, `kl_weight`, `inference`, `seed`, ...
         relu_amplitude: Boolean. Whether the amplitude goes through a ReLU too. Without a VIB
             that layer always has a ReLU.
         initializer: String, "keras" or "torch". Initial values of both linear layers, as in
             `applications.models.linear`.
+        average: String, "probabilities" or "logits". What is averaged over draws.
 
     Returns:
-        Symbolic tensor of shape `(batch, num_classes)`. The logits. If they are averaged over
-        draws, they are the logarithms of the mean class probabilities, up to a constant.
+        Symbolic tensor of shape `(batch, num_classes)`. The logits. Those of mean class
+        probabilities are their logarithms, up to a constant.
     """
     stochastic = bottleneck in _STOCHASTIC
     if bottleneck_units is not None:
@@ -73,7 +75,9 @@ def add_head(
     elif bottleneck == "dropout":
         x = layers.Dropout(dropout, name="dropout")(x)
     logits = linear(x, num_classes, initializer, name="logits")
-    if num_samples is not None:
+    if num_samples is not None and average == "logits":
+        logits = ops.mean(logits, axis=-2)
+    elif num_samples is not None:
         # The log of the mean over draws of softmax(logits), up to log(num_samples), which
         # does not change a softmax.
         logits = ops.logsumexp(ops.log_softmax(logits, axis=-1), axis=-2)

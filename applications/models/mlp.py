@@ -18,6 +18,7 @@ def build(
     initializer="keras",
     dropout=0.2,
     num_samples=None,
+    average="probabilities",
     name="mlp",
     **vib_options,
 ):
@@ -53,5 +54,5 @@ def build(
         if bottleneck == "dropout":
             x = layers.Dropout(dropout, name=f"dropout_{index}")(x)
     head = bottleneck, bottleneck_units, dropout, num_samples, vib_options
-    logits = add_head(x, num_classes, *head, relu_amplitude, initializer)
+    logits = add_head(x, num_classes, *head, relu_amplitude, initializer, average)
     return keras.Model(inputs, logits, name=name)

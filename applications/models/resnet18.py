@@ -26,6 +26,7 @@ def build(
     initializer="keras",
     dropout=0.2,
     num_samples=None,
+    average="probabilities",
     name="resnet18",
     **vib_options,
 ):
@@ -80,7 +81,7 @@ def build(
             x = _basic_block(x, width * 2**stage, strides, f"stage_{stage + 1}_block_{block + 1}")
     x = layers.GlobalAveragePooling2D(data_format="channels_last", name="pooled")(x)
     head = bottleneck, bottleneck_units, dropout, num_samples, vib_options
-    logits = add_head(x, num_classes, *head, relu_amplitude, initializer)
+    logits = add_head(x, num_classes, *head, relu_amplitude, initializer, average)
     return keras.Model(inputs, logits, name=name)
 
 

@@ -39,6 +39,7 @@ def parse_arguments(arguments=None):
     """Return the command line's arguments."""
     parser = command_line.Parser(_MODULE, __doc__, "runs/strong_attacks")
     parser.add_images(images.DATASETS)
+    parser.add_first_images()
     parser.add_quiet()
     add, positive = parser.add, command_line.positive
     add("--models", pathlib.Path, pathlib.Path("runs/table1"), metavar="DIR",
@@ -60,6 +61,8 @@ def parse_arguments(arguments=None):
     add("--rate-factor", command_line.positive_number, 1.0, metavar="F",
         help="attack batch and feature at F times their rate, with their moving mean square "
         "divided by F")  # fmt: skip
+    add("--average", default="probabilities", choices=("probabilities", "logits"),
+        help="what a classifier with a VIB averages over its draws")  # fmt: skip
     add("--jobs", positive, 1, metavar="N", help="number of rows to attack in parallel")
     return parser.parse_args(arguments)
 
@@ -91,6 +94,7 @@ def settings(options, data):
             attack_seed=options.attack_seed,
             calibrated=options.calibrate and classifier.row_name in _WITH_STATISTIC,
             rate_factor=options.rate_factor if classifier.row_name in _WITH_STATISTIC else 1.0,
+            average=options.average if classifier.is_stochastic else "probabilities",
         )
         for classifier, errors in found
     ]

@@ -35,7 +35,8 @@ def name_of(row):
     calibrated = "calibrated" if row["calibrated"] == "True" else ""
     factor = float(row["rate_factor"])
     scaled = f"{factor:g} times the rate" if factor != 1.0 else ""
-    return ", ".join(filter(None, [name, differences(row), calibrated, scaled]))
+    logits = "mean logits" if row["average"] == "logits" else ""
+    return ", ".join(filter(None, [name, differences(row), calibrated, scaled, logits]))
 
 
 def has_attack(row, attack):
@@ -106,7 +107,8 @@ draw. "Worst of all" compares the images of all attacks on an input, including w
 takes the one that most of several further evaluations misclassify. Other attacks may be stronger.
 For "calibrated" rows, `calibrate` first set the moving mean square to that of the training images,
 as it was not in Table 1. "Times the rate" means that the moving mean square was divided by this
-factor, which multiplies the rate at inference.
+factor, which multiplies the rate at inference. "Mean logits" means that the classifier averages
+the logits of its draws in place of their class probabilities.
 
 {attacks}
 

@@ -32,7 +32,7 @@ SURROGATES = {"fgsm_one_draw": {}, "fgsm_posterior_mean": {"inference": "mean"}}
 ATTACKS = (*FGSM, *SURROGATES, *PGD)
 OWN_COLUMNS = (
     *("images", "steps", "restarts", "step_size", "attack_seed", "weights_sha256", "calibrated"),
-    "rate_factor",
+    *("rate_factor", "average"),
 )
 _SETTING = (*Setting().columns(), *OWN_COLUMNS)
 COLUMNS = (
@@ -70,6 +70,7 @@ class AttackSetting:
     calibrated: bool = False
     # By how much the moving mean square is then divided, which multiplies the rate.
     rate_factor: float = 1.0
+    average: str = "probabilities"  # of the draws, or "logits"; the paper does not say
 
     @property
     def batch_size(self):
@@ -96,8 +97,8 @@ class AttackSetting:
 class AttackRunner:
     """Attack classifiers one after another. Classifiers of one shape share a compilation.
 
-    A classifier that draws is attacked and evaluated by the mean class probabilities of as many
-    draws as in its own evaluation, with new draws each time.
+    A classifier that draws is attacked and evaluated by the mean class probabilities, or the mean
+    logits, of as many draws as in its own evaluation, with new draws each time.
 
     Args:
         data: `ImageData` with the test images.
@@ -182,7 +183,8 @@ class AttackRunner:
     def _make(self, setting):
         classifier = setting.classifier
         draws = classifier.is_stochastic
-        model = build_classifier(classifier, self.data, classifier.num_samples if draws else None)
+        samples = classifier.num_samples if draws else None
+        model = build_classifier(classifier, self.data, samples, average=setting.average)
         surrogates = {
             name: build_classifier(classifier, self.data, **options)
             for name, options in SURROGATES.items()
@@ -205,8 +207,9 @@ class AttackRunner:
 def result_table(path):
     """Return the `ResultTable` of a file with rows from `AttackRunner`."""
     naming = ("normalization", "r", "epochs", "seed", "images", "attack_seed")
-    naming += ("calibrated", "rate_factor")
+    naming += ("calibrated", "rate_factor", "average")
     added = {**ADDED_COLUMNS, "calibrated": "False", "rate_factor": "1.0"}
+    added["average"] = "probabilities"
     added |= {f"{name}_eps_{eps}": "" for name in SURROGATES for eps in STRENGTHS}
     return ResultTable(path, COLUMNS, (*_SETTING, "data_sha256"), naming, added)
 

@@ -42,14 +42,18 @@ def find_classifiers(folder, dataset, data_sha256, names=None):
     known = {name for setting, _ in found for name in names_of(setting)}
     missing = [name for name in names or () if name not in known]
     if missing or not found:
-        presets = {row["preset"] for _, row in found} - {""}
-        preset = f" --preset {presets.pop()}" if len(presets) == 1 else ""
         rows = f" --rows {' '.join(missing)}" if missing else ""
         there = ", ".join(sorted({setting.short_name for setting, _ in found})) or "none"
+        commands = sorted({row["command"] for _, row in found})
+        like = "".join(f"\n  {command}" for command in commands)
         raise ValueError(
             f"{table} has no row {', '.join(missing)} of {dataset} with this data. It has: "
-            f"{there}. Train the missing rows by\n"
-            f"  {training}{preset}{rows} --output {folder}"
+            f"{there}. Train the missing rows by\n  {training}{rows} --output {folder}"
+            + (
+                f"\nwith the options of the commands that made the other rows:{like}"
+                if like
+                else ""
+            )
         )
     chosen = []
     for setting, row in found:

@@ -22,7 +22,13 @@ _ATTACK_BATCH = {"mlp": 500, "resnet18": 200}
 
 
 def build_classifier(
-    setting, data, num_samples=None, synchronized=False, inference="sample", input_shape=None
+    setting,
+    data,
+    num_samples=None,
+    synchronized=False,
+    inference="sample",
+    input_shape=None,
+    average="probabilities",
 ):
     """Build the classifier of a row, which averages `num_samples` posterior draws.
 
@@ -40,6 +46,7 @@ def build_classifier(
         options |= {
             "relu_amplitude": setting.relu_amplitude,
             "num_samples": num_samples,
+            "average": average,
             "inference": inference,
         }
     if setting.bottleneck == "vib":

@@ -77,6 +77,12 @@ def rates(group):
     return texts
 
 
+def _data_of(row):
+    """Return the name of a row's data, and which part of them it used."""
+    _, part, first = row["data"].partition(";")[0].partition("the first ")
+    return ", ".join(filter(None, [row["dataset"], part + first]))
+
+
 def markdown(rows, title, file_name):
     """Return the text of the table's Markdown file."""
     lines = []
@@ -88,7 +94,7 @@ def markdown(rows, title, file_name):
         cells = [
             row["normalization"],
             row["r"] or row["beta"],
-            row["dataset"],
+            _data_of(row),
             row["epochs"],
             ", ".join(filter(None, [differences(row), apart(row)])),
             provenance.seeds_of(group),

@@ -71,7 +71,7 @@ def markdown(rows, folder, file_name):
         "file has the number of test documents. For several\nseeds the table shows the mean ± the "
         "standard deviation. In parentheses is the paper's number, for a text\nthat it does not "
         "name. The difference in NLL compares the same documents, ± its standard error, for the\n"
-        f"first seed. `{file_name}` states what made each row.\n"
+        f"first seed that both have. `{file_name}` states what made each row.\n"
         f"{everywhere}\n{markdown_table(header, lines)}\n\n"
         f"{provenance.made_by(rows)}\n"
     )
@@ -97,10 +97,15 @@ def _company(row):
 
 
 def _gain(folder, group, reference):
-    """Return the mean difference in NLL from the LSTM VAE on the same documents."""
+    """Return the mean difference in NLL from the LSTM VAE of the first seed of both."""
     if reference is None or group is reference:
         return ""
-    mine, its = (read_measures(folder, one[0])["nll_of_documents"] for one in (group, reference))
+    seeds = {row["seed"]: row for row in reference}
+    row = next((row for row in group if row["seed"] in seeds), None)
+    if row is None:
+        return ""
+    pair = row, seeds[row["seed"]]
+    mine, its = (read_measures(folder, one)["nll_of_documents"] for one in pair)
     difference = mine - its
     error = difference.std(ddof=1) / np.sqrt(len(difference))
     return f"{difference.mean():+.2f} ± {error:.2f}"

@@ -12,6 +12,7 @@ from keras_slashed.attribution.prior import Prior
 from keras_slashed.attribution.result import Attribution
 from keras_slashed.attribution.stationary_point import iterate
 from keras_slashed.evaluation.batches import padded_batches
+from keras_slashed.evaluation.kept_state import KeptState
 from keras_slashed.validation import check_number
 from keras_slashed.validation import check_positive_integer
 from keras_slashed.validation import check_seed
@@ -69,10 +70,11 @@ def amplitude_attribution(
     One step without damping, `steps=1, damping=1`, is SmoothGrad (Smilkov et al. 2017) with the
     standard deviation `noise`: `a = -noise / (sqrt(2) beta) E[grad_z loss]`.
 
-    All steps use the same draws, so that they converge. The result is stationary for these draws,
-    and more draws bring it closer to the stationary point of the expectation. For a ReLU model
-    and few draws, the objective is not smooth. Its minimum may be at a kink, where the residual
-    stays above 0.
+    All steps use the same draws, so that they converge. This includes the draws of a model that
+    draws at inference, which depend on `batch_size` and `chunk_size`. The result is stationary for
+    these draws, and more draws bring it closer to the stationary point of the expectation. For a
+    ReLU model and few draws, the objective is not smooth. Its minimum may be at a kink, where the
+    residual stays above 0.
 
     Args:
         model: Keras model or callable. It takes a batch of inputs and returns class scores of
@@ -131,9 +133,9 @@ def amplitude_attribution(
 
     Raises:
         ValueError: If an argument is out of range, the inputs contain no float array, the classes
-            do not fit, the output of the model or the loss does not have one row for each input
-            or is not finite, or the model cannot be cut at the layer. If tensors go around the
-            layer, the error names them.
+            do not fit, the output of the model or the loss does not have one row for each input,
+            the loss or its gradient is not finite, or the model cannot be cut at the layer. If
+            tensors go around the layer, the error names them.
 
     Example:
 
@@ -173,52 +175,57 @@ def amplitude_attribution(
     if damping is not None:
         check_number("damping", damping, above=0, maximum=1)
     check_seed(seed)
-    if layer is None:
-        inputs = ModelInputs(model, x, output)
-    else:
-        inputs = LayerOutput(model, layer, output, batch_size)
-    values, others = inputs.split(x)
-    prior = Prior(
-        noise,
-        prior_mean,
-        values,
-        lambda: values if reference is None else _reference(inputs, reference, values),
-        inputs.paths,
-    )
-    data = {"values": values, "others": others}
-    y, loss = class_loss(
-        model,
-        lambda batch: inputs.output_of(batch["values"], batch["others"]),
-        data,
-        y,
-        loss,
-        batch_size,
-        from_logits,
-        output,
-    )
-    evaluate = PerturbedLoss(inputs.output_of, [model], loss, num_samples, chunk_size, seed)
-    data = {"centers": prior.centers, "scales": prior.scales, "others": others, "y": y}
-    targets = prior.targets if prior.targets is not None else ()
-    parts, first = [], 0
-    for (batch, ends), length in padded_batches((data, targets), batch_size, verbose):
-        function = evaluate.of_batch(batch, range(first, first + length))
-        start = _amplitudes(batch["centers"], np.zeros_like, 0.0)
-        part = iterate(function, start, beta, steps, damping, _bounds(ends) if ends else None)
-        parts.append([array[:length] for array in part])
-        first += length
-    rows, residual, loss, noise_loss = map(np.concatenate, zip(*parts))
-    _check_finite("perturbed inputs", loss)
-    _check_finite("noise", noise_loss)
-    amplitudes = unpacked(rows, [value.shape for value in values])
-    nats = [_squares(amplitude) for amplitude in amplitudes]
-    rate = sum(array.reshape(len(array), -1).sum(axis=1) for array in nats)
-    amplitude, nats = inputs.structured(amplitudes), inputs.structured(nats)
-    return Attribution(amplitude, nats, rate, residual, loss, noise_loss)
+    kept = KeptState([model])
+    try:
+        if layer is None:
+            inputs = ModelInputs(model, x, output)
+        else:
+            inputs = LayerOutput(model, layer, output, batch_size)
+        values, others = inputs.split(x)
+        prior = Prior(
+            noise,
+            prior_mean,
+            values,
+            lambda: values if reference is None else _reference(inputs, reference, values),
+            inputs.paths,
+        )
+        data = {"values": values, "others": others}
+        y, loss = class_loss(
+            model,
+            lambda batch: inputs.output_of(batch["values"], batch["others"]),
+            data,
+            y,
+            loss,
+            batch_size,
+            from_logits,
+            output,
+        )
+        evaluate = PerturbedLoss(inputs.output_of, [model], loss, num_samples, chunk_size, seed)
+        data = {"centers": prior.centers, "scales": prior.scales, "others": others, "y": y}
+        targets = prior.targets if prior.targets is not None else ()
+        parts, first = [], 0
+        for (batch, ends), length in padded_batches((data, targets), batch_size, verbose):
+            function = evaluate.of_batch(batch, range(first, first + length))
+            start = _amplitudes(batch["centers"], np.zeros_like, 0.0)
+            part = iterate(function, start, beta, steps, damping, _bounds(ends) if ends else None)
+            parts.append([array[:length] for array in part])
+            first += length
+        rows, residual, loss, noise_loss = map(np.concatenate, zip(*parts))
+        _check_finite("The loss of the perturbed inputs", loss)
+        _check_finite("The loss of the noise", noise_loss)
+        _check_finite("The gradient of the loss", residual)
+        amplitudes = unpacked(rows, [value.shape for value in values])
+        nats = [_squares(amplitude) for amplitude in amplitudes]
+        rate = sum(array.reshape(len(array), -1).sum(axis=1) for array in nats)
+        amplitude, nats = inputs.structured(amplitudes), inputs.structured(nats)
+        return Attribution(amplitude, nats, rate, residual, loss, noise_loss)
+    finally:
+        kept.restore()
 
 
 def _reference(inputs, reference, values):
     """Return the perturbed arrays of other inputs of the model."""
-    arrays, _ = inputs.split(reference)
+    arrays, _ = inputs.split(reference, "reference")
     if [array.shape[-1] for array in arrays] != [value.shape[-1] for value in values]:
         raise ValueError(
             "Argument `reference` must be inputs of the model, as `x`, with as many channels. "
@@ -238,11 +245,11 @@ def _amplitudes(arrays, real, imaginary):
     return packed([np.concatenate([real(x), np.full_like(x, imaginary)], axis=-1) for x in arrays])
 
 
-def _check_finite(name, losses):
-    if not np.all(np.isfinite(losses)):
+def _check_finite(name, rows):
+    if not np.all(np.isfinite(rows)):
         raise ValueError(
-            f"The loss of the {name} must be finite. Received: {np.sum(~np.isfinite(losses))} "
-            f"of {len(losses)} losses that are NaN or infinite"
+            f"{name} must be finite. Received: NaN or infinity for {np.sum(~np.isfinite(rows))} "
+            f"of {len(rows)} inputs"
         )
 
 

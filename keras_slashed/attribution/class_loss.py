@@ -96,7 +96,9 @@ def _binary(y, outputs, from_logits):
 
     def crossentropy(y, outputs):
         outputs = ops.reshape(at_least_float32(outputs), (-1, 1))
-        return keras.losses.binary_crossentropy(y, outputs, from_logits=from_logits)
+        if from_logits:
+            return keras.losses.binary_crossentropy(y, outputs, from_logits=True)
+        return _surprise(ops.where(y > 0, outputs, 1 - outputs))[:, 0]
 
     return y.reshape(-1, 1).astype("float32"), crossentropy
 
@@ -134,6 +136,19 @@ def _are_one_hot(y):
 
 def _crossentropy(from_logits):
     def crossentropy(y, outputs):
-        return keras.losses.sparse_categorical_crossentropy(y, outputs, from_logits=from_logits)
+        outputs = at_least_float32(outputs)
+        if from_logits:
+            return keras.losses.sparse_categorical_crossentropy(y, outputs, from_logits=True)
+        probability = ops.take_along_axis(outputs, ops.expand_dims(y, -1), axis=-1)[:, 0]
+        return _surprise(probability / ops.sum(outputs, axis=-1))
 
     return crossentropy
+
+
+def _surprise(probability):
+    """Return `-log(probability)`, of the smallest normal number if it is 0.
+
+    Keras' own losses stop at a probability of 1e-7, beyond which their gradient is 0.
+    """
+    tiny = float(np.finfo(keras.backend.standardize_dtype(probability.dtype)).tiny)
+    return -ops.log(ops.where(probability > tiny, probability, tiny * ops.ones_like(probability)))

@@ -40,9 +40,9 @@ class ModelInputs:
         if not self.paths:
             raise _wrong_input(", ".join(described(array) for _, array in arrays), x)
 
-    def split(self, x):
+    def split(self, x, name="x"):
         """Return the perturbed arrays, a list, and the others, a list, of inputs."""
-        leaves = tree.flatten(as_arrays(x))
+        leaves = tree.flatten(as_arrays(x, name))
         perturbed = [as_float(array) for array in leaves if _is_float(array)]
         return perturbed, [array for array in leaves if not _is_float(array)]
 
@@ -94,9 +94,9 @@ class LayerOutput:
                 f"Received: these tensors go around the layer: {received}"
             )
 
-    def split(self, x):
+    def split(self, x, name="x"):
         """Return the output of the layer, a list of one array, and the rest, a dict of arrays."""
-        x = as_arrays(x)
+        x = as_arrays(x, name)
         parts = [
             {name: np.asarray(array)[:length] for name, array in part.items()}
             for part, length in (
@@ -138,26 +138,30 @@ class LayerOutput:
         )
 
 
-def as_arrays(x):
-    """Return x with NumPy arrays as leaves. Raise a ValueError if a leaf is no array."""
+def as_arrays(x, name="x"):
+    """Return x with NumPy arrays as leaves. Raise a ValueError if a leaf is no array.
+
+    Args:
+        name: String. Name of the argument in an error.
+    """
 
     def to_array(leaf):
         if ops.is_tensor(leaf):
             leaf = ops.convert_to_numpy(leaf)
         is_array = isinstance(leaf, np.ndarray) and leaf.ndim > 0
         if not is_array or leaf.dtype.kind not in "fiub":
-            raise _wrong_input(described(leaf), x)
+            raise _wrong_input(described(leaf), x, name)
         if _is_float(leaf):
-            _check_finite("Argument `x`", leaf)
+            _check_finite(f"Argument `{name}`", leaf)
         return leaf
 
     arrays = tree.map_structure(to_array, x)
     if not tree.flatten(arrays):
-        raise _wrong_input("nothing", x)
+        raise _wrong_input("nothing", x, name)
     lengths = {len(array) for array in tree.flatten(arrays)}
     if len(lengths) > 1:
         raise ValueError(
-            "The arrays of argument `x` must have first axes of the same length. "
+            f"The arrays of argument `{name}` must have first axes of the same length. "
             f"Received lengths: {sorted(lengths)}"
         )
     return arrays
@@ -179,13 +183,13 @@ def _is_float(array):
     return np.issubdtype(array.dtype, np.floating)
 
 
-def _wrong_input(received, x):
+def _wrong_input(received, x, name="x"):
     received = received if not isinstance(x, (list, tuple, dict)) else f"{type(x)} of {received}"
     return ValueError(
-        "Argument `x` must be a float array of shape (N, ..., C), or a list or dict of arrays for "
-        "a model with several inputs, of which at least one is a float array. For integer inputs "
-        "such as the ids of tokens, choose the layer to perturb, such as an embedding, with the "
-        f"argument `layer`. Received: {received}"
+        f"Argument `{name}` must be a float array of shape (N, ..., C), or a list or dict of "
+        "arrays for a model with several inputs, of which at least one is a float array. For "
+        "integer inputs such as the ids of tokens, choose the layer to perturb, such as an "
+        f"embedding, with the argument `layer`. Received: {received}"
     )
 
 

@@ -9,6 +9,7 @@ from keras import tree
 from keras_slashed.backend import input_gradient
 from keras_slashed.evaluation.compiled import Compiled
 from keras_slashed.evaluation.instance_noise import InstanceNoise
+from keras_slashed.evaluation.kept_state import KeptState
 from keras_slashed.metrics.posterior import output_of
 from keras_slashed.ops.amplitude import amplitude_to_normal
 from keras_slashed.ops.floats import at_least_float32
@@ -39,6 +40,7 @@ class PerturbedLoss:
         self._chunk_size = min(chunk_size, num_samples)
         self._seed = stream_seed("amplitude_attribution", seed)
         self._compiled = Compiled(self._sum_over_draws, [*parts, loss])
+        self._kept = KeptState([*parts, loss])
 
     def of_batch(self, batch, instances):
         """Return a function from the amplitudes of a batch to losses, (n,), and their gradient.
@@ -66,6 +68,8 @@ class PerturbedLoss:
                 chunk = self._compiled.predict_on_batch(inputs)
                 losses += chunk[0]
                 gradient += chunk[1]
+            # A model that draws at inference draws the same in the next step.
+            self._kept.restore()
             return losses / self._num_samples, gradient / self._num_samples
 
         return loss_and_gradient

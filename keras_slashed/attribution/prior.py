@@ -44,7 +44,8 @@ class Prior:
             if isinstance(mean, str):
                 mean = _over_channels("prior_mean", mean, "mean", np.mean, reference[index])
             mean = _rows("prior_mean", _checked("prior_mean", mean), value)
-            self.centers.append(np.broadcast_to(mean, value.shape))
+            # Without noise an element keeps its value.
+            self.centers.append(np.where(self.scales[-1] > 0, mean, value))
         self.targets = None
         if any(mean is not None for mean in means):
             self.targets = [

@@ -63,8 +63,8 @@ class _Point:
 
     @property
     def residual(self):
-        scale = np.maximum(_norm(self.amplitude), _norm(self.target))
-        return np.divide(self.distance, scale, out=np.zeros_like(scale), where=scale > 0)
+        scale = np.maximum(_norm(self.amplitude), _norm(self.target))  # NaN as the gradient is
+        return np.divide(self.distance, scale, out=np.zeros_like(scale), where=scale != 0)
 
     def replaced_where(self, chosen, other):
         """Return a point whose chosen rows come from another point."""

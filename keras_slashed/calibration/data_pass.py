@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_slashed.backend import sum_over_replicas
 from keras_slashed.evaluation.compiled import Compiled
+from keras_slashed.evaluation.kept_state import KeptState
 from keras_slashed.keras_faults.unharmed_predict import unharmed_predict
 from keras_slashed.layers.recording import recording
 
@@ -39,13 +40,10 @@ class DataPass:
     def mean_squares(self, x, batch_size, verbose):
         """Return the mean square of each layer in float64, or None if no instance counts.
 
-        The noise of the layers is the same in each pass, and its state is restored afterward.
+        The noise of the layers is the same in each pass. Its state, and those of stateful
+        recurrent layers, are restored afterward.
         """
-        seeds = [
-            (generator.state, np.array(ops.convert_to_numpy(generator.state)))
-            for layer in self._model._flatten_layers()
-            for generator in layer._seed_generators
-        ]
+        kept = KeptState([self._model])
         try:
             with unharmed_predict(self._compiled):
                 found = self._compiled.predict(x, batch_size=batch_size, verbose=verbose)
@@ -54,8 +52,7 @@ class DataPass:
                 f"Argument `x` must have at least one instance. Received: x={x}"
             ) from error
         finally:
-            for state, value in seeds:
-                state.assign(value)
+            kept.restore()
         return [self._mean_square(layer, *of_layer) for layer, of_layer in zip(self._layers, found)]
 
     def _squares_of_batch(self, inputs):

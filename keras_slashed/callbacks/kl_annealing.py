@@ -44,6 +44,7 @@ class _KLAnnealing(Schedule):
             )
 
     def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
         if logs is not None:
             log_weights(layers_with_a_weight(self.model), logs)
 

@@ -1,6 +1,7 @@
 """RateMonitor: log the achieved rate of each layer in every epoch."""
 
 import warnings
+import weakref
 
 import keras
 
@@ -46,7 +47,9 @@ class RateMonitor(keras.callbacks.Callback):
         super().__init__()
         self._validation_rates = {}
         self._idle_before = set()
-        # Test functions of the model: its own, and one that is traced with the tracking.
+        # Test functions of the model: its own, and one that is traced with the tracking. The
+        # reference to its own is weak: on JAX, a function that the model no longer has would
+        # give its trace to the one that replaces it.
         self._own_test_function = self._tracking_test_function = None
         self._tracked_step = None
 
@@ -71,19 +74,20 @@ class RateMonitor(keras.callbacks.Callback):
             return
         for tracker in trackers:
             tracker.reset(training=False)
-        model = self.model
-        if isinstance(model.test_function, _TrackedStep):
+        if isinstance(self.model.test_function, _TrackedStep):
             # Another callback interrupted an evaluation just before a step.
-            model.test_function = model.test_function.own
-        # If the model's own function is another one than last time, it was compiled again.
-        if self._own_test_function is not model.test_function:
-            self._own_test_function = model.test_function
-            self._tracking_test_function = _another_test_function(model)
-        self._tracked_step = _TrackedStep(model, self._tracking_test_function, trackers)
+            self.model.test_function.leave()
+        self._tracked_step = _TrackedStep(self.model, trackers)
 
     def on_test_batch_begin(self, batch, logs=None):
-        if self._tracked_step is not None:
-            self._tracked_step.prepare()
+        if self._tracked_step is None:
+            return
+        own = self.model.test_function
+        # If it is another one than last time, it was compiled again.
+        if self._own_test_function is None or self._own_test_function() is not own:
+            self._own_test_function = weakref.ref(own)
+            self._tracking_test_function = _another_test_function(self.model)
+        self._tracked_step.prepare(self._tracking_test_function)
 
     def on_test_end(self, logs=None):
         if self._tracked_step is None:
@@ -124,22 +128,29 @@ class _TrackedStep:
 
     Args:
         model: The model.
-        function: Test function of the model that was never traced without the tracking.
         trackers: List of `RateTracker` objects.
     """
 
-    def __init__(self, model, function, trackers):
-        self.own = model.test_function
+    def __init__(self, model, trackers):
         self._model = model
-        self._function = function
         self._trackers = trackers
+        self._own = self._function = None
 
-    def prepare(self):
-        """Have the model use this function in its next test step."""
+    def prepare(self, function):
+        """Have the model use this function in its next test step.
+
+        Args:
+            function: Test function of the model that was never traced without the tracking.
+        """
+        self._own, self._function = self._model.test_function, function
         self._model.test_function = self
 
+    def leave(self):
+        """Give the model its own function back."""
+        self._model.test_function, self._own = self._own, None
+
     def __call__(self, *args):
-        self._model.test_function = self.own
+        self.leave()
         for tracker in self._trackers:
             tracker.at_inference = True
         try:

@@ -26,6 +26,7 @@ class _RateSchedule(Schedule):
         self.rates()
 
     def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
         if logs is not None:
             for name, rate in self.rates().items():
                 logs[f"{name}_target_rate"] = float(rate) * float(rate.warmup_factor)

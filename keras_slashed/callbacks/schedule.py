@@ -1,5 +1,7 @@
 """Schedule: the base class of callbacks that set a value at certain times."""
 
+import warnings
+
 import keras
 
 from keras_slashed.validation import check_positive_integer
@@ -39,6 +41,18 @@ class Schedule(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if self.by == "epoch":
             self._set(epoch)
+        elif not self._finished:
+            self._first_step = int(self.model.optimizer.iterations)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.by == "step" and not self._finished:
+            if self._first_step == int(self.model.optimizer.iterations):
+                warnings.warn(
+                    f"{type(self).__name__} counts the updates of `model.optimizer`, of which "
+                    "there were none in this epoch. If the `train_step` of the model uses other "
+                    "optimizers, count epochs instead of steps.",
+                    stacklevel=5,
+                )
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.by == "step" and not self._finished:

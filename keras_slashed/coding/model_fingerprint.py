@@ -10,7 +10,8 @@ from keras import ops
 # What two copies of a model may differ in.
 _LEFT_OUT = ("build_config", "compile_config", "trainable")
 # Where the configurations of layers, and of the graph of a functional model, have names of layers.
-_NAMES = ("name", "keras_history", "input_layers", "output_layers")
+_SHARED = "shared_object_id"  # an address in memory, of which two equal ones are one layer
+_NAMES = ("name", "keras_history", "input_layers", "output_layers", _SHARED)
 
 
 def fingerprint(model):
@@ -20,7 +21,8 @@ def fingerprint(model):
     is the same on every backend, and in other versions of Keras unless these changed the
     configuration of a layer. The names that layers have do not matter, nor does which of them are
     trainable, how a model was compiled, or the mean rates that layers track for a `RateMonitor`.
-    Of a model that does not define `get_config`, only the class and the weights matter.
+    Of a model that does not define `get_config`, only the class and the weights matter. A lambda
+    has no configuration that stays the same when it is loaded: use a registered function.
 
     Args:
         model: Keras model or layer, usually the decoder, that has been built.
@@ -29,7 +31,8 @@ def fingerprint(model):
         String of 64 hexadecimal digits.
 
     Raises:
-        ValueError: If the model is not a Keras model or layer, or has not been built.
+        ValueError: If the model is not a Keras model or layer, has not been built, or contains a
+            lambda.
 
     Example:
 
@@ -66,23 +69,33 @@ def _configuration(model):
         config = keras.saving.serialize_keras_object(model.get_config())
     except NotImplementedError:
         config = None
-    names = {}
-    _collect_names(config, names)
+    names, ids = {}, {}
+    _collect_names(config, names, ids)
+    # Only layers that are shared within the model matter.
+    names |= {key: f"shared {n}" for n, key in enumerate(key for key in ids if ids[key] > 1)}
     return json.dumps([type(model).__name__, _without_names(config, names)], sort_keys=True)
 
 
-def _collect_names(config, names):
-    """Number the names of layers in order of their appearance."""
+def _collect_names(config, names, ids):
+    """Number the names of layers in order of their appearance, and count ids of shared ones."""
     if isinstance(config, dict):
         if _is_dtype_policy(config):
             return
+        if config.get("class_name") == "__lambda__":
+            raise ValueError(
+                "Argument `model` must not contain a lambda, whose configuration changes when it "
+                "is loaded, so that codes would not fit. Use a function that is registered by "
+                "`keras.saving.register_keras_serializable`."
+            )
         if isinstance(config.get("name"), str):
             names.setdefault(config["name"], f"name {len(names)}")
+        if _SHARED in config:
+            ids[config[_SHARED]] = ids.get(config[_SHARED], 0) + 1
         for key in sorted(config, key=str):
-            _collect_names(config[key], names)
+            _collect_names(config[key], names, ids)
     elif isinstance(config, (list, tuple)):
         for entry in config:
-            _collect_names(entry, names)
+            _collect_names(entry, names, ids)
 
 
 def _without_names(config, names, is_name=False):
@@ -97,10 +110,11 @@ def _without_names(config, names, is_name=False):
             str(key): _without_names(value, inner, is_name or key in _NAMES)
             for key, value in config.items()
             if value is not None and value is not False and key not in _LEFT_OUT
+            if key != _SHARED or value in names
         }
     if isinstance(config, (list, tuple)):
         return [_without_names(entry, names, is_name) for entry in config]
-    return names.get(config, config) if is_name and isinstance(config, str) else config
+    return names.get(config, config) if is_name and isinstance(config, (str, int)) else config
 
 
 def _is_dtype_policy(config):

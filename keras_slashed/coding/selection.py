@@ -76,7 +76,7 @@ class Selection:
                     }
                 )
                 better = score > best
-                found[tile][better] = first + index[better]
+                found[tile][better] = first + index[better].astype("int64")  # int32 is too short
                 best = np.where(better, score, best)
                 # On PyTorch, Keras leaves the inputs in a circle of references.
                 gc.collect(0)

@@ -253,6 +253,12 @@ def _check_targets(x, y):
                 "With targets `y`, both `x` and `y` must be arrays, in any nested structure. "
                 f"Received: {name} of {type(value)}"
             )
+    rows, targets = (sorted({len(leaf) for leaf in tree.flatten(value)}) for value in (x, y))
+    if rows != targets:
+        raise ValueError(
+            "Arguments `x` and `y` must have first axes of the same length. "
+            f"Received: x of length {rows[0]}, y of length {targets[0]}"
+        )
 
 
 def _check_finite(name, values):

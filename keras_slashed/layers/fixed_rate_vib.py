@@ -173,8 +173,11 @@ class FixedRateVIB(AmplitudeLayer):
             super().__setattr__(name, value)
 
     def build(self, amplitude_shape, **other_shapes):
-        self.sampling.build(amplitude_shape)  # first: it owns the variable of the mean rates
-        self.rate_normalization.build(amplitude_shape)
+        # First the sampling: it owns the variable of the mean rates. A part that was called by
+        # itself is built already.
+        for part in (self.sampling, self.rate_normalization):
+            if not part.built:
+                part.build(amplitude_shape)
         self.input_spec = self.rate_normalization.input_spec
 
     def call(self, amplitude, rate=None, mask=None, training=None, amplitude_mask=None):

@@ -9,11 +9,11 @@ def set_inference(model, inference):
     """Set whether the layers of a model draw at inference or return the posterior mean.
 
     The function sets the attribute `inference` of each `SlashedNormalSampling` and
-    `FixedRateVIB` layer in the model, including those in nested models. It then discards the
+    `FixedRateVIB` layer in the model, including those in nested models. It then replaces the
     functions that the model and its nested models compiled for `fit`, `evaluate` and `predict`,
-    because these functions would keep the previous behavior. The next call compiles them again.
-    Another model that shares the layers keeps its compiled functions: call `set_inference` on
-    that model too.
+    because these functions would keep the previous behavior. The next call compiles the new ones,
+    also if a callback calls `set_inference` during `fit`. Another model that shares the layers
+    keeps its compiled functions: call `set_inference` on that model too.
 
     Args:
         model: `keras.Model`, or any layer.
@@ -39,6 +39,15 @@ def set_inference(model, inference):
         )
     for layer in sampling:
         layer.inference = inference
-    for layer in layers:
-        if isinstance(layer, keras.Model):
-            layer.train_function = layer.test_function = layer.predict_function = None
+    for model in layers:
+        if isinstance(model, keras.Model):
+            for kind in ("train", "test", "predict"):
+                _replace_function(model, kind)
+
+
+def _replace_function(model, kind):
+    """Replace a compiled function of a model, if it has one, by a new one."""
+    if getattr(model, f"{kind}_function") is not None:
+        # First None: on JAX a new function would use the trace of the old one while that exists.
+        setattr(model, f"{kind}_function", None)
+        getattr(model, f"make_{kind}_function")()

@@ -30,6 +30,7 @@ from keras_slashed.ops.mean_square import unmasked
 from keras_slashed.ops.normalization import scale_to_rate
 from keras_slashed.ops.normalization import scaled
 from keras_slashed.rates.fixed_rate import FixedRate
+from keras_slashed.rates.trainable_rate import TrainableRate
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS
 from keras_slashed.validation import check_amplitude_shape
@@ -162,7 +163,14 @@ class RateNormalization(AmplitudeLayer):
             with keras.name_scope(self.name):
                 rate = FixedRate(rate, name="rate", **common)
         else:
+            if not isinstance(rate, (FixedRate, TrainableRate)):
+                raise ValueError(
+                    "Argument `rate` must be a number of nats or a layer of `keras_slashed.rates`. "
+                    f"Received: rate={rate!r}"
+                )
             count_owner(rate)
+            if not self.trainable:
+                rate.trainable = False
         self.rate = rate
         check_choice("normalization", normalization, NORMALIZATIONS)
         check_choice("part", part, PARTS)

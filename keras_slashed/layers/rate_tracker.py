@@ -49,17 +49,18 @@ class RateTracker:
         )
 
     def update(self, rates, mask, training):
-        """Include a batch of rates of any shape, except those that the mask excludes."""
+        """Include a batch of rates of any shape, if finite, except those that the mask excludes."""
         if is_recording() or recurrent_call() == "shape":
             return
         if not training and not self.at_inference:
             return
         rates = ops.cast(rates, "float32")
-        counts = ops.ones_like(rates)
+        # NaN would stay in the weight, which files contain.
+        chosen = ops.isfinite(rates)
         if mask is not None:
-            mask = ops.cast(mask, "bool")
-            counts = ops.cast(mask, "float32")
-            rates = ops.where(mask, rates, 0.0)
+            chosen = ops.logical_and(chosen, ops.cast(mask, "bool"))
+        counts = ops.cast(chosen, "float32")
+        rates = ops.where(chosen, rates, 0.0)
         means = ops.convert_to_tensor(self.variable)
         old_mean, old_count = ops.unstack(means[0 if training else 1])
         sums = sum_over_mirrored_replicas(ops.stack([ops.sum(rates), ops.sum(counts)]))

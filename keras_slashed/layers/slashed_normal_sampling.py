@@ -64,10 +64,10 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
 
     - `layer.kl_weight = 0.5`, or `layer.kl_weight.assign(0.5)`, takes effect in the next step,
       in compiled functions too. In a training loop of your own on JAX it is part of the state:
-      set it, then read the state again. It is a hyperparameter and not a weight: `get_config` returns
-      its present value, and neither `load_weights` nor `set_weights` changes it. Annealing
-      callbacks multiply it by a factor during training only, so that `val_loss` includes the KL
-      with the full weight in every epoch.
+      set it, then read the state again. It is a hyperparameter and not a weight: `get_config`
+      returns its present value, and neither `load_weights` nor `set_weights` changes it.
+      Annealing callbacks multiply it by a factor during training only, so that `val_loss`
+      includes the KL with the full weight in every epoch.
     - `layer.inference = "mean"` takes effect in functions that are traced afterward. A model
       that has already predicted keeps its compiled function. Use
       `keras_slashed.layers.set_inference(model, "mean")` instead.

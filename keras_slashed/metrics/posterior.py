@@ -1,7 +1,9 @@
 """The output of an encoder: an amplitude, or a distribution of one."""
 
+import keras
 import numpy as np
 from keras import ops
+from keras import tree
 
 from keras_slashed.distributions import SlashedNormal
 from keras_slashed.evaluation.batches import padded_batches
@@ -58,6 +60,9 @@ def amplitude_of(encoded):
     """Return the amplitude, in float32 or wider, that has the posterior relative to N(0, 1)."""
     if isinstance(encoded, SlashedNormal):
         mean, stddev = at_least_float32(encoded.mean), at_least_float32(encoded.stddev)
+        # One that is 0, to rounding, would be an infinite amplitude.
+        tiny = float(np.finfo(keras.backend.standardize_dtype(stddev.dtype)).tiny)
+        stddev = ops.where(stddev > tiny, stddev, tiny * ops.ones_like(stddev))
         return normal_to_amplitude(mean, stddev)
     if hasattr(encoded, "prior_log_prob"):
         raise ValueError(
@@ -114,6 +119,13 @@ def encoded_batches(function, encoder, x, batch_size, verbose):
     compiled = Compiled(values_and_counts, [encoder])
     for batch, length in padded_batches(x, batch_size, verbose):
         values, counts = compiled.predict_on_batch(batch)
+        rows = len(tree.flatten(batch)[0])
+        if len(values) != rows:
+            raise ValueError(
+                "The encoder must return an amplitude of shape (batch, ..., 2K), or a distribution "
+                f"of such a batch, with one row for each of the {rows} input rows. "
+                f"Received: {len(values)} rows"
+            )
         yield np.asarray(values)[:length], np.asarray(counts)[:length]
 
 

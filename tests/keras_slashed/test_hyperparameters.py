@@ -256,6 +256,22 @@ def test_set_inference(make):
     model.evaluate(X, verbose=0)
 
 
+@pytest.mark.parametrize(
+    "hook", ["on_train_begin", "on_epoch_begin", "on_epoch_end", "on_test_begin"]
+)
+def test_set_inference_in_a_callback(hook):
+    """Also with a monitor, whose traced function must not keep the previous behavior."""
+    code = FixedRateVIB(2.0, "instance", name="code")
+    model = keras.Sequential([keras.Input((6,)), code, keras.layers.Dense(3)])
+    model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=BACKEND == "jax")
+    switch = keras.callbacks.Callback()
+    setattr(switch, hook, lambda *_, **__: set_inference(model, "sample"))
+    options = {"validation_data": (X, X[:, :3]), "epochs": 3, "verbose": 0}
+    history = model.fit(X, X[:, :3], callbacks=[RateMonitor(), switch], **options).history
+    assert len(set(history["val_loss"][-2:])) == 2  # other draws in each validation
+    assert history["val_code_rate"] == pytest.approx([2.0] * 3, rel=1e-5)
+
+
 @pytest.mark.parametrize("make", [lambda: FixedRateVIB(2.0), SlashedNormalSampling])
 def test_inference_is_an_attribute(make):
     layer = make()

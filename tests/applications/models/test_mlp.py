@@ -32,21 +32,25 @@ def test_without_a_vib_the_features_are_rectified(bottleneck):
     assert ("dropout" in [layer.name for layer in model.layers]) == (bottleneck == "dropout")
 
 
-def test_averaged_draws_are_log_mean_probabilities():
+@pytest.mark.parametrize("average", ["probabilities", "logits"])
+def test_averaged_draws_are_log_mean_probabilities_or_mean_logits(average):
     options = dict(input_shape=(5,), num_classes=3, hidden_units=(8,), bottleneck_units=8)
     vib = dict(rate=3.0, inference="sample", seed=4)
-    averaging = mlp.build(**options, **vib, num_samples=6)
+    averaging = mlp.build(**options, **vib, num_samples=6, average=average)
     x = np.random.default_rng(1).normal(size=(7, 5)).astype("float32")
     # The logits of each draw, from the same model one layer earlier: a second
     # call draws again, so both are read in one.
     both = keras.Model(averaging.input, [averaging.get_layer("logits").output, averaging.output])
     draws, averaged = (to_numpy(t) for t in both(x))
     assert draws.shape == (7, 6, 3)
+    assert np.ptp(draws, axis=1).min() > 0
+    if average == "logits":
+        np.testing.assert_allclose(averaged, draws.mean(axis=1), rtol=1e-5, atol=1e-6)
+        return
     shifted = np.exp(draws - draws.max(-1, keepdims=True))
     probabilities = (shifted / shifted.sum(-1, keepdims=True)).mean(1)
     result = np.exp(averaged) / np.exp(averaged).sum(-1, keepdims=True)
     np.testing.assert_allclose(result, probabilities, rtol=1e-5)
-    assert np.ptp(draws, axis=1).min() > 0
 
 
 def test_beta_vib():

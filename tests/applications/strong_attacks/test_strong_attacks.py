@@ -164,12 +164,32 @@ def test_a_rate_factor_is_for_classifiers_with_a_statistic(trained, runner, tmp_
 
 
 @pytest.mark.experiment("torch")
+def test_mean_logits_are_another_row(trained, runner, tmp_path):
+    options = ["--rows", "base", "batch", "--images", "20", "--restarts", "1"]
+    logits = strong_attacks.parse_arguments(
+        arguments(trained, tmp_path, *options, "--average", "logits", "--test-images", "30")
+    )
+    vib, base = strong_attacks.settings(logits, runner.data)
+    assert (base.average, vib.average) == ("probabilities", "logits")
+    row = runner(vib)
+    assert report.name_of(row).endswith(", mean logits")
+    # The last layer's output, averaged: no step is between it and the classifier's.
+    model = runner._made[1]
+    both = keras.Model(model.input, [model.get_layer("logits").output, model.output])
+    draws, averaged = (to_numpy(t) for t in both(runner.data.x_test[:20]))
+    np.testing.assert_allclose(averaged, draws.mean(axis=1), rtol=1e-5, atol=1e-5)
+    other = runner(dataclasses.replace(vib, average="probabilities"))
+    assert {row["average"], other["average"]} == {"logits", "probabilities"}
+
+
+@pytest.mark.experiment("torch")
 def test_what_is_not_trained_is_refused_with_the_command_that_trains_it(trained, tmp_path):
     with pytest.raises(SystemExit, match=r"no table1_digits\.csv.*by\n  python -m applications\."
                        r"table1 --dataset digits --output .*nowhere"):  # fmt: skip
         strong_attacks.main(arguments(tmp_path / "nowhere", tmp_path))
     with pytest.raises(SystemExit, match=r"no row dropout of .*It has: base, batch_r1\..*\n  python"
-                       r" -m applications\.table1 --dataset digits --rows dropout"):  # fmt: skip
+                       r" -m applications\.table1 --dataset digits --rows dropout .*\nwith the "
+                       r"options of the commands that made the other rows:\n  python"):  # fmt: skip
         strong_attacks.main(arguments(trained, tmp_path, "--rows", "base", "dropout"))
     (tmp_path / "table1_digits.csv").write_text((trained / "table1_digits.csv").read_text())
     with pytest.raises(SystemExit, match=r"(?s)weights of base are not available: .*base_epochs8_"

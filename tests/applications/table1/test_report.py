@@ -13,7 +13,7 @@ from applications.table1.presets import TABLE1_MNIST
 def row(errors, **changes):
     setting = default_setting(changes.pop("dataset", "mnist"))
     made_by = {"commit": "abc", "backend": "jax 1.0", "keras": "3.1", "device": "CPU, 2 cores"}
-    rates = {"target_nats": "", "test_rate_nats": ""}
+    rates = {"target_nats": "", "test_rate_nats": "", "data": "files"}
     columns = {**setting.columns(), "data_sha256": "0", **rates, **made_by, **changes}
     return {**columns, **{f"eps_{eps}": str(error) for eps, error in zip(EPSILONS, errors)}}
 
@@ -36,6 +36,12 @@ def test_seeds_are_one_group_and_nothing_else_is():
     assert mean.tolist() == [1.5, 10, 23, 30, 40]
     assert deviation == pytest.approx([0.5**0.5, 0, 18**0.5, 0, 0])
     assert report.errors(groups[0])[1] is None
+
+
+def test_a_part_of_the_data_is_named():
+    part = "files, the first 100 training and 20 test images; 3 of them are copies"
+    text = report.markdown([row((1,) * 5, data=part)], "Table 1", "table1_mnist.csv")
+    assert "| mnist, the first 100 training and 20 test images | 400 |" in text
 
 
 def test_markdown_beside_the_paper():

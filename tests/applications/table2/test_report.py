@@ -45,6 +45,18 @@ def test_nothing_is_compared_with_the_vae_of_another_backend(markdown):
     assert "| +0.00 ± 0.00 |" not in markdown(row("vae"), row(backend="torch 2"))
 
 
+def test_the_same_seed_is_compared(markdown, tmp_path):
+    """Whatever the order of the rows in the file."""
+    for label, shift in (("vae0", 0.0), ("vae1", 50.0), ("batch0", 1.0), ("batch1", 51.0)):
+        values = json.dumps({"nll_of_documents": [1.0 + shift, 2.0 + shift]})
+        (tmp_path / "measures" / f"{label}.json").write_text(values)
+    rows = [row(name, seed=seed, label=f"{name}{seed}") for name, seed in
+            (("vae", "1"), ("vae", "0"), ("batch", "0"), ("batch", "1"))]  # fmt: skip
+    assert "| +1.00 ± 0.00 |" in markdown(*rows)
+    assert "| +1.00 ± 0.00 |" in markdown(*rows[:1], rows[3])
+    assert " ± 0.00 |" not in markdown(rows[0], rows[2])  # no seed in common
+
+
 def test_a_seed_is_not_averaged_with_itself():
     with pytest.raises(ValueError, match=r"Received: seeds 0, 0 of the row .*batch"):
         report.groups([row(), row()])

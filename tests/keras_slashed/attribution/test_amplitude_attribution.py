@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_slashed.attribution import amplitude_attribution
+from keras_slashed.layers import FixedRateVIB
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(5, 6)).astype("float32")
@@ -244,3 +245,46 @@ def test_what_it_refuses(change, message):
     arguments = {"model": make_model(), "x": X, "y": Y, "steps": 1, "seed": 0, **change}
     with pytest.raises(ValueError, match=message):
         amplitude_attribution(**arguments)
+
+
+def test_a_gradient_that_is_not_finite_is_no_map():
+    """0 times the infinite slope of sqrt at 0."""
+
+    def model(x):
+        return x + ops.sqrt(0.0 * x)
+
+    x = np.array([[-3.0, 1.0]], "float32")
+    with pytest.raises(ValueError, match="The gradient of the loss must be finite"):
+        amplitude_attribution(model, x, np.array([0]), noise=0.1, seed=0, from_logits=True)
+
+
+@pytest.mark.parametrize("prior_mean", [None, 0.0, "mean"])
+def test_an_element_without_noise_keeps_its_value(prior_mean):
+    kernel = np.array([[1.0, -1.0], [0.4, -0.4]], "float32")
+    x = np.array([[1.0, 5.0]], "float32")
+    options = {"noise": np.array([1.0, 0.0]), "prior_mean": prior_mean, "num_samples": 512}
+    result = amplitude_attribution(
+        lambda x: x @ ops.convert_to_tensor(kernel),
+        x,
+        np.array([0]),
+        seed=0,
+        steps=1,
+        chunk_size=512,
+        **options,
+    )
+    # log(1 + exp(-2 (u + 2))) for normal u around 1, or around 0
+    u = np.random.default_rng(0).normal(size=100_000) + (1.0 if prior_mean != 0.0 else 0.0)
+    expected = np.mean(np.log1p(np.exp(-2.0 * (u + 2.0))))
+    np.testing.assert_allclose(result.noise_loss, [expected], rtol=0.2)
+    assert result.nats[0, 1] == 0.0
+
+
+def test_a_model_that_draws_repeats_its_draws():
+    latent = FixedRateVIB(2.0, "instance", inference="sample", seed=1)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8), latent])
+    model.add(keras.layers.Dense(3))
+    state = np.array(keras.ops.convert_to_numpy(latent.sampling.seed_generator.state))
+    first, second = (amplitude_attribution(model, X, Y, seed=0, steps=5) for _ in range(2))
+    np.testing.assert_array_equal(first.nats, second.nats)
+    after = keras.ops.convert_to_numpy(latent.sampling.seed_generator.state)
+    np.testing.assert_array_equal(after, state)

@@ -274,3 +274,15 @@ def test_what_it_refuses(change, message):
     arguments = {"model": lambda x: scores_of(x, B[:1], COUNTS[:1]), "x": A, "y": Y, **OPTIONS}
     with pytest.raises(ValueError, match=message):
         amplitude_attribution(**{**arguments, **change})
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [(np.full((2, 3), np.nan), "`reference` must be finite"), ("text", "`reference` must be a")],
+)
+def test_errors_name_the_reference(reference, message):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match=message):
+        amplitude_attribution(
+            model, np.zeros((2, 3), "float32"), prior_mean="mean", reference=reference
+        )

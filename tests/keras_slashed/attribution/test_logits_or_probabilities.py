@@ -127,3 +127,23 @@ def test_all_of_x_decides(batch_size):
     shares = np.abs(X[:4]) / np.abs(X[:4]).sum(axis=1, keepdims=True)
     x = np.concatenate([shares, X]).astype("float32")
     assert read_as(lambda x: x, x, np.arange(20) % 3, **options) == "logits"
+
+
+@pytest.mark.parametrize(("units", "activation"), [(2, "softmax"), (1, "sigmoid")])
+def test_improbable_classes_have_the_map_of_their_logits(units, activation):
+    """Keras' own losses of probabilities are constant below 1e-7."""
+    maps = {}
+    for name in ("linear", activation):
+        dense = layers.Dense(units, activation=name)
+        model = keras.Sequential([keras.Input((2,)), dense])
+        kernel = [[1.0, -1.0], [0.5, -0.5]] if units == 2 else [[-2.0], [-1.0]]
+        dense.set_weights([np.array(kernel), np.zeros(units)])
+        x = np.array([[8.0, 0.0], [11.0, 0.0], [16.0, 0.0]], "float32")
+        y = np.ones(3, "int32")
+        result = amplitude_attribution(model, x, y, beta=1.0, noise=0.1, seed=0)
+        maps[name] = result
+    assert maps["linear"].loss[0] > 15.0
+    assert maps["linear"].loss[-1] > 30.0
+    np.testing.assert_allclose(maps[activation].nats, maps["linear"].nats, rtol=1e-3)
+    np.testing.assert_allclose(maps[activation].loss, maps["linear"].loss, rtol=1e-4)
+    assert np.all(maps[activation].rate > 0.02)

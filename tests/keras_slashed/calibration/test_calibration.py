@@ -442,3 +442,15 @@ def test_float64():
         inputs = keras.Input((2 * LATENTS,))
         calibrate(keras.Model(inputs, layer(inputs)), x)
         assert_calibrated(layer, mean_square(np.float64(x), "batch"), rtol=1e-12)
+
+
+def test_stateful_recurrent_layers_keep_their_state():
+    inputs = keras.Input((3, 5), batch_size=10)
+    recurrent = keras.layers.GRU(2 * LATENTS, stateful=True)
+    model = keras.Model(inputs, FixedRateVIB(RATE)(recurrent(inputs)))
+    x = np.random.default_rng(0).normal(size=(20, 3, 5)).astype("float32")
+    model.predict(x, batch_size=10, verbose=0)
+    (before,) = (to_numpy(state) for state in recurrent.states)
+    assert np.abs(before).max() > 0.0
+    calibrate(model, x, batch_size=10)
+    np.testing.assert_array_equal(to_numpy(recurrent.states[0]), before)

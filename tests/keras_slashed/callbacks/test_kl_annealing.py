@@ -204,3 +204,26 @@ def test_layers_that_are_created_later(built):
     else:
         computed = losses(model, KLWarmup(epochs=2), epochs=2)
         np.testing.assert_allclose(computed, [0.0, 0.5 * RATE], rtol=1e-5)
+
+
+class _OwnOptimizer(keras.Model):
+    """A model that trains by another optimizer than `self.optimizer`."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.latent = dense(), sampling()
+        self.own_optimizer = keras.optimizers.SGD(0.0)
+
+    def call(self, x, training=None):
+        return self.latent(self.layer(x), training=training)
+
+    def train_step(self, *_):
+        return {"loss": 0.0}  # what it does has no effect on `self.optimizer`
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="its train_step takes the state of `self.optimizer`")
+def test_an_optimizer_that_is_not_used_does_not_count():
+    model = _OwnOptimizer()
+    model.compile("sgd")
+    with pytest.warns(UserWarning, match="KLWarmup counts the updates of `model.optimizer`"):
+        model.fit(X, batch_size=8, verbose=0, callbacks=[KLWarmup(steps=4)])

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from keras_slashed.callbacks import RateMonitor
+from keras_slashed.layers import FixedRateVIB
 from keras_slashed.layers import SlashedNormalSampling
+from keras_slashed.layers import set_inference
 from tests.support import BACKEND
 from tests.support import to_numpy
 
@@ -157,3 +159,26 @@ def test_a_test_step_of_an_instance_stays():
     np.testing.assert_allclose(last.logs["latent_rate"], 4.0, rtol=1e-6)
     assert model.test_step is counted
     assert len(calls) == len(X) // BATCH
+
+
+def test_a_monitor_that_is_kept_keeps_no_trace():
+    """On JAX the function that replaces a living one would be given its trace."""
+    x = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
+    y = np.zeros((16, 1), "float32")
+    model = keras.Sequential(
+        [keras.Input((4,)), FixedRateVIB(2.0, "instance"), keras.layers.Dense(1)]
+    )
+    model.compile("sgd", "mse", jit_compile=BACKEND == "jax")
+    monitor = RateMonitor()
+    model.fit(x, y, validation_data=(x, y), verbose=0, callbacks=[monitor])
+    before = model.evaluate(x, y, verbose=0)
+    assert before == model.evaluate(x, y, verbose=0)
+    set_inference(model, "sample")
+    assert model.evaluate(x, y, verbose=0) != model.evaluate(x, y, verbose=0)
+    set_inference(model, "mean")
+    model.compile("sgd", "mae", jit_compile=BACKEND == "jax")
+    expected = np.mean(np.abs(model.predict(x, verbose=0)))
+    np.testing.assert_allclose(model.evaluate(x, y, verbose=0), expected, rtol=1e-5)
+    history = model.fit(x, y, validation_data=(x, y), verbose=0, callbacks=[monitor]).history
+    expected = np.mean(np.abs(model.predict(x, verbose=0)))
+    np.testing.assert_allclose(history["val_loss"], [expected], rtol=1e-5)

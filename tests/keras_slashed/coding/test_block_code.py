@@ -315,3 +315,16 @@ def test_what_cannot_be_encoded(amplitude, arguments, words):
 def test_what_cannot_be_decoded(indices, latent_dim, words):
     with pytest.raises(ValueError, match=words):
         BlockCode(4).decode(indices, latent_dim)
+
+
+def test_an_index_in_the_second_half_of_32_bits(monkeypatch):
+    """Only the chunk that begins there is visited, since all of them would take minutes."""
+
+    def one_chunk(start, *more):
+        is_all = more[:1] == (2**32,)
+        return range(2**31, 2**31 + more[1], more[1]) if is_all else range(start, *more)
+
+    monkeypatch.setattr("keras_slashed.coding.selection.range", one_chunk, raising=False)
+    code = BlockCode(bits=32, chunk_size=1024)
+    index = code.encode(np.zeros((1, 4), "float32"), seed=0)
+    assert 2**31 <= index[0] < 2**31 + 1024

@@ -8,6 +8,7 @@ from keras_slashed.callbacks import RateMonitor
 from keras_slashed.coding import fingerprint
 from keras_slashed.layers import FixedRateVIB
 from keras_slashed.layers import SlashedNormalSampling
+from keras_slashed.rates import CommittedRate
 
 
 def decoder(units=3, activation="relu", rate=2.0):
@@ -147,3 +148,31 @@ def test_tracked_rates_do_not_matter(layer):
     assert fingerprint(model) == expected
     model.layers[1].bias.assign(model.layers[1].bias + 1.0)
     assert fingerprint(model) != expected
+
+
+def shared(count):
+    """Return a model with a learned rate, which also belongs to `count` other layers of it."""
+    rate = CommittedRate(2.0)
+    FixedRateVIB(rate, kl_weight=1.0)  # a layer elsewhere has it too
+    layers = [FixedRateVIB(rate, kl_weight=1.0) for _ in range(count + 1)]
+    layers += [FixedRateVIB(CommittedRate(2.0), kl_weight=1.0) for _ in range(2 - count)]
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, [layer(inputs) for layer in layers])
+
+
+def test_a_rate_that_layers_share(tmp_path):
+    """Keras marks it by an address in memory, which is another one in each process."""
+    found = {}
+    for count in (0, 1):
+        model = shared(count)
+        found[count] = fingerprint(model)
+        assert fingerprint(shared(count)) == found[count]
+        model.save(tmp_path / "model.keras")
+        assert fingerprint(keras.models.load_model(tmp_path / "model.keras")) == found[count]
+    assert found[0] != found[1]
+
+
+def test_a_lambda_has_no_fingerprint():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: 2.0 * x)])
+    with pytest.raises(ValueError, match="must not contain a lambda"):
+        fingerprint(model)

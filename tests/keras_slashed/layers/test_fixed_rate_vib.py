@@ -10,6 +10,7 @@ import pytest
 from keras_slashed.layers import FixedRateVIB
 from keras_slashed.layers import RateNormalization
 from keras_slashed.layers import SlashedNormalSampling
+from keras_slashed.rates import CommittedRate
 from tests.support import float64_enabled
 from tests.support import gradient
 from tests.support import random_amplitude
@@ -256,3 +257,44 @@ def test_a_new_dtype_policy():
     layer.dtype_policy = "mixed_bfloat16"
     z = layer(random_amplitude((8, 6)), training=True)
     assert keras.backend.standardize_dtype(z.dtype) == layer.compute_dtype == "bfloat16"
+
+
+def test_its_normalization_may_be_called_first(tmp_path):
+    """As an encoder is, whose model is made before that of the whole."""
+    x = keras.random.normal((8, 6), seed=0)
+    files = []
+    for first in ("rate_normalization", "sampling", None):
+        layer = FixedRateVIB(2.0)
+        if first is not None:
+            getattr(layer, first)(x)
+        inputs = keras.Input((6,))
+        model = keras.Model(inputs, layer(inputs))
+        model(x, training=True)
+        model.save_weights(tmp_path / f"{first}.weights.h5")
+        files.append(tmp_path / f"{first}.weights.h5")
+    for file in files:
+        model.load_weights(file)
+
+
+def test_a_frozen_layer_freezes_the_rate_that_it_gets():
+    rate = CommittedRate(1.0)
+    layer = FixedRateVIB(rate, "instance", kl_weight=1.0, trainable=False)
+    model = keras.Sequential([keras.Input((6,)), layer, keras.layers.Dense(1)])
+    assert not rate.trainable_variables
+    assert len(model.trainable_variables) == 2  # of the last layer
+
+
+@pytest.mark.parametrize("make", [lambda: keras.layers.Dense(1), lambda: FixedRateVIB(1.0)])
+def test_a_rate_that_is_another_layer(make):
+    with pytest.raises(ValueError, match="must be a number of nats or a layer of"):
+        FixedRateVIB(make())
+
+
+def test_one_bad_row_does_not_stay_in_the_mean_rate():
+    layer = FixedRateVIB(2.0, "instance")
+    x = np.ones((4, 6), "float32")
+    x[1] = np.nan
+    layer(x, training=True)
+    layer(np.ones((4, 6), "float32"), training=True)
+    assert layer.rate_tracker.result(training=True) == pytest.approx(2.0, rel=1e-6)
+    assert all(np.isfinite(weight).all() for weight in layer.get_weights())

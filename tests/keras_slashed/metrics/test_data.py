@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_slashed import metrics
 from keras_slashed.evaluation.batches import padded_batches
 from tests.support import BACKEND
 
@@ -122,3 +123,17 @@ def test_infinite_dataset():
 def test_wrong_batch_size(batch_size):
     with pytest.raises(ValueError, match=f"`batch_size` must be a positive.*{batch_size}"):
         list(padded_batches(X, batch_size))
+
+
+@pytest.mark.parametrize(
+    "fold",
+    [lambda x: keras.ops.reshape(x, (-1, 2)), lambda x: keras.ops.mean(x, axis=0, keepdims=True)],
+    ids=["positions as rows", "one row for all"],
+)
+@pytest.mark.parametrize(
+    "measure", [metrics.rate, metrics.active_units, metrics.mutual_information]
+)
+def test_an_encoder_with_other_rows(measure, fold):
+    x = np.random.default_rng(0).normal(size=(7, 4)).astype("float32")
+    with pytest.raises(ValueError, match="one row for each of the 3 input rows"):
+        measure(fold, x, batch_size=3)

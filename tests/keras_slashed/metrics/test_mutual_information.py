@@ -199,3 +199,12 @@ def test_single_instance():
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         mutual_information(**{"encoder": same, "x": amplitudes(*example()), **arguments})
+
+
+def test_a_distribution_whose_standard_deviation_is_0_to_rounding():
+    """Such posteriors tell all instances apart, as their amplitudes do."""
+    amplitude = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")
+    amplitude[:, 2] = -10.0
+    for encoder in (lambda x: x, SlashedNormal):
+        found = mutual_information(encoder, amplitude, seed=0)
+        assert found.estimate == pytest.approx(np.log(20), rel=1e-5)
