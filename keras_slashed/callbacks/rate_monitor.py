@@ -74,14 +74,14 @@ class RateMonitor(keras.callbacks.Callback):
             return
         for tracker in trackers:
             tracker.reset(training=False)
-        if isinstance(self.model.test_function, _TrackedStep):
-            # Another callback interrupted an evaluation just before a step.
-            self.model.test_function.leave()
         self._tracked_step = _TrackedStep(self.model, trackers)
 
     def on_test_batch_begin(self, batch, logs=None):
         if self._tracked_step is None:
             return
+        if isinstance(self.model.test_function, _TrackedStep):
+            # Of another monitor, or of an evaluation that ended just before a step.
+            self.model.test_function.leave()
         own = self.model.test_function
         # If it is another one than last time, it was compiled again.
         if self._own_test_function is None or self._own_test_function() is not own:

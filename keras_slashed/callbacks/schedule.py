@@ -46,7 +46,8 @@ class Schedule(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if self.by == "step" and not self._finished:
-            if self._first_step == int(self.model.optimizer.iterations):
+            optimizer = self.model.optimizer
+            if self._first_step == int(optimizer.iterations) and not _may_skip(optimizer):
                 warnings.warn(
                     f"{type(self).__name__} counts the updates of `model.optimizer`, of which "
                     "there were none in this epoch. If the `train_step` of the model uses other "
@@ -66,6 +67,12 @@ class Schedule(keras.callbacks.Callback):
             self.set_value(value)
         self._value = value
         self._finished = self.length is not None and time >= self.length
+
+
+def _may_skip(optimizer):
+    """Return whether an optimizer may go without an update for an epoch."""
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return scales or optimizer.gradient_accumulation_steps
 
 
 def steps_or_epochs(steps, epochs):
