@@ -169,6 +169,10 @@ class AttackRunner:
             self._made_for = own
         attacks, model, surrogates = self._made
         model.load_weights(RowFiles(self._models, setting.classifier, self.data.sha256).model)
+        if setting.classifier.bottleneck == "vib":
+            # A rate is no weight, and classifiers of one shape differ in it.
+            rate = setting.classifier.target_rate(self.data.num_classes)
+            model.get_layer("bottleneck").rate = rate
         if setting.calibrated:
             calibrate(model, self.data.x_train, batch_size=_CALIBRATION_BATCH)
         if setting.rate_factor != 1.0:

@@ -1,6 +1,7 @@
 """The classifiers of Table 1 under stronger attacks, from training to the picture."""
 
 import dataclasses
+import shutil
 import sys
 
 import keras
@@ -11,6 +12,7 @@ from applications.attacks.fgsm import EPSILONS
 from applications.attacks.worst_case import StrongAttacks
 from applications.attacks.worst_case import worst_of
 from applications.experiment import csv_tables
+from applications.experiment.resumable_training import RowFiles
 from applications.strong_attacks import __main__ as strong_attacks
 from applications.strong_attacks import figure
 from applications.strong_attacks import report
@@ -161,6 +163,22 @@ def test_a_rate_factor_is_for_classifiers_with_a_statistic(trained, runner, tmp_
     options = arguments(trained, tmp_path, "--rows", "base", "--calibrate")
     with pytest.raises(ValueError, match=r"--calibrate is for the rows .* Received: \['base'\]"):
         strong_attacks.settings(strong_attacks.parse_arguments(options), runner.data)
+
+
+@pytest.mark.experiment("torch")
+def test_classifiers_that_share_a_compilation_have_their_own_rates(trained, runner, tmp_path):
+    options = ["--rows", "batch", "--images", "20", "--restarts", "1"]
+    options = strong_attacks.parse_arguments(arguments(trained, tmp_path, *options))
+    (vib,) = strong_attacks.settings(options, runner.data)
+    other = dataclasses.replace(vib.classifier, rate_multiplier=0.25)
+    files = (RowFiles(trained, setting, runner.data.sha256) for setting in (vib.classifier, other))
+    shutil.copy(*(file.model for file in files))
+    for classifier, r in ((vib.classifier, 1.0), (other, 0.25), (vib.classifier, 1.0)):
+        runner(dataclasses.replace(vib, classifier=classifier))
+        _, model, surrogates = runner._made
+        for attacked in (model, *surrogates):
+            rate = float(attacked.get_layer("bottleneck").rate)
+            assert rate == pytest.approx(r * np.log(10), rel=1e-6)
 
 
 @pytest.mark.experiment("torch")
