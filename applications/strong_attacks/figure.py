@@ -70,4 +70,4 @@ def draw(rows, path):
     figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False)
     images = ", ".join(sorted({row["images"] for row in rows}, key=int))
     figure.suptitle(f"{rows[0]['dataset']}, first {images} test images, ± binomial standard error")
-    extras.save(figure, path)
+    extras.save(figure, path, dpi=80)  # a panel for each row
