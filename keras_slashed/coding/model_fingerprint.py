@@ -9,8 +9,8 @@ from keras import ops
 
 # What two copies of a model may differ in.
 _LEFT_OUT = ("build_config", "compile_config", "trainable")
-# Where the configurations of layers, and of the graph of a functional model, have names of layers.
 _SHARED = "shared_object_id"  # an address in memory, of which two equal ones are one layer
+# Where the configurations of layers, and of the graph of a functional model, have names of layers.
 _NAMES = ("name", "keras_history", "input_layers", "output_layers", _SHARED)
 
 
