@@ -68,9 +68,10 @@ def _title(rows):
     def values(column):
         return ", ".join(sorted({row[column] for row in rows}, key=lambda text: (len(text), text)))
 
-    seeds = {row["seed"] for row in rows}
+    counts = sorted({len(group) for group in groups(rows)})
     others = max(map(differences, rows), key=len)
     title = ", ".join(filter(None, [f"{values('epochs')} epochs", others]))
-    if len(seeds) > 1:
-        title += f", {len(seeds)} seeds: mean ± standard deviation"
+    if counts[-1] > 1:
+        seeds = " or ".join(map(str, counts))
+        title += f", {seeds} seeds a row: mean ± standard deviation"
     return f"{values('dataset')} under FGSM, {title}"
