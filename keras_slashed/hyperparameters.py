@@ -79,6 +79,14 @@ class HyperparameterLayer(keras.layers.Layer):
         return {id(getattr(self, name, None)) for name in names}
 
 
+def number_in(value):
+    """Return the number in a scalar variable or tensor, and any other value unchanged."""
+    if isinstance(value, keras.Variable) or (ops.is_tensor(value) and tuple(value.shape) == ()):
+        number = np.asarray(ops.convert_to_numpy(value))
+        return _shortest(number[()]) if number.shape == () else value
+    return value
+
+
 def number_of(variable, told):
     """Return the value of a scalar variable, exactly `told` if the variable contains that number.
 
@@ -86,4 +94,8 @@ def number_of(variable, told):
     few digits as distinguish it from its neighbors, 0.1 instead of 0.10000000149.
     """
     value = np.asarray(ops.convert_to_numpy(variable))[()]
-    return told if value == value.dtype.type(told) else float(str(value))
+    return told if value == value.dtype.type(told) else _shortest(value)
+
+
+def _shortest(number):
+    return float(str(number))

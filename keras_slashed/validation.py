@@ -9,13 +9,16 @@ from keras_slashed.one_tensor import check_one_amplitude_shape
 
 NORMALIZATIONS = ("batch", "instance", "feature")
 PARTS = ("both", "mean")
-# Numbers are stored in float32 variables, in which larger ones would be infinite.
+# Numbers are stored in float32 variables, in which larger ones would be infinite and smaller
+# positive ones 0.
 _LARGEST = float(np.finfo("float32").max)
+_SMALLEST = float(np.finfo("float32").tiny)
 
 
 def check_choice(name, value, choices):
     """Raise a ValueError unless `value` is one of `choices`."""
-    if value not in choices:
+    # An array would be compared entry by entry.
+    if getattr(value, "shape", ()) != () or value not in choices:
         expected = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"Argument `{name}` must be one of {expected}. Received: {name}={value!r}")
 
@@ -43,6 +46,7 @@ def check_number(name, value, minimum=None, maximum=None, *, above=None, below=N
         isinstance(value, numbers.Real)
         and not isinstance(value, bool)
         and abs(value) <= _LARGEST
+        and (above != 0 or value >= _SMALLEST)
         and all(holds(value, bound) for _, bound, holds in bounds)
     ):
         return

@@ -22,10 +22,16 @@ The modules `replicas_*` define the functions for a step on several devices.
   variables without losing the losses that were added before.
 
 On a single device the first four return `x`, `x`, `x` and 0.
+
+`kept_random_state()` is a context that restores PyTorch's global random numbers. Its data loader
+draws from them even if it does not shuffle.
 """
+
+import contextlib
 
 import keras
 
+kept_random_state = contextlib.nullcontext
 if keras.backend.backend() == "tensorflow":
     from keras_slashed.backend import replicas_tensorflow as _replicas
     from keras_slashed.backend.tensorflow import input_gradient
@@ -37,6 +43,7 @@ elif keras.backend.backend() == "jax":
 elif keras.backend.backend() == "torch":
     from keras_slashed.backend import replicas_torch as _replicas
     from keras_slashed.backend.torch import input_gradient
+    from keras_slashed.backend.torch import kept_random_state
     from keras_slashed.backend.torch import with_derivative
 else:
     # NumPy and OpenVINO only run inference, without derivatives.
@@ -54,6 +61,7 @@ __all__ = [
     "gather_from_mirrored_replicas",
     "input_gradient",
     "kept_losses",
+    "kept_random_state",
     "replica_index",
     "sum_over_mirrored_replicas",
     "sum_over_replicas",

@@ -120,3 +120,8 @@ def input_gradient(function, x):
         y, auxiliary = function(x)
         (gradient,) = torch.autograd.grad(y, x, materialize_grads=True)
     return gradient, keras.tree.map_structure(torch.Tensor.detach, auxiliary)
+
+
+def kept_random_state():
+    """Return a context that restores torch's global random numbers of the CPU."""
+    return torch.random.fork_rng(devices=[])

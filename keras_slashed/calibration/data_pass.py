@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 from keras import ops
 
+from keras_slashed.backend import kept_random_state
 from keras_slashed.backend import sum_over_replicas
 from keras_slashed.evaluation.compiled import Compiled
 from keras_slashed.evaluation.kept_state import KeptState
@@ -40,12 +41,12 @@ class DataPass:
     def mean_squares(self, x, batch_size, verbose):
         """Return the mean square of each layer in float64, or None if no instance counts.
 
-        The noise of the layers is the same in each pass. Its state, and those of stateful
-        recurrent layers, are restored afterward.
+        The noise of the layers is the same in each pass. Its state, those of stateful recurrent
+        layers, and PyTorch's global random numbers are restored afterward.
         """
         kept = KeptState([self._model])
         try:
-            with unharmed_predict(self._compiled):
+            with unharmed_predict(self._compiled), kept_random_state():
                 found = self._compiled.predict(x, batch_size=batch_size, verbose=verbose)
         except UnboundLocalError as error:  # Keras raises it if there is no batch
             raise ValueError(

@@ -5,7 +5,9 @@ import numpy as np
 from keras import ops
 
 from keras_slashed.calibration.data_pass import DataPass
+from keras_slashed.evaluation.batches import check_data
 from keras_slashed.layers.rate_normalization import RateNormalization
+from keras_slashed.validation import check_positive_integer
 
 # Two passes agree if they differ by less than this, since their sums may round differently.
 _SAME = 1e-6
@@ -47,9 +49,10 @@ def calibrate(model, x, batch_size=32, verbose=0, include_frozen=False):
         include_frozen: Boolean. Whether to calibrate layers with `trainable=False` too.
 
     Raises:
-        ValueError: If the model has no layer to calibrate, no instance of x counts, or a mean
-            square is not finite. The statistics of all layers are then unchanged. On TensorFlow
-            and JAX, also if a layer is called in a loop over time that is not unrolled.
+        ValueError: If an argument has the wrong type, the model has no layer to calibrate, no
+            instance of x counts, or a mean square is not finite. The statistics of all layers are
+            then unchanged. On TensorFlow and JAX, also if a layer is called in a loop over time
+            that is not unrolled.
 
     Example:
 
@@ -64,6 +67,7 @@ def calibrate(model, x, batch_size=32, verbose=0, include_frozen=False):
     Reference:
         Slashed Normal, appendix E.1, on the running statistics, which this replaces by exact ones.
     """
+    check_data_and_size(x, batch_size)
     calibration = Calibration(model, include_frozen)
     if calibration.only_frozen:
         raise ValueError(
@@ -168,6 +172,13 @@ def _normalizations(model):
             f"RateNormalization layer. Received: model={model}"
         )
     return found
+
+
+def check_data_and_size(x, batch_size):
+    """Raise a ValueError unless x may be data, and the batch size an integer or None."""
+    check_data(x)
+    if batch_size is not None:  # Keras' own default
+        check_positive_integer("batch_size", batch_size)
 
 
 def check_repeatable(x):

@@ -80,6 +80,10 @@ class GECO(keras.callbacks.Callback):
         self, monitor, target, by="step", step_size=0.01, momentum=0.99, max_multiplier=1e6
     ):
         super().__init__()
+        if not isinstance(monitor, str):
+            raise ValueError(
+                f"Argument `monitor` must be the name of a metric. Received: monitor={monitor!r}"
+            )
         check_number("target", target)
         check_choice("by", by, _INTERVALS)
         check_number("step_size", step_size, above=0)

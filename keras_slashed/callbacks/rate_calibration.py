@@ -6,6 +6,7 @@ import keras
 
 from keras_slashed.calibration.mean_squares import Calibration
 from keras_slashed.calibration.mean_squares import NotFiniteError
+from keras_slashed.calibration.mean_squares import check_data_and_size
 from keras_slashed.calibration.mean_squares import check_repeatable
 
 
@@ -34,7 +35,8 @@ class RateCalibration(keras.callbacks.Callback):
         verbose: 0, 1, 2 or "auto". Progress bar of each pass.
 
     Raises:
-        ValueError: If x is an iterator. In `fit`, if the model has no layer to calibrate.
+        ValueError: If x is not data or is an iterator, or `batch_size` is not positive. In `fit`,
+            if the model has no layer to calibrate.
 
     Example:
 
@@ -61,6 +63,7 @@ class RateCalibration(keras.callbacks.Callback):
 
     def __init__(self, x, batch_size=32, verbose=0):
         super().__init__()
+        check_data_and_size(x, batch_size)
         check_repeatable(x)
         self.x = x
         self.batch_size = batch_size

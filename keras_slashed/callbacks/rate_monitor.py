@@ -20,7 +20,8 @@ class RateMonitor(keras.callbacks.Callback):
     The callback reports `FixedRateVIB` (once, without its sublayers), `RateNormalization` and
     `SlashedNormalSampling` layers. Layers with the same name are distinguished by their paths,
     and by a number if their paths are also the same. Pass the callback to `fit`, or to `evaluate`
-    to see `<layer name>_rate` in the progress bar.
+    to see `<layer name>_rate` in the progress bar. In `fit`, put it before callbacks that read the
+    rates from the logs, such as `CSVLogger`, `ModelCheckpoint` and `EarlyStopping`.
 
     A layer is idle if no step of an epoch called it with `training=True`. Like an idle `Dropout`
     layer it has no effect: it adds no noise, tracks no rate and updates no moving mean square.

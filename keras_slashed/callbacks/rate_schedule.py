@@ -113,8 +113,8 @@ class RateSchedule(_RateSchedule):
         by: String. "epoch" or "step".
 
     Raises:
-        ValueError: If `by` is unknown. In `fit`, if the schedule does not return a positive,
-            finite number, or the model has no layer with a fixed rate.
+        ValueError: If `schedule` is not callable or `by` is unknown. In `fit`, if the schedule does
+            not return a positive, finite number, or the model has no layer with a fixed rate.
 
     Example:
 
@@ -133,6 +133,10 @@ class RateSchedule(_RateSchedule):
     """
 
     def __init__(self, schedule, by="epoch"):
+        if not callable(schedule):
+            raise ValueError(
+                f"Argument `schedule` must be callable. Received: schedule={schedule!r}"
+            )
         check_choice("by", by, ("epoch", "step"))
         super().__init__(by)
         self.schedule = schedule

@@ -211,8 +211,8 @@ class BlockCode:
             uint32 NumPy array.
 
         Raises:
-            ValueError: If there are too few or too many bytes, or the bits that fill the last
-                byte are not 0.
+            ValueError: If `data` are not bytes, there are too few or too many of them, or the bits
+                that fill the last byte are not 0.
         """
         axes = (shape,) if isinstance(shape, numbers.Integral) else shape
         if not isinstance(axes, (tuple, list)) or not all(map(_is_count, axes)):
@@ -220,6 +220,8 @@ class BlockCode:
                 "Argument `shape` must be an integer or a tuple of integers, 0 or more. "
                 f"Received: shape={shape!r}"
             )
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise ValueError(f"Argument `data` must be bytes. Received: data of {type(data)}")
         shape = tuple(map(int, axes))
         count = math.prod(shape)
         size = packed_size(count, self.bits)

@@ -44,7 +44,8 @@ def save_codes(path, code, indices, fingerprint=None):
             `keras_slashed.coding.fingerprint`. The file can then only be loaded with it.
 
     Raises:
-        ValueError: If an index does not fit the code, or `fingerprint` is not the text of one.
+        ValueError: If `code` is no `BlockCode`, an index does not fit it, or `fingerprint` is not
+            the text of one.
 
     Example:
 
@@ -56,6 +57,8 @@ def save_codes(path, code, indices, fingerprint=None):
     >>> code.bits, indices.tolist()
     (10, [[3, 1000]])
     """
+    if not isinstance(code, BlockCode):
+        raise ValueError(f"Argument `code` must be a BlockCode. Received: code={code!r}")
     indices = np.asarray(indices)
     packed = code.to_bytes(indices)
     digest = _digest(fingerprint)

@@ -38,9 +38,10 @@ def bits_for(rate, margin=5.0):
     """
     check_number("margin", margin)
     try:
-        rates = np.asarray(rate, "float64")
-    except (TypeError, ValueError):
-        rates = np.array(np.nan)
+        rates = np.asarray(rate)
+    except (TypeError, ValueError):  # lists of different lengths, or a tensor of another device
+        rates = np.array(None)
+    rates = rates.astype("float64") if rates.dtype.kind not in "bcOSU" else np.array(np.nan)
     if not (np.isfinite(rates).all() and (rates >= 0).all()):
         raise ValueError(
             f"Argument `rate` must be a finite number of nats, 0 or more. Received: rate={rate!r}"

@@ -51,6 +51,13 @@ def padded_batches(x, batch_size, verbose=0):
         raise ValueError(f"Argument `x` must have at least one instance. Received: {_kind(x)}")
 
 
+def check_data(x):
+    """Raise a ValueError unless x may be arrays or an iterable of batches."""
+    is_iterable = hasattr(x, "__iter__") or isinstance(x, keras.utils.PyDataset)
+    if not is_iterable or isinstance(x, (str, bytes)) or getattr(x, "shape", None) == ():
+        raise ValueError(_EXPECTED.format(_kind(x)))
+
+
 def with_progress(iterable, total, verbose):
     """Yield the items of an iterable, and show a progress bar of `total` steps."""
     progress = keras.utils.Progbar(total, verbose=1 if verbose == "auto" else verbose)
@@ -76,16 +83,13 @@ def _is_arrays(x):
 
 
 def _given_batches(x):
+    check_data(x)
     if isinstance(x, keras.utils.PyDataset):
         if x.num_batches is None:
             raise ValueError("Argument `x` must be finite. Received: x.num_batches=None")
         total, batches = x.num_batches, (x[index] for index in range(x.num_batches))
-    elif hasattr(x, "__iter__") and getattr(x, "shape", None) != ():
-        total, batches = _length(x), iter(x)
     else:
-        batches = None
-    if batches is None or isinstance(x, (str, bytes)):
-        raise ValueError(_EXPECTED.format(_kind(x)))
+        total, batches = _length(x), iter(x)
     return total, map(_inputs_of, batches)
 
 

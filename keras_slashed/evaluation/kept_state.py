@@ -10,10 +10,11 @@ class KeptState:
     """The seeds and the recurrent states of models, as they are now.
 
     Args:
-        parts: List of objects. Those that are layers or models count.
+        parts: List of objects. Those that are layers, models or methods of one count.
     """
 
     def __init__(self, parts):
+        parts = [getattr(part, "__self__", part) for part in parts]
         layers = (part for part in parts if isinstance(part, keras.layers.Layer))
         self._kept = [
             (variable, np.array(ops.convert_to_numpy(variable)))

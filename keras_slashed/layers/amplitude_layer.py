@@ -1,6 +1,9 @@
 """AmplitudeLayer: the base class of layers that take an amplitude."""
 
+import numbers
+
 import keras
+import numpy as np
 from keras import ops
 from keras import tree
 
@@ -12,6 +15,7 @@ from keras_slashed.one_tensor import check_real
 from keras_slashed.ops.floats import to_float_tensor
 from keras_slashed.validation import check_amplitude_shape
 from keras_slashed.validation import check_mask_shape
+from keras_slashed.validation import check_number
 
 
 class AmplitudeLayer(HyperparameterLayer):
@@ -71,6 +75,28 @@ class AmplitudeLayer(HyperparameterLayer):
         if shared is None or any(variable is shared for variable in variables):
             return variables
         return [*variables, shared]
+
+
+class LayerWithRate(AmplitudeLayer):
+    """Base class of layers whose call takes `rate` after the amplitude."""
+
+    def __call__(self, amplitude, *args, **kwargs):
+        # Keras makes a tensor of a NumPy scalar, whose value nothing can check later.
+        if args:
+            args = (_checked_rate(args[0]), *args[1:])
+        elif "rate" in kwargs:
+            kwargs = {**kwargs, "rate": _checked_rate(kwargs["rate"])}
+        return super().__call__(amplitude, *args, **kwargs)
+
+
+def _checked_rate(rate):
+    """Check a scalar that is no tensor, and return it as a Python number."""
+    if isinstance(rate, (str, numbers.Number, np.generic)) or (
+        isinstance(rate, np.ndarray) and rate.ndim == 0
+    ):
+        rate = np.asarray(rate).item()
+        check_number("rate", rate, minimum=0, of_what="of nats")
+    return rate
 
 
 def _dense(x):

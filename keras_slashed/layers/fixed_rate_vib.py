@@ -3,7 +3,7 @@
 import keras
 
 from keras_slashed.keras_faults.shared_layer import deserialized_layer
-from keras_slashed.layers.amplitude_layer import AmplitudeLayer
+from keras_slashed.layers.amplitude_layer import LayerWithRate
 from keras_slashed.layers.rate_normalization import RateNormalization
 from keras_slashed.layers.slashed_normal_sampling import SlashedNormalSampling
 from keras_slashed.ops.floats import cast_in_range
@@ -17,7 +17,7 @@ def _read_only(part, name):
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
-class FixedRateVIB(AmplitudeLayer):
+class FixedRateVIB(LayerWithRate):
     """A variational information bottleneck with a fixed rate.
 
     `RateNormalization` scales the amplitude to the rate, then `SlashedNormalSampling`
@@ -144,10 +144,6 @@ class FixedRateVIB(AmplitudeLayer):
         """The weight of the rate in the loss, a scalar variable. Assign a number to change it."""
         return self.sampling.kl_weight
 
-    @kl_weight.setter
-    def kl_weight(self, value):
-        self.sampling.kl_weight = value
-
     @property
     def inference(self):
         """What the layer returns at inference: "sample" or "mean", the posterior mean."""
@@ -166,9 +162,11 @@ class FixedRateVIB(AmplitudeLayer):
     free_bits = _read_only("sampling", "free_bits")
 
     def __setattr__(self, name, value):
-        # A property setter does not suffice: PyTorch bypasses it if the value is a layer.
+        # Property setters do not suffice: Keras tracks a variable and PyTorch stores a layer first.
         if name == "rate":
             self.rate_normalization.rate = value
+        elif name == "kl_weight":
+            self.sampling.kl_weight = value
         else:
             super().__setattr__(name, value)
 

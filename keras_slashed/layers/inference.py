@@ -30,7 +30,7 @@ def set_inference(model, inference):
     >>> model.layers[0].inference
     'sample'
     """
-    layers = list(model._flatten_layers())
+    layers = list(model._flatten_layers()) if isinstance(model, keras.layers.Layer) else []
     sampling = [layer for layer in layers if isinstance(layer, SlashedNormalSampling)]
     if not sampling:
         raise ValueError(

@@ -12,7 +12,7 @@ from keras_slashed.keras_faults.recurrent_call import recurrent_call
 from keras_slashed.keras_faults.shared_layer import count_owner
 from keras_slashed.keras_faults.shared_layer import deserialized_layer
 from keras_slashed.keras_faults.shared_layer import serialized_layer
-from keras_slashed.layers.amplitude_layer import AmplitudeLayer
+from keras_slashed.layers.amplitude_layer import LayerWithRate
 from keras_slashed.layers.recording import is_recording
 from keras_slashed.layers.recording import record
 from keras_slashed.ops.amplitude import rate_of
@@ -27,6 +27,7 @@ from keras_slashed.ops.mean_square import mean_of
 from keras_slashed.ops.mean_square import relative_rate
 from keras_slashed.ops.mean_square import total_square
 from keras_slashed.ops.mean_square import unmasked
+from keras_slashed.ops.mean_square import unmasked_rate
 from keras_slashed.ops.normalization import scale_to_rate
 from keras_slashed.ops.normalization import scaled
 from keras_slashed.rates.fixed_rate import FixedRate
@@ -43,7 +44,7 @@ _UNIT = 2.0**-64
 
 
 @keras.saving.register_keras_serializable(package="keras_slashed")
-class RateNormalization(AmplitudeLayer):
+class RateNormalization(LayerWithRate):
     """Scale amplitudes to a given rate, in the way `BatchNormalization` scales activations.
 
     `psi <- psi sqrt(rate / s)`, where the mean square `s` depends on `normalization`:
@@ -242,13 +243,14 @@ class RateNormalization(AmplitudeLayer):
         else:
             rate = to_float_tensor(rate)
             check_rate_shape(rate.shape, amplitude.shape)
+            rate = unmasked_rate(rate, mask)
         psi = unmasked(widen_amplitude(amplitude), mask)
         kind = self.normalization, self.part
         if self.normalization == "instance":
             scale = self._scale(psi, rate, amplitude_mean_square(psi, *kind), amplitude.dtype)
         elif training and self.trainable:
             with kept_losses(self):
-                weights = relative_rate(rate, psi.dtype, mask, self.synchronized)
+                weights = relative_rate(rate, psi.dtype, self.synchronized)
                 total, weight = total_square(psi, *kind, mask, weights)
                 flaws = _number_of_flaws(amplitude, self.part, mask, total.dtype)
                 if self.synchronized:
@@ -288,7 +290,7 @@ class RateNormalization(AmplitudeLayer):
     def _recorded_mean_square(self, amplitude, psi, mask, rate):
         """Return the mean square of a batch (NaN if an entry is not finite) and its weight."""
         kind = self.normalization, self.part, mask
-        mean_square = mean_of(*total_square(psi, *kind, relative_rate(rate, psi.dtype, mask)))
+        mean_square = mean_of(*total_square(psi, *kind, relative_rate(rate, psi.dtype)))
         flaws = _number_of_flaws(amplitude, self.part, mask, mean_square.dtype)
         of_each = is_of_each_instance(rate)
         _, weight = total_square(psi, *kind, finite_rate(rate) * _UNIT if of_each else rate)

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_slashed.backend import kept_losses
+from keras_slashed.hyperparameters import number_in
 from keras_slashed.hyperparameters import number_of
 from keras_slashed.keras_faults.every_loss import EveryLoss
 from keras_slashed.keras_faults.export_format import export_format
@@ -172,8 +173,15 @@ class SlashedNormalSampling(EveryLoss, AmplitudeLayer):
         """The weight of the rate in the loss, a scalar variable. Assign a number to change it."""
         return self._kl_weight
 
-    @kl_weight.setter
-    def kl_weight(self, value):
+    def __setattr__(self, name, value):
+        # Before a property setter refuses a variable, Keras would make it a weight of the layer.
+        if name == "kl_weight":
+            self._assign_kl_weight(value)
+        else:
+            super().__setattr__(name, value)
+
+    def _assign_kl_weight(self, value):
+        value = number_in(value)
         check_number("kl_weight", value, minimum=0)
         self._told_kl_weight = float(value)
         self._kl_weight.assign(self._told_kl_weight)

@@ -16,6 +16,7 @@ from keras_slashed.evaluation.masks import mask_of
 from keras_slashed.evaluation.masks import with_mask
 from keras_slashed.evaluation.moments import RunningMoments
 from keras_slashed.metrics.posterior import check_any_instance
+from keras_slashed.metrics.posterior import check_rows
 from keras_slashed.metrics.posterior import counts_of
 from keras_slashed.metrics.posterior import draws_of
 from keras_slashed.metrics.posterior import mask_of_encoded
@@ -150,9 +151,9 @@ def importance_weighted_nll(
         `return_values=True`). Weights are added in float64.
 
     Raises:
-        ValueError: If a number is not a positive integer, the log-likelihood is not one number
-            for each row, or the data are empty, entirely masked, of different lengths, or of an
-            unsupported type.
+        ValueError: If a number is not a positive integer, the encoder does not return one row
+            for each row of x, the log-likelihood is not one number for each row, or the data are
+            empty, entirely masked, of different lengths, or of an unsupported type.
 
     Example:
 
@@ -181,6 +182,7 @@ def importance_weighted_nll(
     moments, values, seen = RunningMoments(), [], 0
     for batch, length in padded_batches(x, batch_size, verbose):
         zeros, counts = layout.predict_on_batch(batch)
+        check_rows(np.shape(counts), batch)
         counts = counts[:length]
         noise = InstanceNoise(seed, range(seen, seen + length), zeros.shape)
         seen += length

@@ -119,14 +119,19 @@ def encoded_batches(function, encoder, x, batch_size, verbose):
     compiled = Compiled(values_and_counts, [encoder])
     for batch, length in padded_batches(x, batch_size, verbose):
         values, counts = compiled.predict_on_batch(batch)
-        rows = len(tree.flatten(batch)[0])
-        if len(values) != rows:
-            raise ValueError(
-                "The encoder must return an amplitude of shape (batch, ..., 2K), or a distribution "
-                f"of such a batch, with one row for each of the {rows} input rows. "
-                f"Received: {len(values)} rows"
-            )
+        check_rows(np.shape(counts), batch)
         yield np.asarray(values)[:length], np.asarray(counts)[:length]
+
+
+def check_rows(shape, batch):
+    """Raise a ValueError unless a shape without the axis of dimensions has the rows of a batch."""
+    rows = len(tree.flatten(batch)[0])
+    if shape[:1] != (rows,):
+        raise ValueError(
+            "The encoder must return an amplitude of shape (batch, ..., 2K), or a distribution of "
+            f"such a batch, with one row for each of the {rows} rows of a batch. "
+            f"Received: {f'{shape[0]} rows' if shape else 'no axis of rows'}"
+        )
 
 
 def counts_of(values, mask):

@@ -27,7 +27,7 @@ def weights_of(sample_weight, values, mask=None):
 
 def without_unweighted(values, weights):
     """Return values with 0 where the weight is 0, since a NaN times 0 would still be NaN."""
-    return ops.where(weights > 0.0, values, ops.zeros_like(values))
+    return ops.where(weights != 0.0, values, ops.zeros_like(values))
 
 
 def _aligned(name, weights, expected):

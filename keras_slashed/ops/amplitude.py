@@ -15,6 +15,7 @@ from keras_slashed.ops.floats import widen_amplitude
 from keras_slashed.ops.stdplus_operations import LogStdplus
 from keras_slashed.ops.stdplus_operations import Stdplus
 from keras_slashed.ops.stdplus_operations import StdplusInverse
+from keras_slashed.validation import broadcast
 from keras_slashed.validation import check_prior_shape
 from keras_slashed.validation import may_be_equal
 
@@ -117,7 +118,8 @@ def normal_to_amplitude(mean, stddev, prior_mean=None, prior_stddev=None):
     check_one_tensor("stddev", stddev)
     mean, stddev = to_float_tensor(mean), to_float_tensor(stddev)
     _check_same_latents(mean.shape, stddev.shape)
-    amplitude_shape = (*mean.shape[:-1], 2 * mean.shape[-1])
+    *leading, size = broadcast(tuple(mean.shape), tuple(stddev.shape))
+    amplitude_shape = (*leading, 2 * size)
     prior_mean = _prior("prior_mean", prior_mean, amplitude_shape)
     prior_stddev = _prior("prior_stddev", prior_stddev, amplitude_shape)
     mean, stddev, prior_mean, prior_stddev = alike(mean, stddev, prior_mean, prior_stddev)

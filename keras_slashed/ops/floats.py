@@ -1,5 +1,7 @@
 """Conversion of inputs to float tensors that are wide enough and in range."""
 
+import reprlib
+
 import keras
 import numpy as np
 from keras import ops
@@ -20,22 +22,34 @@ _EPSILON = {
     "bfloat16": 2.0**-7,
 }
 
+_EXPECTED = "Expected a tensor, an array or nested lists of real numbers. Received: {}"
+
 
 def to_float_tensor(x):
     """Return x as a tensor of a float dtype (integers become `floatx`).
 
     Raises:
-        ValueError: If x is complex.
+        ValueError: If x is complex, or does not consist of numbers.
     """
     check_real(x)
     if isinstance(x, keras.Variable):
         # In eager mode, custom gradients of TensorFlow do not accept Keras variables.
         x = x.value
-    if not isinstance(x, keras.KerasTensor):
-        x = ops.convert_to_tensor(x)
+    if not ops.is_tensor(x):
+        x = _converted(x)
     if not keras.backend.is_float_dtype(x.dtype):
         x = ops.cast(x, keras.config.floatx())
     return x
+
+
+def _converted(x):
+    try:
+        tensor = ops.convert_to_tensor(x)
+    except (TypeError, ValueError, RuntimeError) as error:  # depends on the backend
+        raise ValueError(_EXPECTED.format(reprlib.repr(x))) from error
+    if "string" in str(tensor.dtype):  # TensorFlow has tensors of strings
+        raise ValueError(_EXPECTED.format(reprlib.repr(x)))
+    return tensor
 
 
 def to_amplitude(x):

@@ -20,12 +20,13 @@ def amplitude_mean_square(psi, normalization, part="both", mask=None, rate=None)
 
     The mean is over the instances of a wide amplitude of shape `(..., 2K)`, which is zero where
     masked. The result is a scalar for "batch" and has shape `(K,)` for "feature". It is 0 if all
-    instances are masked. If there is a rate for each instance, the rates weight the mean. For
+    instances are masked. If there is a rate for each instance, which is also 0 where masked, the
+    rates weight the mean. For
     "instance" the result is the square of each instance, of shape `(..., 1)`.
     """
     if normalization == "instance":
         return ops.sum(_squares(psi, part), axis=-1, keepdims=True)
-    weights = relative_rate(rate, psi.dtype, mask)
+    weights = relative_rate(rate, psi.dtype)
     return mean_of(*total_square(psi, normalization, part, mask, weights))
 
 
@@ -69,7 +70,7 @@ def mean_of(total, weight):
     return total / ops.where(weight > 0.0, weight, 1.0)
 
 
-def relative_rate(rate, dtype, mask=None, synchronized=False):
+def relative_rate(rate, dtype, synchronized=False):
     """Return the rates of instances relative to about their largest, and any other rate unchanged.
 
     Both weightings give the same mean square and the same gradients. Without this scaling, the
@@ -79,8 +80,6 @@ def relative_rate(rate, dtype, mask=None, synchronized=False):
     Args:
         rate: Number, float tensor or None.
         dtype: String. Dtype of the amplitude. The weights are at least as precise.
-        mask: Boolean tensor of the shape of the rates, or None. Where it is False, the rate
-            does not count, and the result is 0.
         synchronized: Boolean. Whether all replicas use the same unit, which takes one
             collective of one number.
     """
@@ -89,8 +88,6 @@ def relative_rate(rate, dtype, mask=None, synchronized=False):
     weights = ops.abs(finite_rate(rate))
     if keras.backend.standardize_dtype(dtype) == "float64":
         weights = ops.cast(weights, "float64")  # before the division, which would round
-    if mask is not None:
-        weights = ops.where(ops.cast(mask, "bool"), weights, 0.0)
     # `initial` is the maximum of a batch without rows.
     unit = ops.cast(ops.max(ops.stop_gradient(weights), initial=0.0), weights.dtype)
     if synchronized:
@@ -106,6 +103,13 @@ def unmasked(amplitude, mask):
     if mask is None:
         return amplitude
     return ops.where(ops.expand_dims(ops.cast(mask, "bool"), -1), amplitude, 0.0)
+
+
+def unmasked_rate(rate, mask):
+    """Return rates of instances with 0 where the mask is False, and any other rate unchanged."""
+    if mask is None or not is_of_each_instance(rate):
+        return rate
+    return ops.where(ops.cast(mask, "bool"), rate, ops.zeros_like(rate))
 
 
 def is_of_each_instance(rate):

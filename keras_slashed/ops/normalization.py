@@ -15,6 +15,7 @@ from keras_slashed.ops.floats import widen_amplitude
 from keras_slashed.ops.mean_square import amplitude_mean_square
 from keras_slashed.ops.mean_square import is_of_each_instance
 from keras_slashed.ops.mean_square import unmasked
+from keras_slashed.ops.mean_square import unmasked_rate
 from keras_slashed.validation import NORMALIZATIONS
 from keras_slashed.validation import PARTS
 from keras_slashed.validation import check_choice
@@ -80,7 +81,8 @@ def normalize_rate(
     amplitude = to_amplitude(amplitude)
     if mask is not None:
         if not isinstance(mask, keras.KerasTensor):
-            mask = ops.convert_to_tensor(mask, "bool")
+            mask = ops.convert_to_tensor(mask)
+        mask = ops.cast(mask, "bool")
         check_mask_shape(mask.shape, amplitude.shape)
     if mean_square is not None:
         mean_square = _given_mean_square(mean_square, normalization, amplitude.shape[-1] // 2)
@@ -90,6 +92,7 @@ def normalize_rate(
     else:
         rate = to_float_tensor(rate)
         check_rate_shape(rate.shape, amplitude.shape)
+        rate = unmasked_rate(rate, mask)
         amplitude, mean_square, rate = alike(amplitude, mean_square, rate)
     psi = unmasked(widen_amplitude(amplitude), mask)
     if mean_square is None:
@@ -147,7 +150,7 @@ def _root(rate, parts, dtype):
     # Cast first, since a quotient in float32 is not exact enough for float64 amplitudes.
     rate = ops.cast(finite_rate(rate), dtype) / parts
     is_small = ops.logical_not(rate >= _SMALLEST_SLOPED_RATE)
-    small = ops.sqrt(ops.where(rate > 0.0, ops.stop_gradient(rate), 0.0))
+    small = ops.sqrt(ops.where(rate < 0.0, 0.0, ops.stop_gradient(rate)))
     root = ops.where(is_small, small, ops.sqrt(ops.where(is_small, 1.0, rate)))
     return ops.expand_dims(root, -1) if is_of_each_instance(rate) else root
 

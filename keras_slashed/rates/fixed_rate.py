@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_slashed.hyperparameters import HyperparameterLayer
+from keras_slashed.hyperparameters import number_in
 from keras_slashed.hyperparameters import number_of
 from keras_slashed.validation import check_rate
 
@@ -62,11 +63,12 @@ class FixedRate(HyperparameterLayer):
         """Change the rate, in compiled functions too.
 
         Args:
-            rate: Float. Positive number of nats.
+            rate: Float, or scalar tensor or variable. Positive number of nats.
 
         Raises:
             ValueError: If `rate` is not a positive, finite number.
         """
+        rate = number_in(rate)
         check_rate("rate", rate)
         self._told = float(rate)
         self.value.assign(self._told)

@@ -167,3 +167,8 @@ def test_complex_tensors_can_be_converted():
     np.testing.assert_allclose(to_numpy(ops.rate(amplitude)), np.sum(X**2, axis=1), rtol=1e-5)
     with dtype_enabled("float64"):
         np.testing.assert_allclose(to_numpy(ops.rate(X)), np.sum(X**2, axis=1), rtol=1e-12)
+
+
+def test_integers_become_the_default_dtype():
+    with floatx("float64"):
+        assert keras.backend.standardize_dtype(ops.stdplus([1, 2]).dtype) == "float64"

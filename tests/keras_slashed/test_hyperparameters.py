@@ -96,6 +96,23 @@ def test_a_variable_is_assigned():
     assert_set(model, 0.3, 0.1)
 
 
+@pytest.mark.parametrize("make_layer", [lambda: FixedRateVIB(2.0), SlashedNormalSampling])
+def test_a_weight_of_another_layer_is_assigned(make_layer, tmp_path):
+    """Its variable does not become a weight of the layer, nor does one that is refused."""
+    layer = make_layer()
+    layer.kl_weight = SlashedNormalSampling(0.3).kl_weight
+    assert layer.get_config()["kl_weight"] == 0.3
+    layer.kl_weight *= 0.5
+    assert layer.get_config()["kl_weight"] == pytest.approx(0.15, rel=1e-7)
+    with pytest.raises(ValueError, match="`kl_weight` must be a finite number, 0 or more"):
+        layer.kl_weight = keras.Variable([0.1, 0.2])
+    assert layer.weights == []
+    model = keras.Sequential([keras.Input((6,)), layer])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras").layers[0]
+    assert loaded.get_config() == layer.get_config()
+
+
 def test_fixed_rate_is_assigned():
     rate = FixedRate(2.0)
     model = model_with(rate)
@@ -256,6 +273,12 @@ def test_set_inference(make):
     model.evaluate(X, verbose=0)
 
 
+@pytest.mark.parametrize("model", ["mean", None, [FixedRateVIB(2.0)], keras.layers.Dense(1)])
+def test_set_inference_without_such_a_layer(model):
+    with pytest.raises(ValueError, match="`model` must contain a SlashedNormalSampling or Fixed"):
+        set_inference(model, "mean")
+
+
 @pytest.mark.parametrize(
     "hook", ["on_train_begin", "on_epoch_begin", "on_epoch_end", "on_test_begin"]
 )
@@ -311,3 +334,18 @@ def test_factor_is_in_no_file(tmp_path):
     loaded = keras.saving.load_model(path).get_layer("latent")
     loaded(X, training=True)
     np.testing.assert_allclose(total_loss(loaded), 4.0 * annealed, rtol=1e-6)
+
+
+def test_every_digit_of_an_assigned_weight():
+    layer = SlashedNormalSampling()
+    layer.kl_weight = np.log(4)
+    assert layer.get_config()["kl_weight"] == np.log(4)
+
+
+def test_a_file_with_more_variables_is_refused():
+    rate = FixedRate(2.0)
+    store = {}
+    rate.save_own_variables(store)
+    rate.load_own_variables(store)
+    with pytest.raises(ValueError, match="expected 1 variables, but received 2 variables"):
+        rate.load_own_variables({**store, str(len(store)): np.float32(1.0)})

@@ -221,7 +221,10 @@ def _log_mixtures(z, mean, log_stddev, weights, groups):
         for start in range(0, len(group), _CHUNK):
             rows = group[start : start + _CHUNK]
             for k in range(z.shape[1]):
-                scaled = (z[rows, k][:, None] - mean[group, k]) * np.exp(-log_stddev[group, k])
+                # Finite, since 0 times the infinite reciprocal of a tiny deviation would be NaN.
+                reciprocal = np.exp(np.minimum(-log_stddev[group, k], 700.0))
+                scaled = (z[rows, k][:, None] - mean[group, k]) * reciprocal
+                scaled = np.clip(scaled, -(2.0**60), 2.0**60)
                 log_densities = -0.5 * scaled**2 - log_stddev[group, k]
                 highest = log_densities.max(axis=1, keepdims=True)
                 sums = np.exp(log_densities - highest) @ weights[group]

@@ -288,3 +288,39 @@ def test_a_model_that_draws_repeats_its_draws():
     np.testing.assert_array_equal(first.nats, second.nats)
     after = keras.ops.convert_to_numpy(latent.sampling.seed_generator.state)
     np.testing.assert_array_equal(after, state)
+
+
+def test_a_loss_of_the_noise_that_is_not_finite():
+    def loss(y, z):
+        total = ops.sum(z, axis=-1)
+        return ops.where(total < 0.5, np.inf, 0.0) - total
+
+    x = np.zeros((2, 3), "float32")
+    options = {"noise": 0.1, "beta": 0.01, "steps": 1, "damping": 1.0, "seed": 0}
+    with pytest.raises(ValueError, match="The loss of the noise must be finite"):
+        amplitude_attribution(lambda z: z, x, np.zeros(2), loss=loss, **options)
+
+
+def test_a_method_of_a_model_that_draws():
+    """All steps use the same draws, and the state of the noise is restored, as for the model."""
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.latent = FixedRateVIB(2.0, "instance", inference="sample", seed=1)
+            self.head = keras.layers.Dense(3)
+
+        def call(self, x, training=None):
+            return self.head(self.latent(x, training=training))
+
+        def scores(self, x):
+            return self(x)
+
+    net = Net()
+    net(X)
+    own, *others = (
+        amplitude_attribution(model, X, Y, seed=0, steps=5, from_logits=True)
+        for model in (net, net.scores, net.scores)
+    )
+    for other in others:
+        np.testing.assert_array_equal(own.nats, other.nats)

@@ -286,3 +286,62 @@ def test_errors_name_the_reference(reference, message):
         amplitude_attribution(
             model, np.zeros((2, 3), "float32"), prior_mean="mean", reference=reference
         )
+
+
+def test_own_classes_of_a_unit():
+    logit = unit()
+    for model, threshold in ((logit, 0.0), (unit("sigmoid"), 0.5)):
+        y = to_numpy(model(A))[:, 0] > threshold
+        assert 0 < y.sum() < 5
+        own = amplitude_attribution(model, A, **OPTIONS)
+        told = amplitude_attribution(model, A, y.astype("int32"), **OPTIONS)
+        np.testing.assert_array_equal(own.nats, told.nats)
+    model = unit()
+    model.set_weights([np.zeros((4, 1)), np.array([0.2])])  # the class 1 of each row
+    own = amplitude_attribution(model, A, **OPTIONS)
+    np.testing.assert_allclose(own.noise_loss, np.log1p(np.exp(-0.2)), rtol=1e-5)
+
+
+def test_the_mean_of_the_reference():
+    model = keras.Sequential([keras.Input((2, 3)), layers.Flatten(), layers.Dense(3)])
+    reference = 2.0 * B + 1.0
+    named = amplitude_attribution(
+        model, B, Y, prior_mean="mean", noise=0.5, reference=reference, **OPTIONS
+    )
+    means = reference.mean(axis=(0, 1))
+    given = amplitude_attribution(model, B, Y, prior_mean=means, noise=0.5, **OPTIONS)
+    np.testing.assert_allclose(named.amplitude, given.amplitude, rtol=1e-4, atol=2e-6)
+
+
+def test_an_input_without_a_prior_mean():
+    """None in a list is the value itself, without bounds: what it is without prior means."""
+    weights = np.random.default_rng(3).normal(size=(4, 3)).astype("float32")
+
+    def model(x):
+        one, two = x
+        return ops.matmul(ops.tanh(one), weights) + ops.matmul(ops.tanh(two), weights)
+
+    x, options = [A, 0.5 * A], {**OPTIONS, "beta": 0.01}
+    found = amplitude_attribution(model, x, Y, prior_mean=[None, None], **options)
+    plain = amplitude_attribution(model, x, Y, **options)
+    np.testing.assert_allclose(found.amplitude[0], plain.amplitude[0], rtol=1e-5)
+    # At its value as the prior mean, the second one has no real part; the first one has.
+    mixed = amplitude_attribution(model, x, Y, prior_mean=[None, x[1]], **options)
+    real = [np.split(part, 2, axis=-1)[0] for part in mixed.amplitude]
+    assert np.all(real[1] == 0.0)
+    for sign in (-1.0, 1.0):
+        assert np.any(sign * real[0] > 1e-3)
+
+
+def test_the_std_and_the_mean_of_each_input():
+    weights = np.random.default_rng(3).normal(size=(4, 3)).astype("float32")
+
+    def model(x):
+        return ops.matmul(ops.tanh(x[0]), weights) + ops.matmul(ops.tanh(x[1]), weights)
+
+    x = [A, 3.0 * A + 1.0]
+    named = amplitude_attribution(model, x, Y, noise="std", prior_mean="mean", **OPTIONS)
+    noise, mean = ([f(part, axis=0) for part in x] for f in (np.std, np.mean))
+    given = amplitude_attribution(model, x, Y, noise=noise, prior_mean=mean, **OPTIONS)
+    for one, other in zip(named.amplitude, given.amplitude):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-6)

@@ -13,6 +13,7 @@ from tests.support import to_numpy
 rng = np.random.default_rng(0)
 IMAGES = rng.normal(size=(5, 6, 6, 2)).astype("float32")
 IDS = np.array([[3, 1, 4, 1], [5, 9, 2, 0], [6, 5, 0, 0], [5, 8, 9, 7], [3, 2, 3, 0]])
+ROWS = np.random.default_rng(1).normal(size=(5, 4)).astype("float32")
 Y = np.array([0, 1, 2, 0, 1])
 OPTIONS = {
     "steps": 2,
@@ -293,3 +294,75 @@ def test_what_a_layer_must_return(residual_model, token_model):
         amplitude_attribution(model, -np.ones((5, 4), "float32"), Y, layer=name, **OPTIONS)
     with pytest.raises(ValueError, match="loss of the perturbed inputs must be finite"):
         amplitude_attribution(lambda z: ops.log(0 * z - 1), np.ones((5, 3), "float32"), Y)
+
+
+def test_an_input_goes_around_itself():
+    inputs = keras.Input((4,), name="pixels")
+    hidden = layers.Dense(4, name="hidden")(inputs)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Concatenate()([hidden, inputs])))
+    with pytest.raises(ValueError, match="go around the layer: 'pixels'"):
+        amplitude_attribution(model, ROWS, Y, layer="hidden", **OPTIONS)
+
+
+def test_another_float_input_goes_around():
+    one, two = keras.Input((4,), name="one"), keras.Input((4,), name="two")
+    merged = layers.Add()([layers.Dense(3, name="hidden")(one), layers.Dense(3, name="other")(two)])
+    model = keras.Model([one, two], merged)
+    with pytest.raises(ValueError, match="go around the layer: 'other'"):
+        amplitude_attribution(model, [ROWS, ROWS], Y, layer="hidden", **OPTIONS)
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'encoder':UserWarning")
+@pytest.mark.parametrize("functional", [True, False])
+def test_a_mask_enters_a_nested_model(functional):
+    """Of a layer in it, the head and the tail see the mask as the model itself does."""
+    keras.utils.set_random_seed(2)
+    parts = [layers.Dense(6, name="hidden"), layers.GlobalAveragePooling1D()]
+    if functional:
+        x = keras.Input((4, 6))
+        encoder = keras.Model(x, parts[1](parts[0](x)), name="encoder")
+    else:
+        encoder = keras.Sequential([keras.Input((4, 6)), *parts], name="encoder")
+    inputs = keras.Input((4,), dtype="int32")
+    embedding = layers.Embedding(10, 6, mask_zero=True, dtype="mixed_float16")
+    model = keras.Model(inputs, layers.Dense(3)(encoder(embedding(inputs))))
+    cut = ModelCut(model, "encoder/hidden")
+    head = cut.head(ops.convert_to_tensor(IDS))
+    np.testing.assert_allclose(
+        to_numpy(cut.tail(head["output"], head)), to_numpy(model(IDS)), rtol=1e-5, atol=1e-6
+    )
+    found = amplitude_attribution(model, IDS, Y, layer="encoder/hidden", **OPTIONS)
+    assert np.all((found.tokens > 0) == (IDS > 0))  # a masked position says nothing
+
+
+def test_the_shortest_path_names_a_layer():
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="same")], name="inner")
+    inputs = keras.Input((4,))
+    outer = layers.Dense(3, name="same")
+    model = keras.Model(inputs, outer(inner(inputs)))
+    assert ModelCut(model, "same").layer is outer
+    assert ModelCut(model, "inner/same").layer is inner.layers[-1]
+
+
+def test_a_functional_model_with_a_call_of_its_own():
+    class Own(keras.Model):
+        def call(self, inputs, training=None, mask=None):
+            return 2.0 * super().call(inputs, training=training, mask=mask)
+
+    inputs = keras.Input((4,))
+    model = Own(inputs, layers.Dense(3)(layers.Dense(4, name="hidden")(inputs)))
+    with pytest.raises(ValueError, match="requires a functional or Sequential model"):
+        amplitude_attribution(model, ROWS, Y, layer="hidden", **OPTIONS)
+
+
+def test_an_unused_output_of_a_nested_model():
+    x = keras.Input((4,))
+    hidden = layers.Dense(4, activation="tanh", name="hidden")(x)
+    outputs = [layers.Dense(3, name="scores")(hidden), layers.Concatenate()([hidden, x])]
+    nested, inputs = keras.Model(x, outputs, name="nested"), keras.Input((4,))
+    model = keras.Model(inputs, nested(inputs)[0])
+    found = amplitude_attribution(model, ROWS, Y, layer="nested/hidden", **OPTIONS)
+    tail = nested.get_layer("scores")
+    values = to_numpy(nested.get_layer("hidden")(ROWS))
+    expected = amplitude_attribution(tail, values, Y, **OPTIONS)
+    np.testing.assert_allclose(found.nats, expected.nats, rtol=1e-4, atol=2e-6)

@@ -124,3 +124,10 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match="Plotting requires matplotlib: pip install matplotlib"):
         make_figure()
+
+
+def test_the_largest_pixel_of_each_image():
+    images = np.linspace(0, 1, 128, dtype="float32").reshape(2, 8, 8)
+    figure = plot_attribution(images, np.stack([np.full((8, 8), 1.0), np.full((8, 8), 3.0)]))
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["64 nats\nmax 1", "192 nats\nmax 3"]

@@ -402,6 +402,23 @@ def test_data_of_no_rows():
 
 
 @pytest.mark.parametrize(
+    ("x", "batch_size", "message"),
+    [
+        (None, 32, "`x` must be an array.*NoneType"),
+        (np.array(2.0), 32, "`x` must be an array.*ndarray"),
+        (3.0, 32, "`x` must be an array.*float"),
+        ("data", 32, "`x` must be an array.*str"),
+        (X, 2.5, "`batch_size` must be a positive integer.*2.5"),
+        (X, 0, "`batch_size` must be a positive integer.*0"),
+        (X, -1, "`batch_size` must be a positive integer.*-1"),
+    ],
+)
+def test_wrong_arguments(x, batch_size, message):
+    with pytest.raises(ValueError, match=message):
+        calibrate(RateNormalization(RATE), x, batch_size)
+
+
+@pytest.mark.parametrize(
     "model", [lambda x: x, None, keras.layers.Dense(1), keras.layers.Dropout(0.5)]
 )
 def test_a_model_without_such_layers(model):
@@ -453,3 +470,25 @@ def test_stateful_recurrent_layers_keep_their_state():
     recurrent.states[0].assign(before)
     calibrate(model, x, batch_size=10)
     np.testing.assert_array_equal(to_numpy(recurrent.states[0]), before)
+
+
+def test_an_error_in_the_second_pass():
+    """The first pass has set the first layer, which no layer before it disturbs."""
+    first, second = RateNormalization(2.0), RateNormalization(2.0, name="second")
+    broken = keras.layers.Dense(6, bias_initializer=keras.initializers.Constant(np.nan))
+    model = keras.Sequential([keras.Input((6,)), first, broken, second])
+    before = values(model)
+    with pytest.raises(ValueError, match="must be finite"):
+        calibrate(model, np.ones((8, 6), "float32"))
+    assert_same(before, values(model))
+
+
+def test_a_small_change_reaches_the_layers_behind():
+    model, normalizations = hierarchy("mean")
+    calibrate(model, X, batch_size=16)
+    for layer in normalizations:
+        layer.moving_mean_square.assign(1.003 * to_numpy(layer.moving_mean_square))
+    calibrate(model, X, batch_size=16)
+    for layer in normalizations:
+        found = mean_square(predicted(model, layer.input), layer.normalization)
+        assert_calibrated(layer, found, rtol=1e-5)

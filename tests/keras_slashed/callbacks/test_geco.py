@@ -174,7 +174,13 @@ def test_step_that_is_no_number_is_passed_over():
     callback.set_model(model)
     callback.on_epoch_begin(0)
     callback.on_train_batch_end(0, {"mse": float("nan")})
-    assert float(keras.ops.convert_to_numpy(model.get_layer("latent_0").kl_weight)) == 1.0
+    assert model.get_layer("latent_0").geco_factor == 1.0
+
+
+def test_an_error_far_below_its_target():
+    """The exponential of the difference would overflow."""
+    history = fit(constant_model(1.0), GECO("mse", 1e4, step_size=1.0))
+    np.testing.assert_allclose(history["latent_0_kl_weight"], 1e6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("beta", [1e-4, 30.0])
@@ -222,6 +228,7 @@ def test_no_layer_to_weigh():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"monitor": 3.0}, "`monitor` must be the name of a metric.*monitor=3.0"),
         ({"target": float("nan")}, "`target` must be a finite number.*target=nan"),
         ({"by": "batch"}, "`by` must be one of 'step', 'epoch'.*by='batch'"),
         ({"step_size": 0.0}, "`step_size` must be a positive, finite number.*step_size=0.0"),
@@ -232,3 +239,14 @@ def test_no_layer_to_weigh():
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         GECO(**{"monitor": "mse", "target": 0.3, **arguments})
+
+
+def test_file_of_before_geco(tmp_path):
+    """A file of a model without a factor of GECO brings back a factor of 1."""
+    model = constant_model(1.0)
+    path = str(tmp_path / "before.weights.h5")
+    model.save_weights(path)
+    fit(model, GECO("mse", 0.3, step_size=0.2), epochs=1)
+    assert model.get_layer("latent_0").geco_factor != 1.0
+    model.load_weights(path)
+    assert model.get_layer("latent_0").geco_factor == 1.0

@@ -227,3 +227,26 @@ def test_an_optimizer_that_is_not_used_does_not_count():
     model.compile("sgd")
     with pytest.warns(UserWarning, match="KLWarmup counts the updates of `model.optimizer`"):
         model.fit(X, batch_size=8, verbose=0, callbacks=[KLWarmup(steps=4)])
+
+
+def test_the_same_callback_in_another_fit():
+    callback, model = KLWarmup(epochs=2), model_of(dense(), sampling())
+    for _ in range(2):
+        np.testing.assert_allclose(losses(model, callback, epochs=1), [0.0])
+
+
+def test_finished_callback_in_another_fit():
+    callback = KLWarmup(steps=BATCHES)
+    expected = RATE * mean_factors(lambda step: min(step / BATCHES, 1.0), 2)
+    for _ in range(2):
+        computed = losses(model_of(dense(), sampling()), callback, epochs=2)
+        np.testing.assert_allclose(computed, expected, rtol=1e-5)
+
+
+def test_an_epoch_without_an_update_of_an_accumulating_optimizer():
+    """No warning: the update comes in the next epoch."""
+    model = model_of(dense(), sampling())
+    optimizer = keras.optimizers.SGD(0.0, gradient_accumulation_steps=2 * BATCHES)
+    model.compile(optimizer, jit_compile=BACKEND == "jax")
+    computed = losses(model, KLWarmup(steps=2), epochs=4)
+    np.testing.assert_allclose(computed, RATE * np.array([0.0, 0.0, 0.5, 0.5]), rtol=1e-5)

@@ -341,3 +341,18 @@ def test_frozen_layer_is_reported():
     history = fit(sequential(layer, run_eagerly=True))
     # The moving mean square, 3.2 nats, scales X, and two batches have the mean rate of X.
     assert_rates(history, latent_rate=2.0)
+
+
+def test_a_layer_of_two_submodels_is_reported_once():
+    latent, inputs = SlashedNormalSampling(inference="mean", name="latent"), keras.Input((4,))
+    parts = []
+    for name in ("one", "two"):
+        x = keras.Input((4,))
+        parts.append(keras.Model(x, latent(x), name=name))
+    outputs = keras.layers.Dense(1)(parts[0](inputs) + parts[1](2.0 * inputs))
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", "mse", run_eagerly=True)
+    x = np.ones((8, 4), "float32")
+    history = model.fit(x, x[:, :1], verbose=0, callbacks=[RateMonitor()]).history
+    rates = {name: value for name, value in history.items() if name.endswith("rate")}
+    assert rates == {"latent_rate": [10.0]}  # of 4 and of 16 nats

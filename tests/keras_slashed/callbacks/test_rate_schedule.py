@@ -172,6 +172,7 @@ def test_model_without_an_input(callback):
         (lambda: RateWarmup(1.0, steps=3, epochs=2), "steps=3, epochs=2"),
         (lambda: RateWarmup(1.0, epochs=0.5), "`epochs` must be a positive integer.*epochs=0.5"),
         (lambda: RateSchedule(lambda t: 1.0, by="batch"), "`by`.*by='batch'"),
+        (lambda: RateSchedule(3.0), "`schedule` must be callable.*schedule=3.0"),
     ],
 )
 def test_wrong_arguments(make, message):

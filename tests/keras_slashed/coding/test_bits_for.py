@@ -21,7 +21,7 @@ def test_rates():
     assert found.tolist() == [[bits_for(1.0), bits_for(2.0)], [bits_for(3.0), bits_for(14.0)]]
 
 
-@pytest.mark.parametrize("rate", [-1.0, np.nan, [1.0, np.inf], "much"])
+@pytest.mark.parametrize("rate", [-1.0, np.nan, [1.0, np.inf], "much", "8", True, None, 1j])
 def test_an_impossible_rate(rate):
     with pytest.raises(ValueError, match="rate"):
         bits_for(rate)

@@ -14,6 +14,7 @@ from keras_slashed.ops import amplitude_to_normal
 from keras_slashed.ops import normalize_rate
 from tests.support import FLOAT_DTYPES
 from tests.support import dtype_enabled
+from tests.support import floatx
 from tests.support import random_amplitude
 from tests.support import to_numpy
 
@@ -317,6 +318,11 @@ def test_what_cannot_be_decoded(indices, latent_dim, words):
         BlockCode(4).decode(indices, latent_dim)
 
 
+def test_text_instead_of_bytes():
+    with pytest.raises(ValueError, match=r"`data` must be bytes.*str"):
+        BlockCode(4).from_bytes("a", 2)
+
+
 def test_an_index_in_the_second_half_of_32_bits(monkeypatch):
     """Only the chunk that begins there is visited, since all of them would take minutes."""
 
@@ -328,3 +334,23 @@ def test_an_index_in_the_second_half_of_32_bits(monkeypatch):
     code = BlockCode(bits=32, chunk_size=1024)
     index = code.encode(np.zeros((1, 4), "float32"), seed=0)
     assert 2**31 <= index[0] < 2**31 + 1024
+
+
+def test_more_blocks_than_are_decoded_at_once():
+    code, indices = BlockCode(4), np.arange(2**17 + 20, dtype="uint32") % 16
+    tail = code.decode(indices[2**17 :], 1, first_block=2**17)
+    np.testing.assert_array_equal(to_numpy(code.decode(indices, 1))[2**17 :], to_numpy(tail))
+
+
+def test_a_posterior_without_width_is_its_nearest_candidate():
+    code, amplitude = BlockCode(6), np.float32([[0.5, -1e6]])
+    with pytest.warns(UserWarning, match="rate"):
+        (index,) = code.encode(amplitude, seed=0)
+    candidates = np.ravel([to_numpy(code.decode([i], 1)) for i in range(2**6)])
+    assert index == np.argmin(np.abs(candidates - to_numpy(amplitude_to_normal(amplitude)[0])))
+    assert index > 0
+
+
+def test_decoded_draws_have_the_default_dtype():
+    with floatx("float64"):
+        assert keras.backend.standardize_dtype(BlockCode(4).decode([3], 2).dtype) == "float64"

@@ -5,6 +5,8 @@ import pytest
 import scipy.stats
 
 from keras_slashed.coding.candidates import Candidates
+from keras_slashed.coding.candidates import _normals
+from keras_slashed.coding.candidates import _uniforms
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 3, 4, 5, 8, 9])
@@ -39,3 +41,9 @@ def test_the_tail():
     count = np.sum(np.abs(z) > 4.5)
     expected = 2 * scipy.stats.norm.sf(4.5) * z.size
     assert abs(count - expected) < 4 * np.sqrt(expected)
+
+
+def test_every_word_is_a_pair_of_finite_normals():
+    """Also the word 0, which none of 2^40 others is likely to be."""
+    u, v = _uniforms(np.uint64([0, 2**24 - 1, 2**63, 2**64 - 1]))
+    assert np.abs(_normals(u, v)).max() < 7.6

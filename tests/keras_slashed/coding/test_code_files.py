@@ -114,3 +114,9 @@ def test_a_failed_write_leaves_the_old_file(path, monkeypatch):
         save_codes(path, BlockCode(11), indices + 0)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_what_is_no_code(path):
+    with pytest.raises(ValueError, match=r"`code` must be a BlockCode.*None"):
+        save_codes(path, None, [1])
+    assert not path.exists()

@@ -219,3 +219,13 @@ def test_a_masked_amplitude_of_an_encoder_is_refused():
         diagnose(masked, loss, x, **SIZES)
     plain = sequences(SlashedNormalSampling(name="latent"), masking=False)[1]
     assert diagnose(plain, loss, x, **SIZES).num_instances == 16
+
+
+def test_a_loss_with_a_value_for_each_position():
+    flat = build("mse", units=6)
+    model = keras.Model(flat.input, layers.Reshape((3, 2))(flat.output))
+    model.compile("sgd", "mse")
+    y = np.zeros((40, 6), "float32")
+    expected = diagnose(flat, x=X, y=y, layer="latent", **SIZES)
+    found = diagnose(model, x=X, y=y.reshape(-1, 3, 2), layer="latent", **SIZES)
+    same(found, expected)

@@ -184,6 +184,7 @@ def nan_at_the_last(x):
     ("arguments", "message"),
     [
         ({"beta": 0.0}, "`beta` must be a positive.*beta=0.0"),
+        ({"beta": 1e-300}, "`beta` must be a positive.*beta=1e-300"),
         ({"num_samples": 2}, "`num_samples` must be an even integer of at least 4.*2"),
         ({"num_samples": 5}, "`num_samples` must be an even integer of at least 4.*5"),
         ({"chunk_size": 0}, "`chunk_size` must be a positive integer.*0"),
@@ -231,3 +232,14 @@ def test_the_closed_form():
 
 def brentq_stdplus(x):
     return brentq(lambda y: inverse_stdplus(y) - x, 1e-9, 10.0, xtol=1e-14)
+
+
+def test_threshold_and_tolerance():
+    arguments = {"num_samples": 32, "seed": 1}
+    plain = diagnose(MODEL.encoder(), MODEL.loss, MODEL.x, **arguments)
+    other = diagnose(
+        MODEL.encoder(), MODEL.loss, MODEL.x, threshold=0.8, tolerance=0.5, **arguments
+    )
+    assert plain.collapsed.tolist() == [False, False, True, True]
+    assert other.collapsed.tolist() == [False, True, True, True]
+    np.testing.assert_allclose(other.allowed, np.maximum(0.5 * plain.rate, 0.4))

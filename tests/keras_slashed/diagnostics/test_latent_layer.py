@@ -121,3 +121,50 @@ def test_draws_and_rotations_are_refused():
     model, _, _ = build(lambda psi: SlashedNormalSampling(name="latent")(psi, rotation=rotation))
     with pytest.raises(ValueError, match="without a rotation"):
         diagnose(model, x=X, layer="latent", **SIZES)
+
+
+def test_a_matrix_as_the_prior_scale():
+    keras.utils.set_random_seed(0)
+    scale = np.array([[1.0, 0.5], [0.0, 2.0], [0.3, -1.0]], "float32")
+    latent = SlashedNormalSampling(name="latent")
+    model, encoder, decoder = build(lambda psi: latent(psi, prior_scale=scale))
+    found = diagnose(model, x=X, layer="latent", **SIZES)
+    expected = diagnose(
+        encoder,
+        lambda x, z: squares(x, decoder(ops.matmul(z, scale.T))),
+        X,
+        **SIZES,
+    )
+    same(found, expected)
+
+
+def test_rates_of_each_input():
+    latent = FixedRateVIB(2.0, "instance", name="latent")
+    model, encoder, decoder = build(
+        lambda psi: latent(psi, rate=ops.exp(psi[:, 0])),
+    )
+    found = diagnose(model, x=X, layer="latent", beta=0.5, **SIZES)
+
+    def normalized(x):
+        psi = encoder(x)
+        return latent.rate_normalization(psi, ops.exp(psi[:, 0]))
+
+    expected = diagnose(
+        normalized,
+        lambda x, z: squares(x, decoder(z)),
+        X,
+        beta=0.5,
+        **SIZES,
+    )
+    same(found, expected)
+
+
+def test_a_prior_alone():
+    latent = SlashedNormalSampling(name="latent")
+    model, encoder, decoder = build(latent, prior=True)
+    found = diagnose(model, x=X, layer="latent", **SIZES)
+
+    def loss(x, z):
+        return squares(x, decoder(x[:, :2] + ops.exp(x[:, 2:4]) * z))
+
+    same(found, diagnose(encoder, loss, X, **SIZES))

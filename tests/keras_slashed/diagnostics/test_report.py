@@ -112,3 +112,8 @@ def test_unwritten_picture_of_one_instance():
     figure = diagnosis(standard_error=np.full(4, np.nan)).plot()
     assert len(figure.axes) == 2
     figure.draw_without_rendering()
+
+
+def test_a_threshold_of_zero():
+    result = diagnosis(threshold=0.0)
+    assert result.collapsed.tolist() == [True, False, False, False]  # a variance of 0 is collapsed

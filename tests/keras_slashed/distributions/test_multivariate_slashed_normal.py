@@ -506,3 +506,45 @@ def test_z_that_does_not_fit():
     posterior = MultivariateSlashedNormal(np.ones((5, 6)), prior_scale=np.ones((2, 3)))
     with pytest.raises(ValueError, match=r"`z` must have the shape \(\.\.\., 2\).*Received: z"):
         posterior.log_prob(np.ones((5, 3)))
+
+
+def test_the_rank_of_a_scale_is_that_of_numpy():
+    with dtype_enabled("float64"):
+        scale = np.diag([1.0, 1.0, 1.0, 3 * np.finfo("float64").eps])
+        assert np.linalg.matrix_rank(scale) == 3
+        posterior = MultivariateSlashedNormal(tensor(np.zeros(8), "float64"), prior_scale=scale)
+        expected = 1.5 * (1 + np.log(2 * np.pi))
+        np.testing.assert_allclose(to_numpy(posterior.entropy()), expected, rtol=1e-12)
+
+
+def test_draws_near_0_of_large_amplitudes_are_on_the_range():
+    """The rounding of 700 + (-700)."""
+    scale = np.float32([[1.0, 1.0], [3.0, 3.0]])
+    posterior = MultivariateSlashedNormal(np.float32([700, -700, 0, 0]), prior_scale=scale)
+    assert np.isfinite(to_numpy(posterior.log_prob(posterior.sample(50, seed=0)))).all()
+
+
+def test_small_deviations_of_a_wide_scale_in_float64():
+    """Of e^-100 relative to the largest."""
+    with dtype_enabled("float64"):
+        b = -np.sqrt(100.0 - 0.5)  # log stddev = -(b^2 + 1/2)
+        amplitude = tensor([0.0, 0.0, 0.0, 0.0, b, b], "float64")
+        scale = tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], "float64")
+        found = MultivariateSlashedNormal(amplitude, prior_scale=scale).entropy()
+        expected = 1 + np.log(2 * np.pi) - 100.0 + 0.5 * np.log(2.0)
+        np.testing.assert_allclose(to_numpy(found), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [np.ones((0, 3)), keras.KerasTensor((None, 3))])
+def test_a_prior_scale_without_known_rows(scale):
+    with pytest.raises(ValueError, match="`prior_scale` must be a matrix"):
+        MultivariateSlashedNormal(np.ones(6), prior_scale=scale)
+
+
+@pytest.mark.parametrize(("dtype", "epsilon"), [("float16", 2.0**-10), ("bfloat16", 2.0**-7)])
+def test_the_rounding_of_a_narrow_draw_is_on_the_range(dtype, epsilon):
+    """Of half the distance to the next number, the most there is."""
+    prior_mean = np.float32([1.0 + 0.49 * epsilon, 0.0])
+    amplitude = tensor(np.zeros(4), dtype)
+    posterior = MultivariateSlashedNormal(amplitude, None, prior_mean, np.diag([0.0, 0.01]))
+    assert np.isfinite(to_numpy(posterior.log_prob(posterior.sample(seed=0))))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from keras_slashed.distributions import MultivariateSlashedNormal
 from keras_slashed.distributions import SlashedNormal
 from keras_slashed.layers import SlashedNormalSampling
 from keras_slashed.ops import normal_to_amplitude
@@ -16,6 +17,7 @@ from tests.support import at_once
 from tests.support import compiled
 from tests.support import dtype_enabled
 from tests.support import gradients
+from tests.support import random_amplitude
 from tests.support import tensor
 from tests.support import to_numpy
 
@@ -346,3 +348,43 @@ def test_z_that_does_not_fit(shape):
 def test_num_samples_is_a_positive_integer():
     with pytest.raises(ValueError, match="`num_samples` must be None or a positive"):
         SlashedNormal([1.0, 0.0]).sample(0)
+
+
+def test_a_distance_of_many_standard_deviations():
+    found = float(SlashedNormal([0.0, 0.0]).log_prob([1e12]))
+    np.testing.assert_allclose(found, -0.5e24, rtol=1e-6)
+
+
+def test_tiny_deviations_in_float64():
+    """Of e^-199.3, whose draws have their distance."""
+    with dtype_enabled("float64"):
+        b = 14.1
+        log_stddev = -(b**2) - 0.5
+        z = tensor([2.0 * np.exp(log_stddev)], "float64")
+        found = float(SlashedNormal(tensor([0.0, -b], "float64")).log_prob(z))
+        np.testing.assert_allclose(found, -2.0 - log_stddev - 0.5 * np.log(2 * np.pi), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("multivariate", [False, True])
+def test_draws_are_on_a_prior_of_more_digits(dtype, multivariate):
+    """The draw of a dimension without width is the rounded prior mean, in whatever dtype z is."""
+    prior_mean = np.linspace(0.1, 1.7, 40, dtype="float32")
+    stddev = np.float32(np.arange(40) == 7)
+    amplitude = random_amplitude((80,), dtype)
+    if multivariate:
+        posterior = MultivariateSlashedNormal(amplitude, None, prior_mean, np.diag(stddev))
+    else:
+        posterior = SlashedNormal(amplitude, prior_mean, stddev)
+    z = posterior.sample(3, seed=0)
+    for each in (z, to_numpy(z)):
+        assert np.isfinite(to_numpy(posterior.log_prob(each))).all()
+
+
+def test_draws_after_a_batch_axis_of_length_1():
+    """The batch (4, 1) has draws of the shape (4, 5, 7), though 4, 1 does not fit 5, 7."""
+    amplitude = np.random.default_rng(0).normal(size=(4, 1, 6)).astype("float32")
+    z = np.random.default_rng(1).normal(size=(4, 5, 7, 3)).astype("float32")
+    found = to_numpy(SlashedNormal(amplitude).log_prob(z))
+    full = SlashedNormal(np.repeat(amplitude, 5, axis=1)).log_prob(z)
+    np.testing.assert_allclose(found, to_numpy(full), rtol=1e-6)

@@ -246,10 +246,29 @@ def test_a_given_number_in_float64():
 
 
 @pytest.mark.parametrize("make_layer", [FixedRateVIB, RateNormalization])
-@pytest.mark.parametrize("rate", [-1.0, float("nan"), float("inf"), True])
+@pytest.mark.parametrize(
+    "rate",
+    [
+        *(-1.0, float("nan"), float("inf"), True, np.float32(-1.0), np.float64("nan")),
+        *(np.array(-1.0), "2"),
+    ],
+    ids=repr,
+)
 def test_a_given_number_out_of_range(rate, make_layer):
+    layer, amplitude = make_layer(2.0), random_amplitude((8, 6))
     with pytest.raises(ValueError, match=r"`rate` must be a finite number of nats, 0 or more"):
-        make_layer(2.0)(random_amplitude((8, 6)), rate=rate)
+        layer(amplitude, rate=rate)
+    with pytest.raises(ValueError, match=r"`rate` must be a finite number of nats, 0 or more"):
+        layer(amplitude, rate)
+
+
+@pytest.mark.parametrize("normalization", ["batch", "instance", "feature"])
+def test_a_tensor_of_rates_that_are_no_numbers(normalization):
+    """A NaN among the rates shows, instead of making the latent the prior."""
+    rates = keras.ops.convert_to_tensor(np.float32(7 * [1.0] + [np.nan]))
+    layer = RateNormalization(2.0, normalization)
+    scaled = to_numpy(layer(random_amplitude((8, 6)), rates, training=True))
+    assert np.isnan(scaled[-1]).all()
 
 
 def test_a_new_dtype_policy():
@@ -298,3 +317,21 @@ def test_one_bad_row_does_not_stay_in_the_mean_rate():
     layer(np.ones((4, 6), "float32"), training=True)
     assert layer.rate_tracker.result(training=True) == pytest.approx(2.0, rel=1e-6)
     assert all(np.isfinite(weight).all() for weight in layer.get_weights())
+
+
+def test_later_calls_need_the_same_last_axis():
+    layer = FixedRateVIB(2.0, "instance")
+    layer(np.ones((8, 6), "float32"))
+    for shape in ((8, 8), (6,)):
+        with pytest.raises(ValueError, match="incompatible with the layer"):
+            layer(np.ones(shape, "float32"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_a_large_amplitude_at_inference(dtype):
+    """The scale from a small mean square would make a finite amplitude's rate infinite."""
+    layer = FixedRateVIB(2.0, kl_weight=1.0, inference="sample", dtype=dtype)
+    layer(np.full((8, 6), 1e-8, "float32"), training=True)
+    z = layer(np.full((8, 6), 1e15, "float32"))
+    assert np.isfinite(to_numpy(z).astype("float64")).all()
+    assert np.isfinite(to_numpy(layer.losses[0]))

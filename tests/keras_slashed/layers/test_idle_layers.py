@@ -139,3 +139,12 @@ def test_all_instances_masked():
         history = fit(model, np.zeros((6, 3, 8), "float32"))
     assert not found
     assert "bottleneck_rate" not in history
+
+
+def test_the_same_monitor_in_another_fit():
+    model, monitor = _WithoutTraining(), RateMonitor()
+    model.compile("sgd", "mse")
+    for _ in range(2):
+        with idle_warnings() as found:
+            model.fit(X, Y, batch_size=3, verbose=0, callbacks=[monitor])
+        assert len(found) == 1

@@ -34,7 +34,10 @@ SAMPLING = {
     "seed": ([None, 0, 7, 2**31 - 1], ["x", 1.5, -1, 2**31, 2**70, True]),
     "free_bits": ([0, 0.5], [-0.1, NAN, INF, 1e39, "0", None]),
 }
-NATS = ([1, 0.5, np.float32(2.0), 1e-30, 1e30], [0, -1.0, NAN, INF, 1e39, "2", None, True, [1.0]])
+NATS = (
+    [1, 0.5, np.float32(2.0), 1e-30, 1e30],
+    [0, -1.0, 1e-50, NAN, INF, 1e39, "2", None, True, [1.0]],
+)
 ARGUMENTS = {
     RateNormalization: {"rate": NATS} | NORMALIZING,
     SlashedNormalSampling: SAMPLING,

@@ -109,3 +109,9 @@ def test_errors():
         ActiveUnits().variances()
     with pytest.raises(ValueError, match="amplitude must have the shape"):
         ActiveUnits().build((None, 3))
+
+
+def test_a_constant_unit_does_not_exceed_a_threshold_of_0():
+    metric = ActiveUnits(threshold=0.0)
+    metric.update_state(AMPLITUDES)
+    assert float(metric.result()) == 5.0

@@ -125,15 +125,28 @@ def test_wrong_batch_size(batch_size):
         list(padded_batches(X, batch_size))
 
 
+def nll(encoder, x, batch_size):
+    def log_likelihood(x, z):
+        return keras.ops.sum(z, axis=-1)
+
+    return metrics.importance_weighted_nll(encoder, log_likelihood, x, 2, batch_size)
+
+
 @pytest.mark.parametrize(
-    "fold",
-    [lambda x: keras.ops.reshape(x, (-1, 2)), lambda x: keras.ops.mean(x, axis=0, keepdims=True)],
-    ids=["positions as rows", "one row for all"],
+    ("fold", "received"),
+    [
+        (lambda x: keras.ops.reshape(x, (-1, 2)), "6 rows"),
+        (lambda x: keras.ops.mean(x, axis=0, keepdims=True), "1 rows"),
+        (lambda x: keras.ops.concatenate([keras.ops.mean(x, axis=0)] * 3)[:6], "no axis of rows"),
+    ],
+    ids=["positions as rows", "one row for all", "no rows"],
 )
 @pytest.mark.parametrize(
-    "measure", [metrics.rate, metrics.active_units, metrics.mutual_information]
+    "measure",
+    [metrics.rate, metrics.active_units, metrics.mutual_information, nll],
 )
-def test_an_encoder_with_other_rows(measure, fold):
+def test_an_encoder_with_other_rows(measure, fold, received):
     x = np.random.default_rng(0).normal(size=(7, 4)).astype("float32")
-    with pytest.raises(ValueError, match="one row for each of the 3 input rows"):
+    message = f"one row for each of the 3 rows of a batch. Received: {received}"
+    with pytest.raises(ValueError, match=message):
         measure(fold, x, batch_size=3)

@@ -66,6 +66,15 @@ def test_metric_with_weights_of_batch_entries():
     np.testing.assert_allclose(float(metric.result()), expected, rtol=1e-6)
 
 
+def test_metric_with_a_negative_weight():
+    """Keras' metrics accept it, for example to take an instance out again."""
+    weights = np.array([1.0, 1.0, 1.0, 1.0, -1.0])
+    metric = Rate()
+    metric.update_state(AMPLITUDES[:5], weights)
+    expected = np.average(RATES[:5], weights=weights)
+    np.testing.assert_allclose(float(metric.result()), expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(4,), (3, 1), (3, 2, 1)])
 def test_wrong_weights(shape):
     message = r"`sample_weight` must have the shape \(3, 2\) of the instances"

@@ -380,3 +380,12 @@ def test_normal_without_an_axis():
 def test_mean_and_stddev_that_do_not_fit(shape):
     with pytest.raises(ValueError, match=r"broadcast together.*mean\.shape=\(5, 4\)"):
         normal_to_amplitude(np.zeros((5, 4)), np.ones(shape))
+
+
+def test_a_prior_of_all_latent_dimensions_of_one_mean():
+    """The dimensions are those of mean and deviation together."""
+    mean, stddev = np.zeros((5, 1)), np.float64([0.5, 1.0, 2.0, 3.0])
+    prior = np.arange(4.0), np.full(4, 2.0)
+    expected = normal_to_amplitude(np.zeros((5, 4)), np.tile(stddev, (5, 1)), *prior)
+    computed = normal_to_amplitude(mean, stddev, *prior)
+    np.testing.assert_array_equal(to_numpy(computed), to_numpy(expected))

@@ -207,3 +207,8 @@ def test_unknown_number_of_reflections(shape):
 def test_x_that_does_not_fit(shape):
     with pytest.raises(ValueError, match=r"`x` must have the shape \(\.\.\., 3\).*Received: x"):
         apply_householder(np.ones((2, 1, 3)), np.ones(shape))
+
+
+def test_an_unknown_batch_is_not_1():
+    vectors, x = keras.KerasTensor((1, 2, 3)), keras.KerasTensor((None, 3))
+    assert apply_householder(vectors, x).shape == (None, 3)

@@ -455,6 +455,15 @@ def test_functional_model():
         np.testing.assert_allclose(to_numpy(computed), to_numpy(value), rtol=1e-6)
 
 
+def test_a_symbolic_mask_of_integers():
+    """It is a mask, and no weight of the instances."""
+    psi, mask = np.random.default_rng(0).normal(size=(5, 3, 4)), np.full((5, 3), 2)
+    inputs = keras.Input((3, 4)), keras.Input((3,), dtype="int32")
+    model = keras.Model(inputs, normalize_rate(inputs[0], 2.0, mask=inputs[1]))
+    scaled = to_numpy(model([psi.astype("float32"), mask.astype("int32")]))
+    np.testing.assert_allclose(np.square(scaled).sum(-1).mean(), 2.0, rtol=1e-6)
+
+
 def test_some_inputs_are_symbolic():
     psi, rates = random_amplitude(SHAPE), tensor(RATES, "float32")
 

@@ -189,3 +189,8 @@ def test_wrong_seeds(name, seed):
     }
     with pytest.raises(ValueError, match="`seed` must be"):
         functions[name](seed)
+
+
+def test_keys_and_draws_have_streams_of_their_own():
+    metric = MutualInformation(seed=3)
+    assert metric._seed_of_draws != int(to_numpy(metric.seed_generator.state)[0])

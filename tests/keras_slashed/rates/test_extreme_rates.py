@@ -9,6 +9,7 @@ from keras_slashed.layers import FixedRateVIB
 from keras_slashed.layers import RateNormalization
 from keras_slashed.ops import normalize_rate
 from keras_slashed.ops.mean_square import relative_rate
+from keras_slashed.ops.mean_square import unmasked_rate
 from tests.support import compiled
 from tests.support import float64_enabled
 from tests.support import gradient
@@ -195,12 +196,40 @@ def test_float64():
 
 def test_relative_rate():
     """In units of the largest that counts; what is no rate for each instance stays."""
-    rates = np.array([1e30, 2e30, 4e30, 3e38], "float32")
-    mask = np.array([True, True, True, False])
-    weights = to_numpy(relative_rate(ops.convert_to_tensor(rates), "float32", mask))
+    rates = ops.convert_to_tensor(np.array([1e30, 2e30, 4e30, 3e38], "float32"))
+    rates = unmasked_rate(rates, np.array([True, True, True, False]))
+    weights = to_numpy(relative_rate(rates, "float32"))
     np.testing.assert_allclose(weights, [0.25, 0.5, 1.0, 0.0], 1e-6)
     assert relative_rate(None, "float32") is None
     assert relative_rate(2.0, "float32") == 2.0
     scalar = ops.convert_to_tensor(2.0)
     assert relative_rate(scalar, "float32") is scalar
     np.testing.assert_array_equal(to_numpy(relative_rate(ops.zeros(3), "float32")), 0.0)
+
+
+@pytest.mark.parametrize("normalization", ["batch", "feature", "instance"])
+def test_an_infinite_rate_of_an_instance(normalization):
+    """As another layer computes it in float16."""
+    rates = tensor(np.where(MASK, SHARES, np.inf), "float16")
+    assert np.isfinite(to_numpy(normalize_rate(PSI, rates, normalization))).all()
+
+
+@every_kind
+@pytest.mark.parametrize("make_layer", [None, RateNormalization])
+@pytest.mark.parametrize("mask", [MASK, 2 * MASK.astype("int32")], ids=["bool", "int32"])
+def test_a_masked_rate_that_is_no_number(normalization, make_layer, mask):
+    """It affects neither values nor gradients."""
+    mask = ops.convert_to_tensor(mask)
+    rates = tensor(np.where(MASK, SHARES, np.nan), "float32")
+
+    def scaled(psi, rates):
+        if make_layer is None:
+            return normalize_rate(psi, rates, normalization, mask=mask)
+        return make_layer(1.0, normalization)(psi, rates, mask=mask, training=True)
+
+    expected = scaled(PSI, tensor(SHARES, "float32"))
+    np.testing.assert_array_equal(to_numpy(scaled(PSI, rates)), to_numpy(expected))
+    slope = to_numpy(gradient(lambda psi: ops.square(scaled(psi, rates)), PSI))
+    assert np.isfinite(slope).all()
+    slope = to_numpy(gradient(lambda rates: scaled(PSI, rates), rates))
+    np.testing.assert_array_equal(slope[~MASK], 0.0)

@@ -355,3 +355,11 @@ def test_what_trains_has_its_name():
     assert to_numpy(learnable.value) == pytest.approx(3.0)
     assert [committed.excess.name, learnable.value.name] == ["excess", "value"]
     assert committed.trainable_variables == [committed.excess]
+
+
+@pytest.mark.parametrize("make", [FixedRate, LearnableRate])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_mixed_policy_does_not_round_a_rate(make, policy):
+    rate = make(2.3, dtype=policy)()
+    assert keras.backend.standardize_dtype(rate.dtype) == "float32"
+    assert float(to_numpy(rate)) == np.float32(2.3)

@@ -198,3 +198,9 @@ except ImportError as error:
 """
     output, _ = run_python(script)
     assert output.strip() == "`dci` requires scikit-learn: pip install scikit-learn"
+
+
+def test_each_model_has_a_random_state_of_its_own():
+    states = []
+    scores(CODES, make_model=lambda state: states.append(state) or tree(state))
+    assert len(set(states)) == len(states) == 9

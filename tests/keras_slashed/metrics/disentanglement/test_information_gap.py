@@ -8,6 +8,7 @@ import sklearn.metrics
 from keras_slashed.distributions import MultivariateSlashedNormal
 from keras_slashed.distributions import SlashedNormal
 from keras_slashed.metrics import mutual_information_gap
+from keras_slashed.metrics.disentanglement.bootstrap import standard_error
 from tests.keras_slashed.metrics.disentanglement.codes import SIZES
 from tests.keras_slashed.metrics.disentanglement.codes import amplitudes
 from tests.keras_slashed.metrics.disentanglement.codes import centered
@@ -186,3 +187,23 @@ def test_wrong_arguments(arguments, message):
 
 def test_sizes():
     assert [len(set(factor)) for factor in FACTORS.T] == list(SIZES)
+
+
+def test_a_standard_error_is_that_of_a_sample():
+    values = np.random.default_rng(0).normal(size=(5, 3))
+    np.testing.assert_allclose(standard_error(values), np.std(values, axis=0, ddof=1))
+
+
+def test_a_value_that_a_resample_lacks():
+    factors = np.stack([np.arange(20) == 3, np.arange(20) % 2], axis=1).astype(int)
+    computed = gap(factors.astype(float), factors, num_resamples=20)
+    assert np.isfinite(computed.standard_error)
+
+
+def test_tiny_deviations():
+    """Their reciprocal is beyond float64, but the information is that of the factors."""
+    codes = np.random.default_rng(0).integers(3, size=(60, 2))
+    options = {"representation": "sample"}
+    wide, tiny = (gap(codes, codes, b, **options) for b in (-26.0, -28.0))
+    np.testing.assert_allclose(tiny.estimate, wide.estimate, rtol=1e-6)
+    np.testing.assert_allclose(tiny.standard_error, wide.standard_error, rtol=1e-6)

@@ -153,3 +153,33 @@ def test_wrong_arguments(arguments, message):
     given = {"encoder": same, "x": amplitudes(CODES), "factors": FACTORS, **arguments}
     with pytest.raises(ValueError, match=message):
         factor_vae_score(**given)
+
+
+def test_the_votes_of_the_score_are_others():
+    """Noise explains the few votes that the classifier learned from, and none of the others."""
+    codes = noise(600, 20)
+    found = [score(codes, seed=s, num_votes=30, num_resamples=1).estimate for s in range(8)]
+    assert abs(np.mean(found) - 1 / 3) < 0.12
+
+
+def test_an_instance_gives_a_factor_its_value():
+    """A value of 90% of the instances is fixed in 90% of the votes."""
+    rng = np.random.default_rng(0)
+    rare = np.arange(600) < 60
+    factors = np.stack([np.where(rare, 1 + np.arange(600) % 6, 0), rng.integers(2, size=600)], 1)
+    codes = noise(600, 2) * np.stack([rare, ~rare], axis=1)
+    votes = score(codes, factors, num_votes=1000).votes[:, 0]
+    assert abs(votes[0] / votes.sum() - 0.9) < 0.05
+
+
+def test_a_value_of_a_single_instance_is_not_used():
+    """No dimension varies there: the first one would get the votes."""
+    factors = FACTORS.copy()
+    factors[:200, 2] = 5 + np.arange(200)
+    computed = score(CODES, factors)
+    assert computed.estimate == 1.0
+    np.testing.assert_array_equal(computed.votes > 0, np.eye(3))
+
+
+def test_the_scale_of_a_dimension_has_no_effect():
+    assert score(1e-3 * CODES, threshold=0).estimate == 1.0
