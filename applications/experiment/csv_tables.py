@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import io
 import os
 import pathlib
 
@@ -31,7 +32,7 @@ def read_rows(path, added=None, columns=None):
     if not path.exists():
         return []
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TableError(f"{path} is not a text file: {error}") from None
     return parse_rows(text, path, added, columns)
@@ -45,7 +46,7 @@ def parse_rows(text, path, added=None, columns=None):
         number = text.count("\n") + 1
         raise TableError(f"{path}, line {number} is truncated: it has no end of line.")
     added = added or {}
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows, names = [], None
     try:
         for line in reader:

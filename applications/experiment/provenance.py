@@ -24,9 +24,11 @@ def describe_run(module):
     Args:
         module: String. Name of the module that `python -m` runs.
     """
-    arguments = [_without_folders(argument) for argument in sys.argv[1:]]
+    arguments = map(_without_folders, sys.argv[1:])
+    command = " ".join(["python -m", module, *arguments])
     return {
-        "command": " ".join(["python -m", module, *arguments]),
+        # A character such as the end of a line would break the line of a table.
+        "command": "".join(char if char.isprintable() else "?" for char in command),
         "commit": commit(),
         "backend": backend(),
         "keras": keras.__version__,
@@ -36,10 +38,13 @@ def describe_run(module):
 
 def _without_folders(argument):
     """Keep a folder's name and remove its location on this machine."""
+    option, equals, value = argument.partition("=")
+    if equals and os.path.isabs(value):
+        return f"{option}={pathlib.PurePath(value).name}"
     return pathlib.PurePath(argument).name if os.path.isabs(argument) else argument
 
 
-def commit():
+def read_commit():
     """Return the commit of this checkout, and whether its code has uncommitted changes."""
     try:
         head = _git("rev-parse", "HEAD")
@@ -49,11 +54,19 @@ def commit():
     return head[:12] + (" with changes" if changed else "")
 
 
+def commit():
+    """Return what `read_commit` returned when this process imported its code."""
+    return _COMMIT
+
+
 def _git(*arguments):
     result = subprocess.run(
         ["git", *arguments], cwd=_ROOT, check=True, capture_output=True, text=True
     )
     return result.stdout.strip()
+
+
+_COMMIT = read_commit()
 
 
 def backend():

@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -8,10 +10,12 @@ from applications.experiment import csv_tables
 from applications.strong_attacks.trained_classifiers import setting_of
 from applications.table1 import report
 from applications.table1 import row_runner
+from applications.table1 import row_runner as rows1
 from applications.table1.config import ADDED_COLUMNS
 from applications.table1.config import Setting
 from applications.table1.options import chosen_settings
 from applications.table1.presets import TABLE1_MNIST
+from applications.table1.presets import preset_of
 from tests.support import ROOT
 
 RESULTS = ROOT / "results"
@@ -146,3 +150,16 @@ def test_bad_options(options, message, capsys):
 def test_missing_data_is_one_clear_message(tmp_path):
     with pytest.raises(SystemExit, match="three ways"):
         classifier.main(["--data-dir", str(tmp_path), "--output", str(tmp_path)])
+
+
+def committed(kind):
+    return sorted(RESULTS.glob(f"**/{kind}_*.csv"))
+
+
+@pytest.mark.parametrize("path", committed("table1"), ids=lambda path: f"{path.parent.name}")
+def test_committed_rows_of_table_1_are_those_of_their_preset(path):
+    for row in rows1.result_table(path).rows():
+        first = (10_000, 2_000) if "the first 10000 training and 2000 test" in row["data"] else ()
+        setting = setting_of(row)
+        setting = dataclasses.replace(setting, dataset=setting.dataset.removesuffix("_small"))
+        assert preset_of(setting, first or (None, None)) == row["preset"]

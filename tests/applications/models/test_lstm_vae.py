@@ -7,6 +7,7 @@ from applications.datasets.corpus import Corpus
 from applications.datasets.text_batches import TextBatches
 from applications.datasets.vocabulary import Vocabulary
 from applications.models import lstm_vae
+from applications.models.lstm_decoder import LSTMDecoder
 from keras_slashed.callbacks import RateMonitor
 from keras_slashed.rates import CommittedRate
 from tests.support import BACKEND
@@ -276,3 +277,38 @@ def test_the_paper_s_size():
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         lstm_vae.build(VOCABULARY_SIZE, **{**TINY, **options})
+
+
+def test_what_the_documents_say_of_the_decoder():
+    """C = W z + b, h = tanh(c); z at the output with skip connections; dropout between layers."""
+    decoder = LSTMDecoder(9, 3, 2, 5, 4, 0.3, skip=True)
+    z = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    states = decoder.start.predict_on_batch(z)
+    kernel = to_numpy(decoder._z_to_cells.kernel)
+    cells = (z @ kernel).reshape(4, 2, 5)
+    np.testing.assert_allclose(states, np.stack([np.tanh(cells), cells], 1), rtol=1e-4, atol=1e-5)
+    # Of a decoder without any other way for z.
+    decoder._z_to_cells.kernel.assign(np.zeros(kernel.shape))
+    words = np.zeros(decoder._stack.lstms[0].cell.kernel.shape, "float32")
+    decoder._stack.lstms[0].cell.kernel.assign(words)
+    projection = to_numpy(decoder._stack.projection.kernel).copy()
+    projection[-3:] = 0.0
+    decoder._stack.projection.kernel.assign(projection)
+    tokens = np.array([[2, 4, 5]] * 4, "int32")
+    one, other = (decoder.logits.predict_on_batch([tokens, value]) for value in (z, 0 * z))
+    through = z @ to_numpy(decoder._z_to_output.kernel) @ to_numpy(decoder._next_token.kernel)
+    np.testing.assert_allclose(one - other, np.repeat(through[:, None], 3, 1), rtol=1e-3, atol=1e-4)
+    assert [layer.rate for layer in decoder._stack.dropouts] == [0.3]
+    embedding = to_numpy(decoder._embedding.embeddings)
+    assert 0.05 < np.abs(embedding).max() <= 0.1
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_what_the_documents_say_of_the_encoder(skip):
+    """Skip connections around its layers as well, and no dropout."""
+    model = lstm_vae.build(9, 3, num_layers=2, units=5, embedding_dim=4, dropout=0.3, skip=skip,
+                           rate=1.0)  # fmt: skip
+    stack = model.encoder.get_layer("encoder_lstm")
+    assert (stack.skip, stack.dropout) == (skip, 0.0)
+    normalization = model.encoder.get_layer("normalized")
+    assert normalization.momentum == 0.99

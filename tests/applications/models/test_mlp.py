@@ -78,3 +78,11 @@ def test_relu_amplitude():
     model = mlp.build(rate=1.0, relu_amplitude=True)
     assert model.get_layer("amplitude").activation is keras.activations.relu
     assert mlp.build(rate=1.0).get_layer("amplitude").activation is keras.activations.linear
+
+
+def test_dropout_follows_every_hidden_layer():
+    layers = mlp.build(bottleneck="dropout").layers
+    assert [(layers[i - 1].name, layer.rate) for i, layer in enumerate(layers)
+            if isinstance(layer, keras.layers.Dropout)] == [
+        ("hidden_1", 0.2), ("hidden_2", 0.2), ("features", 0.2)
+    ]  # fmt: skip

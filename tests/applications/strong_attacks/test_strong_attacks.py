@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 from applications.attacks.fgsm import EPSILONS
+from applications.attacks.worst_case import Findings
 from applications.attacks.worst_case import StrongAttacks
 from applications.attacks.worst_case import worst_of
+from applications.datasets import image_data
 from applications.experiment import csv_tables
 from applications.experiment.resumable_training import RowFiles
 from applications.strong_attacks import __main__ as strong_attacks
 from applications.strong_attacks import figure
 from applications.strong_attacks import report
 from applications.strong_attacks import row_runner
+from applications.strong_attacks import row_runner as strong_rows
 from applications.strong_attacks import trained_classifiers
 from applications.strong_attacks.figure import draw
 from applications.strong_attacks.figure import plt
@@ -376,3 +379,48 @@ def test_damaged_weights_are_not_attacked(trained, tmp_path):
     copy.write_bytes(next(flipped_bits(path.read_bytes(), number=0)))
     with pytest.raises(ValueError, match=r"\.weights\.h5 is damaged"):
         row_runner.checksum(copy)
+
+
+PIXELS = image_data.random_images(4, 3)
+
+
+def test_what_stands_in_a_row_of_attacks(tmp_path, monkeypatch):
+    runner = strong_rows.AttackRunner(PIXELS, tmp_path, "tests")
+    strengths = strong_rows.STRENGTHS
+    share = iter(np.arange(1, 100) / 100)
+    wrong = {name: [np.array([next(share)]) for _ in strengths] for name in strong_rows.ATTACKS}
+    worst = [np.array([next(share)]) for _ in strengths]
+    others = dict(zip(("clean", "zero_gradient", "certain", "zero_pixels"),
+                      map(np.array, share)))  # fmt: skip
+    found = Findings(wrong=wrong, worst=worst, **others)
+    monkeypatch.setattr(runner, "_attacks", lambda setting: lambda *_: found)
+    row = runner(strong_rows.AttackSetting(Setting(), "0", ("1", "2", "3", "4", "5"), images=2))
+    names = [f"{name}_eps_{eps}" for name in (*strong_rows.ATTACKS, "worst") for eps in strengths]
+    names += ["eps_0.0", "zero_gradient", "certain", "zero_pixels"]
+    assert [row[name] for name in names] == [f"{n}.00" for n in range(1, len(names) + 1)]
+    assert [row[f"table_eps_{eps}"] for eps in EPSILONS] == ["1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize("bottleneck", ["none", "vib"])
+def test_every_option_reaches_the_attacks(tmp_path, monkeypatch, bottleneck):
+    found = {}
+    monkeypatch.setattr(strong_rows, "StrongAttacks", lambda *a, **options: found.update(options))
+    runner = strong_rows.AttackRunner(PIXELS, tmp_path, "tests")
+    options = {"steps": 4, "restarts": 3, "step_size": 1.5}
+    setting = Setting(bottleneck=bottleneck, num_samples=6)
+    _, model, surrogates = runner._make(
+        strong_rows.AttackSetting(setting, "0", (), attack_seed=7, **options)
+    )
+    vib = bottleneck == "vib"
+    del found["surrogates"]
+    assert found == {**options, "seed": 7, "estimates": 8 if vib else 1}
+    samples = [m.get_layer("bottleneck").num_samples for m in (model, *surrogates) if vib]
+    assert samples == [6, None, None][: 3 * vib]
+
+
+def test_the_command_attacks_as_the_published_rows():
+    options = strong_attacks.parse_arguments([])
+    default = strong_rows.AttackSetting(Setting(), "0", ())
+    for name in ("images", "steps", "restarts", "step_size", "attack_seed"):
+        assert getattr(options, name) == getattr(default, name), name
+    assert (options.steps, options.restarts, options.step_size) == (20, 10, 5.0)

@@ -3,20 +3,29 @@
 import dataclasses
 import functools
 import json
+import math
 
+import keras
 import numpy as np
 import pytest
 
+from applications.datasets import image_data
 from applications.datasets import images
 from applications.experiment import csv_tables
+from applications.experiment import resumable_training
 from applications.experiment.resumable_training import RowFiles
+from applications.models import resnet18
+from applications.table1 import row_runner as rows1
 from applications.table1.compiled_classifier import CompiledClassifier
 from applications.table1.compiled_classifier import build_classifier
+from applications.table1.compiled_classifier import compile_for_training
 from applications.table1.config import Setting
+from applications.table1.config import default_setting
 from applications.table1.row_runner import RowRunner
 from applications.training.epoch_seeds import fit
 from keras_slashed.layers import FixedRateVIB
 from tests.support import BACKEND
+from tests.support import to_numpy
 
 pytestmark = pytest.mark.experiment("jax")
 
@@ -237,3 +246,89 @@ def test_attack_samples_and_the_model_without_a_vib(bottleneck, tmp_path):
     assert errors.shape == (2, 5)
     assert 0.5 < errors[0, 0] <= 1.0, "untrained"
     np.testing.assert_array_equal(errors, compiled.attack(setting))
+
+
+PIXELS = image_data.random_images(4, 3)
+
+
+def test_the_optimizer_is_that_of_the_setting():
+    """The learning rate falls in steps of two epochs; both kinds of weight decay arrive."""
+    setting = Setting(learning_rate=0.5, learning_rate_decay=0.8, weight_decay=0.3,
+                      adam_epsilon=1e-3)  # fmt: skip
+    for kind in ("coupled", "decoupled"):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+        compile_for_training(model, dataclasses.replace(setting, weight_decay_kind=kind), 3)
+        optimizer = model.optimizer
+        rates = [float(to_numpy(optimizer._learning_rate(step))) for step in range(13)]
+        np.testing.assert_allclose(rates, [0.5] * 6 + [0.4] * 6 + [0.32], rtol=1e-6)
+        assert optimizer.epsilon == 1e-3
+        decays = getattr(optimizer, "penalty", 0.0), optimizer.weight_decay or 0.0
+        assert decays == {"coupled": (0.3, 0.0), "decoupled": (0.0, 0.3)}[kind]
+        assert model.loss.from_logits
+
+
+def test_every_option_of_a_setting_reaches_the_network(monkeypatch):
+    monkeypatch.setattr(resnet18, "_STAGES", 1)
+    setting = Setting(normalization="feature", rate_multiplier=0.5, part="mean", momentum=0.5,
+                      relu_amplitude=True, dtype_policy="mixed_bfloat16")  # fmt: skip
+    model = build_classifier(setting, PIXELS, 7)
+    layer = model.get_layer("bottleneck")
+    own = layer.rate_normalization
+    assert (own.normalization, own.part, own.momentum) == ("feature", "mean", 0.5)
+    assert float(layer.rate) == pytest.approx(0.5 * math.log(10))
+    assert layer.num_samples == 7
+    assert layer.inference == "sample"
+    assert model.get_layer("amplitude").activation is keras.activations.relu
+    assert {layer.dtype_policy.name for layer in model.layers} == {"mixed_bfloat16"}
+    assert keras.config.dtype_policy().name == "float32"
+    beta = build_classifier(Setting(bottleneck="beta_vib", beta=0.25), PIXELS)
+    assert float(beta.get_layer("bottleneck").kl_weight.value) == 0.25
+    small = dataclasses.replace(default_setting("cifar10"), bottleneck="none", width=8)
+    for stem, augment in (("cifar", True), ("imagenet", False)):
+        changed = dataclasses.replace(small, stem=stem, augment=augment)
+        layers = build_classifier(changed, PIXELS, input_shape=(8, 8, 3)).layers
+        names = {layer.name for layer in layers}
+        assert ("augmentation" in names, "stem_pool" in names) == (augment, stem == "imagenet")
+        # The usual one of CIFAR-10: 4 pixels of black.
+        found = [(one.padding, one.fill_value) for one in layers if one.name == "augmentation"]
+        assert found == [(4, -1.0)] * augment
+
+
+@pytest.mark.parametrize("attack_samples", [1, 3, 5])
+def test_evaluation_and_attack_average_their_numbers_of_draws(attack_samples):
+    setting = Setting(num_samples=5, attack_samples=attack_samples)
+    compiled = CompiledClassifier(setting, PIXELS)
+    samples = [
+        model.get_layer("bottleneck").num_samples
+        for model in (compiled.classifier, compiled._judge, compiled._attacked)
+    ]
+    assert samples == [None, 5, attack_samples if attack_samples > 1 else None]
+
+
+def test_the_seed_decides_weights_order_and_noise(tmp_path, monkeypatch):
+    """Each of them, so that the standard deviation over seeds is that of whole trainings."""
+    runner = rows1.RowRunner(PIXELS, tmp_path, "tests")
+    settings = [Setting(bottleneck="none", batch_size=4, seed=seed) for seed in (0, 5)]
+    weights, noise = [], []
+    monkeypatch.setattr(
+        resumable_training, "fit", lambda model, batches, seed, *_, **__: noise.append(seed)
+    )
+    for setting in settings:
+        runner.train(setting)
+        weights.append(runner.compiled(setting).classifier.get_weights()[0])
+        keras.utils.set_random_seed(setting.seed)
+        expected = build_classifier(setting, PIXELS).get_weights()[0]
+        np.testing.assert_array_equal(weights[-1], expected)
+    assert noise == [0, 5]
+    assert not np.array_equal(*weights)
+    monkeypatch.setattr(runner, "data", image_data.random_images(100, 3))
+    orders = [next(iter(runner.batches(setting)))[0] for setting in settings]
+    assert not np.array_equal(*orders)
+
+
+def test_the_numbers_of_test_images_are_those_of_test_images(tmp_path):
+    runner = rows1.RowRunner(PIXELS, tmp_path, "tests")
+    numbers, labels = runner._test_images()
+    stored = np.concatenate([PIXELS.x_train, PIXELS.x_test])
+    np.testing.assert_array_equal(stored[numbers], PIXELS.x_test)
+    np.testing.assert_array_equal(labels, PIXELS.y_test)

@@ -7,15 +7,20 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from applications.attacks.fgsm import EPSILONS
+from applications.datasets import image_data
 from applications.experiment import claims
 from applications.experiment import csv_tables
 from applications.experiment import provenance
+from applications.experiment.resumable_training import RowFiles
 from applications.table1 import __main__ as table1
 from applications.table1 import row_runner
+from applications.table1 import row_runner as rows1
 from applications.table1.config import Setting
+from applications.table1.config import default_setting
 from applications.table1.presets import TABLE1_CIFAR10
 from applications.table1.presets import TABLE1_MNIST
 from applications.table1.presets import preset_of
@@ -170,3 +175,36 @@ def test_an_unknown_row_is_refused(capsys):
     with pytest.raises(SystemExit):
         table1.parse_arguments(["--dataset", "cifar10", "--rows", "dropout"])
     assert "cifar10 has no row 'dropout'" in capsys.readouterr().err
+
+
+PIXELS = image_data.random_images(4, 3)
+
+
+def test_what_stands_in_a_row(tmp_path, monkeypatch):
+    """Each number in its column: the last epoch's, in percent, and the whole time."""
+    data = dataclasses.replace(PIXELS, first=(10_000, 2_000))
+    runner = rows1.RowRunner(data, tmp_path, "tests")
+    clipped, unclipped = [0.1, 0.2, 0.3, 0.4, 0.5], [0.1, 0.21, 0.31, 0.41, 0.51]
+    history = [
+        {"accuracy": "0.5", "bottleneck_rate": "9", "seconds": "20", "val_accuracy": "0.1"},
+        {"accuracy": "0.75", "bottleneck_rate": "2.25", "seconds": "30", "val_accuracy": "0.2"},
+    ]
+
+    class Compiled:
+        def attack(self, setting):
+            return np.array([clipped, unclipped])
+
+    monkeypatch.setattr(runner, "compiled", lambda setting: Compiled())
+    monkeypatch.setattr(runner, "train", lambda *_: history)
+    monkeypatch.setattr(runner, "_test_rate", lambda setting: 2.5)
+    monkeypatch.setattr(runner, "_save_classifier", lambda setting: None)
+    monkeypatch.setattr(RowFiles, "commit", "abc")
+    setting = dataclasses.replace(default_setting("cifar10"), width=16, epochs=4)
+    row = runner(setting)
+    assert [row[f"eps_{eps}"] for eps in EPSILONS] == [f"{10 * n:.2f}" for n in range(1, 6)]
+    assert [row[f"unclipped_eps_{eps}"] for eps in EPSILONS[1:]] == [
+        "21.00", "31.00", "41.00", "51.00"
+    ]  # fmt: skip
+    assert (row["train_error"], row["rate_nats"], row["test_rate_nats"]) == ("25.00", "2.25", "2.5")
+    assert row["target_nats"] == "2.30259"
+    assert (row["train_seconds"], row["preset"], row["commit"]) == ("50", "short", "abc")

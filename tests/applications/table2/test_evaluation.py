@@ -78,3 +78,27 @@ def test_a_vae_of_one_latent_dimension():
     np.testing.assert_allclose(measured.unit_variances, [variance], rtol=1e-4)
     assert measured.active_units == int(variance > 0.01)
     assert measured.mutual_information <= np.log(5) + 1e-6
+
+
+def test_the_units_of_two_latent_dimensions():
+    """A rate for each unit, of its real and its imaginary part; active above 0.01."""
+    corpus = Corpus.encode([["a"] * (1 + n % 3) for n in range(12)], WORDS)
+    model = lstm_vae.build(len(WORDS), 2, num_layers=1, units=4, embedding_dim=3)
+    dense = model.encoder.get_layer("amplitude")
+    kernel = np.zeros((4, 4), "float32")
+    kernel[:, 0] = 0.4  # the first unit's mean differs a little between documents
+    dense.set_weights([kernel, np.array([0.0, 0.5, 1.0, 0.25], "float32")])
+    measured = evaluation.evaluate(model, corpus, WORDS, 2)
+    variance = measured.unit_variances
+    assert variance[1] == pytest.approx(0.0, abs=1e-9)
+    rows = corpus.padded(range(12), 4, WORDS)
+    amplitude = model.encoder.predict_on_batch(rows)
+    rates = np.mean(amplitude**2, axis=0)
+    np.testing.assert_allclose(measured.unit_rates, [rates[0] + rates[2], rates[1] + rates[3]],
+                               rtol=1e-5)  # fmt: skip
+    # A variance of 0.02.
+    kernel[:, 0] *= np.sqrt(0.02 / variance[0])
+    dense.set_weights([kernel, np.zeros(4, "float32")])
+    measured = evaluation.evaluate(model, corpus, WORDS, 2)
+    np.testing.assert_allclose(measured.unit_variances, [0.02, 0.0], atol=1e-4)
+    assert measured.active_units == 1

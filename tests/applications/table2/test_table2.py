@@ -1,24 +1,36 @@
 """Table 2 on a tiny text: one command from file to table, and rows that are cut short."""
 
+import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 
+from applications.datasets.corpus import Corpus
 from applications.datasets.texts import load
 from applications.datasets.vocabulary import Vocabulary
 from applications.experiment import csv_tables
+from applications.experiment.resumable_training import RowFiles
+from applications.models import lstm_vae
 from applications.table2 import __main__ as table2
 from applications.table2 import config
+from applications.table2 import evaluation
 from applications.table2 import model_files
 from applications.table2 import row_runner
+from applications.table2 import row_runner as rows2
 from applications.table2 import variants
 from applications.table2.config import TextSetting
 from applications.table2.config import preset_of
+from applications.table2.config import preset_of as text_preset_of
 from applications.table2.config import table2_rows
 from applications.table2.variants import TABLE2
+from applications.table2.variants import VARIANTS
 from applications.table2.variants import Variant
+from keras_slashed.callbacks import KLWarmup
 from tests.damage import flipped_bits
+from tests.support import ROOT
+from tests.support import to_numpy
 
 TINY = {"num_layers": 1, "units": 4, "embedding_dim": 3, "latent_dim": 2, "batch_size": 8}
 
@@ -178,3 +190,112 @@ def test_data_that_is_not_there(tmp_path):
     ):
         with pytest.raises(SystemExit, match=message):
             table2.main([*arguments, "--output", str(tmp_path / "out")])
+
+
+RESULTS = ROOT / "results"
+
+
+DOCUMENTS = [["a"] * (1 + n % 3) for n in range(12)]
+
+
+WORDS = Vocabulary.build(DOCUMENTS)
+
+
+class Text:
+    """A text whose parts have different lengths."""
+
+    vocabulary = WORDS
+    source, sha256 = "here", "0"
+    train, valid, test = (Corpus.encode(DOCUMENTS[:n], WORDS) for n in (12, 5, 4))
+
+
+SMALL = {"num_layers": 2, "units": 4, "embedding_dim": 3, "latent_dim": 2, "batch_size": 4}
+
+
+@pytest.mark.parametrize("name", ["ptb", "yahoo"])
+def test_committed_rows_of_table_2_are_those_of_their_preset(name):
+    for row in rows2.result_table(RESULTS / f"short/table2_{name}.csv").rows():
+        given = {
+            field.name: field.type(row[field.name])
+            for field in dataclasses.fields(TextSetting)
+            if row[field.name] != ""
+        }
+        if name == "yahoo":  # one epoch, 250 documents
+            given |= {"epochs": 4, "test_documents": 500}
+        setting = TextSetting(**given)
+        if setting.variant.learnable is None:
+            setting = dataclasses.replace(setting, rate_scale=20.0)
+        assert text_preset_of(setting) == "short"
+
+
+def test_the_paper_preset_has_what_the_documents_say():
+    setting = TextSetting()
+    assert (setting.batch_size, setting.learning_rate, setting.rate_scale) == (32, 1e-3, 1.0)
+    assert VARIANTS["batchnorm"].build_options() == {"batch_norm_gamma": 0.6}
+    assert VARIANTS["decoupled_8"].build_options(20.0)["rate"].scale == 20.0
+
+
+@pytest.mark.parametrize("name", ["vae", "warmup", "cyclic"])
+def test_how_a_row_of_table_2_is_trained(tmp_path, monkeypatch, name):
+    """Over all its steps, with its annealing, and watched on the validation part."""
+    runner = rows2.TextRowRunner(Text(), tmp_path, "tests")
+    setting = TextSetting("words", name, epochs=5, learning_rate=0.5, warmup=0.2, seed=3, **SMALL)
+    trained = {}
+
+    def fit(model, batches, setting, report, callbacks, validation_data):
+        trained.update(batches=batches, callbacks=callbacks, watched=validation_data)
+        return []
+
+    monkeypatch.setattr(runner, "_fit", fit)
+    model, _ = runner.train(setting)
+    rate = model.training.optimizer._learning_rate
+    assert len(trained["batches"]) == 3
+    rates = [float(to_numpy(rate(step))) for step in range(16)]
+    assert np.argmax(rates) == 3
+    assert rates[3] == pytest.approx(0.5)
+    assert rates[15] == pytest.approx(0.5 / 250_000)
+    assert len(trained["batches"].corpus) == 12
+    assert trained["batches"].seed == 3
+    if keras.backend.backend() != "tensorflow":
+        assert len(trained["watched"].corpus) == 5
+    assert trained["watched"] is not None
+    annealing = [type(callback).__name__ for callback in trained["callbacks"][1:]]
+    assert annealing == {"vae": [], "warmup": ["KLWarmup"], "cyclic": ["CyclicalAnnealing"]}[name]
+    if name == "warmup":
+        assert isinstance(trained["callbacks"][1], KLWarmup)
+        assert trained["callbacks"][1].steps == 3
+    keras.utils.set_random_seed(3)
+    again = lstm_vae.build(len(WORDS), **setting.build_options())
+    for one, other in zip(again.training.get_weights(), model.training.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_stands_in_a_row_of_table_2(tmp_path, monkeypatch):
+    runner = rows2.TextRowRunner(Text(), tmp_path, "tests")
+    names = ("latent_rate", "reconstruction", "val_latent_rate", "val_reconstruction")
+    history = [
+        {**dict(zip(names, map(str, numbers))), "seconds": "20"}
+        for numbers in ((1, 2, 3, 4), (5, 6, 7, 8))
+    ]
+    given = []
+
+    def evaluate(model, corpus, vocabulary, num_samples, seed):
+        given.append((len(corpus), num_samples, seed))
+        return evaluation.TextEvaluation(
+            nll=11, nll_error=12, nll_of_documents=np.ones(4), perplexity=13, kl=14,
+            unit_rates=np.ones(2), unit_variances=np.ones(2), active_units=15,
+            mutual_information=16, mutual_information_error=17,
+        )  # fmt: skip
+
+    monkeypatch.setattr(runner, "train", lambda *_: (None, history))
+    monkeypatch.setattr(rows2.evaluation, "evaluate", evaluate)
+    monkeypatch.setattr(rows2.model_files, "save", lambda *_: None)
+    monkeypatch.setattr(rows2.generation, "describe", lambda *_: "")
+    monkeypatch.setattr(RowFiles, "commit", "abc")
+    row = runner(TextSetting("words", seed=9, num_samples=8))
+    assert given == [(4, 8, 9)]
+    columns = ("nll", "nll_error", "perplexity", "kl", "au", "mi", "mi_error", "documents")
+    assert [row[name] for name in columns] == ["11", "12", "13", "14", "15", "16", "17", "4"]
+    columns = ("train_kl", "train_reconstruction", "validation_kl", "validation_reconstruction")
+    assert [row[name] for name in columns] == ["5", "6", "7", "8"]
+    assert row["train_seconds"] == "40"
