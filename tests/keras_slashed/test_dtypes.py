@@ -172,3 +172,12 @@ def test_complex_tensors_can_be_converted():
 def test_integers_become_the_default_dtype():
     with floatx("float64"):
         assert keras.backend.standardize_dtype(ops.stdplus([1, 2]).dtype) == "float64"
+
+
+@pytest.mark.filterwarnings("ignore:Data type alias:DeprecationWarning")
+@pytest.mark.parametrize("value", ["a", ["a", "b"], np.array(["a"]), object(), None], ids=repr)
+def test_what_is_no_number_is_refused(value):
+    """Each backend has another error for it."""
+    for function in (ops.stdplus, ops.stdplus_inverse, layers.SlashedNormalSampling().call):
+        with pytest.raises(ValueError, match=r"nested lists of real numbers\. Received: "):
+            function(value)
