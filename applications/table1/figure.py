@@ -72,6 +72,6 @@ def _title(rows):
     others = max(map(differences, rows), key=len)
     title = ", ".join(filter(None, [f"{values('epochs')} epochs", others]))
     if counts[-1] > 1:
-        seeds = " or ".join(map(str, counts))
+        seeds = " to ".join(dict.fromkeys([str(counts[0]), str(counts[-1])]))
         title += f", {seeds} seeds a row: mean ± standard deviation"
     return f"{values('dataset')} under FGSM, {title}"
