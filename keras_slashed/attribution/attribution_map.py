@@ -71,11 +71,11 @@ def amplitude_attribution(
     standard deviation `noise`: `a = -noise / (sqrt(2) beta) E[grad_z loss]`.
 
     All steps use the same draws, so that they converge. This includes the draws of a model that
-    draws at inference, which depend on `batch_size` and `chunk_size`. (Pass such a model itself or
-    a method of it. A function around it draws anew in each step.) The result is stationary for
-    these draws, and more draws bring it closer to the stationary point of the expectation. For a
-    ReLU model and few draws, the objective is not smooth. Its minimum may be at a kink, where the
-    residual stays above 0.
+    draws at inference, which depend on `batch_size` and `chunk_size`. Pass such a model itself, or
+    one of its methods: if you wrap it in another function, each step uses different draws. The
+    result is stationary for these draws, and more draws bring it closer to the stationary point of
+    the expectation. For a ReLU model and few draws, the objective is not smooth. Its minimum may be
+    at a kink, where the residual stays above 0.
 
     Args:
         model: Keras model or callable. It takes a batch of inputs and returns class scores of
