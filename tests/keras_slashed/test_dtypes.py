@@ -175,7 +175,11 @@ def test_integers_become_the_default_dtype():
 
 
 @pytest.mark.filterwarnings("ignore:Data type alias:DeprecationWarning")
-@pytest.mark.parametrize("value", ["a", ["a", "b"], np.array(["a"]), object(), None], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    ["a", ["a", "b"], np.array(["a"]), object(), None],
+    ids=lambda value: type(value).__name__,
+)
 def test_what_is_no_number_is_refused(value):
     """Each backend has another error for it."""
     for function in (ops.stdplus, ops.stdplus_inverse, layers.SlashedNormalSampling().call):
