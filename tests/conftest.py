@@ -33,9 +33,7 @@ TESTS = pathlib.Path(__file__).parent
 def pytest_collection_modifyitems(items):
     """Leave experiments on other backends than those they name to the night, and some cases."""
     for item in items:
-        if (
-            " at 0x" in item.nodeid
-        ):  # an address, which differs between the processes of pytest-xdist
+        if " at 0x" in item.nodeid:  # an address, another one in each process of pytest-xdist
             raise pytest.UsageError(f"{item.nodeid}: a name that is not the same in each process")
         experiment = item.get_closest_marker("experiment")
         if experiment is None:
