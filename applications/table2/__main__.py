@@ -33,7 +33,7 @@ from applications.table2.variants import VARIANTS
 _MODULE = "applications.table2"
 # At least one token in addition to the special tokens.
 _VOCABULARY_SIZE = command_line.integer(len(vocabulary.SPECIAL) + 1)
-_CHANGES = ("epochs", "batch_size", "learning_rate", "test_documents")
+_CHANGES = ("epochs", "batch_size", "learning_rate", "rate_scale", "test_documents")
 
 
 def parse_arguments(arguments=None):
@@ -55,6 +55,8 @@ def parse_arguments(arguments=None):
     add("--batch-size", positive, metavar="N", help="batch size (default: 32)")
     add("--learning-rate", command_line.positive_number, metavar="R",
         help="peak learning rate of Adam (default: that of the preset)")  # fmt: skip
+    add("--rate-scale", command_line.positive_number, metavar="S",
+        help="how fast a decoupled rate learns (default: that of the preset)")  # fmt: skip
     add("--test-documents", positive, metavar="N",
         help="number of test documents (default: that of the preset)")  # fmt: skip
     parser.add_running()

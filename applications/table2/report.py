@@ -40,10 +40,12 @@ def markdown(rows, folder, file_name):
     found = groups(rows)
     references = {_company(group[0]): group for group in found if group[0]["row"] == "vae"}
     apart = provenance.telling_apart(rows)
+    scales = {row["rate_scale"] for row in rows} - {""}
 
     def differences(row):
         others = provenance.differences(row, TextSetting().columns(), _NAMES)
-        return ", ".join(filter(None, [others, apart(row)]))
+        scale = f"rate_scale={row['rate_scale']}" if row["rate_scale"] and len(scales) > 1 else ""
+        return ", ".join(filter(None, [others, scale, apart(row)]))
 
     every = {differences(group[0]) for group in found}
     lines = []

@@ -60,3 +60,12 @@ def test_the_same_seed_is_compared(markdown, tmp_path):
 def test_a_seed_is_not_averaged_with_itself():
     with pytest.raises(ValueError, match=r"Received: seeds 0, 0 of the row .*batch"):
         report.groups([row(), row()])
+
+
+def test_scales_of_a_learnable_rate_are_told_apart(markdown):
+    slow, fast = (row("decoupled_80", rate_scale=scale) for scale in ("20.0", "100.0"))
+    assert "rate_scale" not in markdown(row("vae"), slow)
+    text = markdown(row("vae"), slow, fast)
+    assert "| rate_scale=20.0 | 400 | 0 | 100.00 " in text
+    assert "| rate_scale=100.0 | 400 | 0 | 100.00 " in text
+    assert text.count("rate_scale") == 2

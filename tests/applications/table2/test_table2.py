@@ -18,11 +18,9 @@ from applications.table2 import config
 from applications.table2 import evaluation
 from applications.table2 import model_files
 from applications.table2 import row_runner
-from applications.table2 import row_runner as rows2
 from applications.table2 import variants
 from applications.table2.config import TextSetting
 from applications.table2.config import preset_of
-from applications.table2.config import preset_of as text_preset_of
 from applications.table2.config import table2_rows
 from applications.table2.variants import TABLE2
 from applications.table2.variants import VARIANTS
@@ -214,7 +212,7 @@ SMALL = {"num_layers": 2, "units": 4, "embedding_dim": 3, "latent_dim": 2, "batc
 
 @pytest.mark.parametrize("name", ["ptb", "yahoo"])
 def test_committed_rows_of_table_2_are_those_of_their_preset(name):
-    for row in rows2.result_table(RESULTS / f"short/table2_{name}.csv").rows():
+    for row in row_runner.result_table(RESULTS / f"short/table2_{name}.csv").rows():
         given = {
             field.name: field.type(row[field.name])
             for field in dataclasses.fields(TextSetting)
@@ -225,7 +223,7 @@ def test_committed_rows_of_table_2_are_those_of_their_preset(name):
         setting = TextSetting(**given)
         if setting.variant.learnable is None:
             setting = dataclasses.replace(setting, rate_scale=20.0)
-        assert text_preset_of(setting) == "short"
+        assert preset_of(setting) == "short"
 
 
 def test_the_paper_preset_has_what_the_documents_say():
@@ -235,10 +233,17 @@ def test_the_paper_preset_has_what_the_documents_say():
     assert VARIANTS["decoupled_8"].build_options(20.0)["rate"].scale == 20.0
 
 
+def test_the_scale_of_a_decoupled_rate_is_an_option():
+    arguments = ["--preset", "short", "--rate-scale", "100", "--rows", "decoupled_8"]
+    (setting,) = table2.settings(table2.parse_arguments(arguments), "ptb")
+    assert setting.build_options()["rate"].scale == 100.0
+    assert preset_of(setting) == ""
+
+
 @pytest.mark.parametrize("name", ["vae", "warmup", "cyclic"])
 def test_how_a_row_of_table_2_is_trained(tmp_path, monkeypatch, name):
     """Over all its steps, with its annealing, and watched on the validation part."""
-    runner = rows2.TextRowRunner(Text(), tmp_path, "tests")
+    runner = row_runner.TextRowRunner(Text(), tmp_path, "tests")
     setting = TextSetting("words", name, epochs=5, learning_rate=0.5, warmup=0.2, seed=3, **SMALL)
     trained = {}
 
@@ -271,7 +276,7 @@ def test_how_a_row_of_table_2_is_trained(tmp_path, monkeypatch, name):
 
 
 def test_what_stands_in_a_row_of_table_2(tmp_path, monkeypatch):
-    runner = rows2.TextRowRunner(Text(), tmp_path, "tests")
+    runner = row_runner.TextRowRunner(Text(), tmp_path, "tests")
     names = ("latent_rate", "reconstruction", "val_latent_rate", "val_reconstruction")
     history = [
         {**dict(zip(names, map(str, numbers))), "seconds": "20"}
@@ -288,9 +293,9 @@ def test_what_stands_in_a_row_of_table_2(tmp_path, monkeypatch):
         )  # fmt: skip
 
     monkeypatch.setattr(runner, "train", lambda *_: (None, history))
-    monkeypatch.setattr(rows2.evaluation, "evaluate", evaluate)
-    monkeypatch.setattr(rows2.model_files, "save", lambda *_: None)
-    monkeypatch.setattr(rows2.generation, "describe", lambda *_: "")
+    monkeypatch.setattr(row_runner.evaluation, "evaluate", evaluate)
+    monkeypatch.setattr(row_runner.model_files, "save", lambda *_: None)
+    monkeypatch.setattr(row_runner.generation, "describe", lambda *_: "")
     monkeypatch.setattr(RowFiles, "commit", "abc")
     row = runner(TextSetting("words", seed=9, num_samples=8))
     assert given == [(4, 8, 9)]
